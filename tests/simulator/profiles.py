@@ -1,0 +1,202 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between Polaris versions, as data.
+
+A profile answers every "since which version" question, so that the handlers hold none. Sources, per fact, are the route
+lists of polaris apiserver/httpserver/maintain_access.go (v1.16 and older) and admin_access.go (v1.17 and newer), the log
+scopes of common/log/type.go, the stores under store/mysql and store/boltdb, and auth/defaultauth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+Route = tuple[str, str]
+
+MAINTAIN = "/maintain/v1"
+
+# polaris v1.8.0 apiserver/httpserver/maintain_access.go
+FIRST_ROUTES: tuple[Route, ...] = (
+    ("GET", "/maintain/v1/apiserver/conn"),
+    ("GET", "/maintain/v1/apiserver/conn/stats"),
+    ("POST", "/maintain/v1/apiserver/conn/close"),
+    ("POST", "/maintain/v1/memory/free"),
+    ("POST", "/maintain/v1/instance/clean"),
+    ("GET", "/maintain/v1/instance/heartbeat"),
+    ("GET", "/maintain/v1/log/outputlevel"),
+    ("PUT", "/maintain/v1/log/outputlevel"),
+)
+BATCH_CLEAN: tuple[Route, ...] = (("POST", "/maintain/v1/instance/batchclean"),)
+LEADERS: tuple[Route, ...] = (
+    ("GET", "/maintain/v1/leaders"),
+    ("POST", "/maintain/v1/leaders/release"),
+    ("GET", "/maintain/v1/cmdb/info"),
+)
+REPORT: tuple[Route, ...] = (("GET", "/maintain/v1/report/clients"),)
+HEAD_ONLY: tuple[Route, ...] = (
+    ("POST", "/maintain/v1/pprof/enable"),
+    ("GET", "/maintain/v1/server/functions"),
+)
+# A server as the published documentation describes it: two calls have another path or method than any real one.
+DOCUMENTED: tuple[Route, ...] = (
+    ("GET", "/maintain/v1/apiserver/conn"),
+    ("GET", "/maintain/v1/apiserver/conn/stats"),
+    ("POST", "/maintain/v1/apiserver/conn"),
+    ("POST", "/maintain/v1/memory/free"),
+    ("POST", "/maintain/v1/instance/clean"),
+    ("POST", "/maintain/v1/instance/batchclean"),
+    ("GET", "/maintain/v1/instance/heartbeat"),
+    ("GET", "/maintain/v1/log/outputlevel"),
+    ("POST", "/maintain/v1/log/outputlevel"),
+)
+
+FIRST_SCOPES = ("naming", "config", "cache", "auth", "store", "default")
+SCOPES_1_12 = (*FIRST_SCOPES, "healthcheck", "apiserver", "xdsv3")
+SCOPES_1_13 = (*SCOPES_1_12, "discoverEventLocal", "HistoryLogger", "token-bucket", "discoverLocal", "local")
+SCOPES_1_14 = (*SCOPES_1_13, "sysop", "cmdb")
+SCOPES_1_17_9 = tuple(scope for scope in SCOPES_1_14 if scope not in ("discoverLocal", "local")) + ("statis",)
+SCOPES_1_18 = (*SCOPES_1_17_9, "nacos-apiserver", "nacos-trace", "discoverstat")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One version of the server, or one dialect of it."""
+
+    name: str
+    version: str
+    """As the instances of polaris.checker show it."""
+    routes: tuple[Route, ...]
+    """The maintenance routes; the others depend on the fields below."""
+    scopes: tuple[str, ...]
+    levels_as_list: bool = True
+    """The scope levels are an object up to v1.17.1, a list in random order from v1.17.2."""
+    old_router: bool = False
+    """go-restful v2.15.0: a POST without a Content-Length is 406 there, 415 in v3.9.0."""
+    go_package: str = "admin"
+    """The package of ConnReq, which Go's error texts name: maintain up to v1.16, admin from v1.17."""
+    policies: bool = False
+    """Every call needs an allow policy (HEAD) instead of: reading any token, writing the owner's."""
+    auth_status: tuple[str, ...] = ("auth", "clientOpen", "consoleOpen")
+    batch_clean_age: float = 600.0
+    """Rows younger than this stay in a batch clean: 10 minutes from v1.17.0, none before."""
+    mysql_strips_live: bool = True
+    """From v1.17.3 a clean of a live row deletes its metadata and its health check."""
+    boltdb_removes: bool = True
+    """From v1.13.0 a clean removes the row, live or not; before, it only marked it as invalid."""
+    cached_list: bool = True
+    """GET /naming/v1/instances answers from the node's cache (v1.17.3 and newer) or from the store."""
+    heartbeat_panics: bool = False
+    """A found instance cuts the connection up to v1.14.1."""
+    own_instances_hidden: bool = True
+    """Polaris' own instances are not in the health-check cache from v1.14.0."""
+    closed_check_known: bool = False
+    """v1.8.0 answers 400140 with health checks switched off; newer ones load the checkers all the same."""
+    metrics: Literal["none", "runtime", "memstats"] = "runtime"
+    pprof_off_empty: bool = False
+    """HEAD answers a switched-off pprof with an empty 200, the others with 404."""
+    pprof_trace: bool = False
+    slash_in_names: bool = True
+    translates: bool = True
+    """`info` follows Accept-Language and ?lang from v1.13.0."""
+    heartbeat_in_list: bool = False
+    """show_last_heartbeat=true is understood (v1.18.1 and newer)."""
+    prometheus_clients: bool = True
+    """GET /prometheus/v1/clients exists from v1.14.0."""
+    checker_services: tuple[str, ...] = ("polaris.checker",)
+
+
+HEAD = Profile(
+    name="head",
+    version="v1.19.0",
+    routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS + REPORT + HEAD_ONLY,
+    scopes=SCOPES_1_18,
+    policies=True,
+    pprof_off_empty=True,
+    pprof_trace=True,
+    heartbeat_in_list=True,
+)
+V1_18_1 = replace(
+    HEAD,
+    name="v1.18.1",
+    version="v1.18.1",
+    routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS + REPORT,
+    policies=False,
+    pprof_off_empty=False,
+    pprof_trace=False,
+)
+V1_17_9 = replace(V1_18_1, name="v1.17.9", version="v1.17.9", scopes=SCOPES_1_17_9, heartbeat_in_list=False)
+V1_17_1 = replace(
+    V1_17_9,
+    name="v1.17.1",
+    version="v1.17.1",
+    scopes=SCOPES_1_14,
+    levels_as_list=False,
+    mysql_strips_live=False,
+    cached_list=False,
+)
+V1_17_0 = replace(V1_17_1, name="v1.17.0", version="v1.17.0")
+V1_16_0 = replace(V1_17_0, name="v1.16.0", version="v1.16.0", go_package="maintain", batch_clean_age=0.0)
+V1_14_2 = replace(V1_16_0, name="v1.14.2", version="v1.14.2", routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS)
+V1_14_1 = replace(V1_14_2, name="v1.14.1", version="v1.14.1", heartbeat_panics=True)
+V1_13_0 = replace(
+    V1_14_1,
+    name="v1.13.0",
+    version="v1.13.0",
+    routes=FIRST_ROUTES + BATCH_CLEAN,
+    scopes=SCOPES_1_13,
+    own_instances_hidden=False,
+    prometheus_clients=False,
+)
+V1_12_2 = replace(
+    V1_13_0,
+    name="v1.12.2",
+    version="v1.12.2",
+    routes=FIRST_ROUTES,
+    scopes=SCOPES_1_12,
+    boltdb_removes=False,
+    translates=False,
+)
+V1_8_0 = replace(
+    V1_12_2,
+    name="v1.8.0",
+    version="v1.8.0",
+    scopes=FIRST_SCOPES,
+    old_router=True,
+    auth_status=("auth",),
+    closed_check_known=True,
+    metrics="none",
+    slash_in_names=False,
+    checker_services=("polaris.checker", "polaris.config"),
+)
+DOCUMENTED_ONLY = replace(V1_17_1, name="documented", version="documented", routes=DOCUMENTED)
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        V1_8_0,
+        V1_12_2,
+        V1_13_0,
+        V1_14_1,
+        V1_14_2,
+        V1_16_0,
+        V1_17_0,
+        V1_17_1,
+        V1_17_9,
+        V1_18_1,
+        HEAD,
+        DOCUMENTED_ONLY,
+    )
+}
+
+
+def named(profile: str | Profile) -> Profile:
+    """The profile of that name; a profile of one's own passes as it is."""
+    if isinstance(profile, Profile):
+        return profile
+    try:
+        return PROFILES[profile]
+    except KeyError:
+        raise ValueError(f"There is no profile {profile!r}; take one of {', '.join(PROFILES)}.") from None

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls, replies and routing: what go-restful and Go's net/http do before and after a handler.
+
+Routing follows go-restful v3.9.0 curly.go and jsr311.go (detectRoute); v2.15.0 differs only in what it answers to a POST
+without a body (no rule for a missing Content-Length there).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from . import gojson
+
+if TYPE_CHECKING:
+    from .node import Node
+
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as a handler sees it."""
+
+    node: Node
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    peer: tuple[str, int]
+    raw_query: str = ""
+
+    @property
+    def token(self) -> str:
+        """The token of the caller, empty when there is none."""
+        return self.headers.get("X-Polaris-Token", "")
+
+
+@dataclass(slots=True)
+class Reply:
+    """One response; `abort` cuts the connection instead, as a panic in a Go handler does."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = ""
+    headers: dict[str, str] | None = None
+    abort: bool = False
+
+
+Handler = Callable[[Call], Reply | Awaitable[Reply]]
+
+
+def entity(value: Any) -> Reply:
+    """WriteEntity / WriteAsJson."""
+    return Reply(200, gojson.dumps(value), JSON)
+
+
+def error(status: int, text: str, headers: dict[str, str] | None = None) -> Reply:
+    """WriteErrorString: no Content-Type is set, so net/http sniffs plain text."""
+    return Reply(status, text.encode(), TEXT if text else "", headers)
+
+
+def parse_query(raw: str) -> dict[str, str]:
+    """ParseQueryParams of polaris: the first value of a key counts, but keys and values are joined."""
+    if not raw:
+        return {}
+    result: dict[str, str] = {}
+    for key, value in parse_qsl(raw, keep_blank_values=True):
+        if key not in result:
+            result[key] = value
+        elif key in ("keys", "values"):
+            result[key] += "," + value
+    return result
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Path (decoded) and raw query of a request target; an absolute target loses its origin."""
+    if not target.startswith("/"):
+        target = re.sub(r"^[a-z]+://[^/?]*", "", target) or "/"
+    path, _, raw_query = target.partition("?")
+    return (unquote(path) if "%" in path else path), raw_query
+
+
+class Router:
+    """The routes of one profile. `plain` ones are on Go's mux, past all rules of go-restful."""
+
+    def __init__(self, routes: Mapping[tuple[str, str], Handler], plain: Mapping[str, Handler], old: bool) -> None:
+        self.old = old
+        self.plain = plain
+        self.by_path: dict[str, dict[str, Handler]] = {}
+        for (method, path), handler in routes.items():
+            self.by_path.setdefault(path, {})[method] = handler
+
+    def select(self, call: Call) -> Handler | Reply:
+        """The handler of a call, or the refusal that routing itself answers."""
+        path = call.path
+        for prefix, handler in self.plain.items():
+            if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
+                return handler
+        if "//" in path or "/./" in path or "/../" in path:
+            return error(301, "", {"Location": re.sub(r"/+", "/", path)})  # Go's ServeMux cleans paths by a redirect
+        methods = self.by_path.get("/" + path.strip("/"))
+        if methods is None:
+            if "/" in self.by_path:  # the index service takes every path that no other one has
+                return error(404, "404: Page Not Found")
+            if any(path.startswith(root) for root in ("/naming/v1", "/core/v1")):
+                return error(404, "404: Page Not Found")
+            return error(404, "404 page not found\n", {"X-Content-Type-Options": "nosniff"})
+        handler_found = methods.get(call.method)
+        if handler_found is None:
+            return error(405, "405: Method Not Allowed", {"Allow": ", ".join(methods)})
+        if path == "/":
+            return handler_found
+        return self._content(call) or handler_found
+
+    def _content(self, call: Call) -> Reply | None:
+        headers = call.headers
+        if not _consumes(call.method, headers.get("Content-Type", "")):
+            if call.body and "Content-Length" in headers:
+                return error(415, "415: Unsupported Media Type")
+            return self._not_acceptable(call, "")
+        accept = headers.get("Accept") or "*/*"
+        if accept not in ("*/*", JSON) and not {part.partition(";")[0].strip(" ") for part in accept.split(",")} & {
+            "*/*",
+            JSON,
+        }:
+            return self._not_acceptable(call, JSON)
+        return None
+
+    def _not_acceptable(self, call: Call, available: str) -> Reply:
+        shown = f"\n\nAvailable representations: {available}"
+        if not self.old and call.method in ("POST", "PUT", "PATCH") and not call.headers.get("Content-Length"):
+            return error(415, f"415: Unsupported Media Type{shown}")
+        return error(406, f"406: Not Acceptable{shown}")
+
+
+def _consumes(method: str, content_type: str) -> bool:
+    if content_type == JSON:
+        return True
+    if not content_type:
+        return method in ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE")
+    return any(part.partition(";")[0].strip(" ") == JSON for part in content_type.split(","))
