@@ -1,0 +1,60 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change without changing it.
+  diff_mode:
+    description: Will show what changed (or, in check mode, would change) in diff mode.
+  idempotent:
+    description:
+      - When run twice in a row with the same options, the second run changes nothing.
+      - This assumes that nobody else changes the server in between.
+"""
+
+    # For modules that only read.
+    INFO_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details: This module only reads.
+  diff_mode:
+    support: N/A
+    details: This module only reads.
+  idempotent:
+    support: full
+    details: This module only reads.
+"""
+
+    ACTION_GROUP = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/polarismesh.maintenance.polaris) in C(module_defaults) to set the common options once.
+    support: full
+    membership: polarismesh.maintenance.polaris
+"""
+
+    # plugin_utils/action.py
+    IN_PROCESS = r"""
+options: {}
+attributes:
+  async:
+    description: Can be run by C(async). The task then runs as a module, in an interpreter of its own.
+    support: full
+  in_process:
+    description:
+      - On a local connection the task runs inside the worker of the controller, without an interpreter of its own, which is
+        many times faster for a fleet. The results are the same.
+      - With C(become), C(async) or C(environment), on any other connection, or where the variable C(polaris_in_process) is
+        V(false), it runs as a module.
+    support: full
+"""

@@ -1,0 +1,273 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_log_level
+short_description: Set the log levels of a Polaris server
+version_added: 0.1.0
+description:
+  - Sets the level of one, several or all log scopes of one Polaris server, and only of those that differ.
+  - Every scope and level is checked before the first one is set, and all are read back afterwards.
+  - Levels belong to one server node and are lost when it restarts. To change a whole fleet, run this task on every node,
+    or use the playbook C(polarismesh.maintenance.log_level).
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  levels:
+    description:
+      - What to set, as scope and level, for example V({naming: debug, store: info}).
+      - The key V(*) means every other scope that the server has.
+      - The levels are V(debug), V(info), V(warn), V(error), V(fatal) and V(none), in lower case. V(none) silences a scope
+        wholly, its errors too.
+      - Either this or O(scope) with O(level) is required.
+    type: dict
+  scope:
+    description:
+      - One scope, such as V(naming), or V(*) for all that the server has.
+      - Which scopes there are differs by version and configuration of the server;
+        M(polarismesh.maintenance.polaris_log_level_info) lists them.
+    type: str
+  level:
+    description: The level of O(scope).
+    type: str
+    choices: [debug, info, warn, error, fatal, none]
+  ignore_unknown_scopes:
+    description:
+      - Leave out the scopes that this server does not have, with a warning, instead of failing.
+      - Useful in a fleet of several versions.
+    type: bool
+    default: false
+seealso:
+  - module: polarismesh.maintenance.polaris_log_level_info
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: See what the service discovery of this node does
+  polarismesh.maintenance.polaris_log_level:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    scope: naming
+    level: debug
+
+- name: Quiet everything but two scopes
+  polarismesh.maintenance.polaris_log_level:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    levels:
+      naming: info
+      auth: info
+      "*": error
+  register: quiet
+
+- name: Put back what was there
+  polarismesh.maintenance.polaris_log_level:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    levels: "{{ quiet.previous }}"
+  when: quiet.previous | length > 0
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+levels:
+  description:
+    - The level of every scope of the server, as read back after the change.
+    - In check mode, what they would be.
+  type: dict
+  returned: success
+  sample: {auth: info, cache: info, naming: debug}
+previous:
+  description: The old levels of the scopes that were changed. Give it as O(levels) to restore them.
+  type: dict
+  returned: success, and a failure during the change
+  sample: {naming: info}
+changed_scopes:
+  description: The scopes that were changed, sorted.
+  type: list
+  elements: str
+  returned: success, and a failure during the change
+  sample: [naming]
+unchanged_scopes:
+  description: The scopes that were asked for, and certainly have their old level.
+  type: list
+  elements: str
+  returned: failure during the change
+  sample: [store]
+unknown_scopes:
+  description: The scopes of which nobody knows whether they were set, because the answer of the server was lost.
+  type: list
+  elements: str
+  returned: failure during the change
+  sample: []
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: auth, status: 400, code: null, info: invalid token, method: PUT, path: /maintain/v1/log/outputlevel}
+"""
+
+import typing as t
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
+
+Levels = t.Dict[str, str]
+
+#: As a scope: every other scope that the server has.
+ALL = "*"
+
+SPEC = arguments.spec(
+    {
+        "levels": {"type": "dict"},
+        "scope": {"type": "str"},
+        "level": {"type": "str", "choices": list(api.LEVELS)},
+        "ignore_unknown_scopes": {"type": "bool", "default": False},
+    },
+    mutually_exclusive=[("levels", "scope"), ("levels", "level")],
+    required_together=[("scope", "level")],
+    required_one_of=[("levels", "scope")],
+)
+
+
+def wanted_levels(params: arguments.Params) -> Levels:
+    """What the task asks for, as scope -> level; a bad level is an error that names all of them."""
+    if params["levels"] is None:
+        wanted = {params["scope"]: params["level"]}
+    else:
+        wanted = params["levels"]
+        if not wanted:
+            raise PolarisError("refused", "levels is empty: name at least one scope and its level, or '*' for all.")
+    bad = sorted(f"{scope}: {level}" for scope, level in wanted.items() if level not in api.LEVELS)
+    if bad:
+        raise PolarisError(
+            "refused", f"unknown level in {', '.join(bad)}: the levels are {', '.join(api.LEVELS)} (in lower case)."
+        )
+    if any(not isinstance(scope, str) or not scope.strip() for scope in wanted):
+        raise PolarisError("refused", "a scope is empty or not text: write the name of a scope, or '*' for all.")
+    return dict(wanted)
+
+
+def unknown_scopes(wanted: Levels, current: Levels) -> t.List[str]:
+    return sorted(scope for scope in wanted if scope != ALL and scope not in current)
+
+
+def changes(wanted: Levels, current: Levels) -> Levels:
+    """Scope -> new level of those that differ, sorted by scope. A named scope goes before ``*``."""
+    rest = wanted.get(ALL)
+    target = {scope: wanted.get(scope, rest) for scope in current}
+    return {scope: level for scope, level in sorted(target.items()) if level is not None and level != current[scope]}
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    wanted = wanted_levels(params)
+    before = api.log_levels(client)
+    unknown = unknown_scopes(wanted, before)
+    if unknown and not params["ignore_unknown_scopes"]:
+        raise PolarisError(
+            "not_found",
+            f"{client.url} has no log scope {', '.join(unknown)}; it has {', '.join(before)}. Correct the name, or set "
+            f"ignore_unknown_scopes where the nodes differ. Nothing was changed.",
+        )
+    todo = changes(wanted, before)
+    if todo and not check_mode:
+        after = set_levels(client, before, todo)
+    else:
+        after = {**before, **todo}
+    result: runner.Result = {
+        "changed": bool(todo),
+        "levels": after,
+        "previous": {scope: before[scope] for scope in todo},
+        "changed_scopes": list(todo),
+        "diff": {"before": before, "after": after},
+    }
+    if unknown:
+        result["warnings"] = [f"{client.url} has no log scope {', '.join(unknown)}: left out."]
+    return result
+
+
+def set_levels(client: Client, before: Levels, todo: Levels) -> Levels:
+    """Set one scope after the other, and return all levels as read back."""
+    done: t.List[str] = []
+    try:
+        for scope, level in todo.items():
+            api.set_log_level(client, scope, level)
+            done.append(scope)
+        after = api.log_levels(client)
+    except PolarisError as error:
+        raise interrupted(client, error, before, todo, done) from error
+    wrong = [f"{scope} is {after.get(scope)}, not {level}" for scope, level in todo.items() if after.get(scope) != level]
+    if wrong:
+        raise PolarisError(
+            "server",
+            f"{client.url} accepted the levels but reads back others ({'; '.join(wrong)}): somebody else sets them at "
+            f"the same time, or the server keeps them; look, and run again.",
+            partial=partial(before, todo, after),
+        )
+    return after
+
+
+def interrupted(
+    client: Client, error: PolarisError, before: Levels, todo: Levels, done: t.List[str]
+) -> PolarisError:
+    """The error of a change that stopped half way, with what is set and what is not, read from the server if it can be."""
+    try:
+        report = partial(before, todo, api.log_levels(client))
+    except PolarisError:
+        rest = [scope for scope in todo if scope not in done]
+        unknown = rest[:1] if error.outcome_unknown else []
+        report = {
+            "changed": bool(done),
+            "changed_scopes": done,
+            "unchanged_scopes": [scope for scope in rest if scope not in unknown],
+            "unknown_scopes": unknown,
+            "previous": {scope: before[scope] for scope in done + unknown},
+        }
+    parts = [
+        f"{name}: {', '.join(report[key])}"
+        for name, key in (("set", "changed_scopes"), ("not set", "unchanged_scopes"), ("unknown", "unknown_scopes"))
+        if report[key]
+    ]
+    error.msg = f"{error.msg.rstrip('.')}. Of the scopes asked for, {'; '.join(parts)}."
+    error.partial = report
+    return error
+
+
+def partial(before: Levels, todo: Levels, after: Levels) -> runner.Result:
+    """What a change that failed has done, judged by the levels that the server shows now."""
+    changed = [scope for scope in todo if after.get(scope) != before[scope]]
+    return {
+        "changed": bool(changed),
+        "changed_scopes": changed,
+        "unchanged_scopes": [scope for scope in todo if scope not in changed],
+        "unknown_scopes": [],
+        "previous": {scope: before[scope] for scope in changed},
+        "levels": after,
+    }
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()

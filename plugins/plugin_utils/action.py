@@ -1,0 +1,99 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The in-process door: a module's operation inside the controller's worker, without a new interpreter."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.module_utils.basic import missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Params, Spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import HAS_REQUESTS
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.runner import Operation, Result, perform
+
+display = Display()
+
+
+class PolarisAction(ActionBase):
+    """Base of all actions: a subclass names the SPEC and the run() of the module that has its name."""
+
+    spec: Spec
+    operation: Operation
+    _supports_async = True
+
+    def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Result:
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        if self._in_process(task_vars):
+            result.update(self._perform(task_vars))
+        else:
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val))
+        return result
+
+    def _in_process(self, task_vars: t.Dict[str, t.Any]) -> bool:
+        """Whether this worker is where, and as whom, the module would run."""
+        return (
+            self._connection.transport == "local"
+            and self._connection.become is None
+            and not self._task.async_val
+            and not any(self._task.environment or ())
+            and boolean(self._templar.template(task_vars.get("polaris_in_process", True)))
+        )
+
+    def _perform(self, task_vars: t.Dict[str, t.Any]) -> Result:
+        rules = {name: rule for name, rule in self.spec.items() if name != "supports_check_mode"}
+        validation = ArgumentSpecValidator(**rules).validate(self._task.args)
+        params: Params = validation.validated_parameters
+        secrets: t.Set[str] = set(validation._no_log_values)
+        result: Result
+        warnings: t.List[str] = [
+            f"Both option {warning['option']} and its alias {warning['alias']} are set."
+            for warning in validation._warnings
+        ]
+        if not HAS_REQUESTS:
+            result = {"failed": True, "msg": missing_required_lib("requests")}
+        elif validation.error_messages:
+            msg = validation.errors.msg
+            if isinstance(validation.errors[0], UnsupportedError):
+                msg = f"Unsupported parameters for ({self._task.action}) module: {msg}"
+            result = {"failed": True, "msg": remove_values(msg, secrets)}
+        else:
+            outcome = perform(
+                type(self).operation,
+                params,
+                secrets,
+                check_mode=self._task.check_mode,
+                diff_mode=self._task.diff,
+                environ=os.environ,
+                progress=self._progress(task_vars),
+            )
+            result = outcome.result
+            warnings.extend(outcome.warnings)
+        if warnings:
+            result["warnings"] = warnings
+        if _shows_invocation(task_vars):
+            result["invocation"] = {"module_args": remove_values(params, secrets)}
+        return result
+
+    def _progress(self, task_vars: t.Dict[str, t.Any]) -> t.Callable[[str], None]:
+        host = task_vars.get("inventory_hostname", "localhost")
+        return lambda line: display.display(f"polaris: [{host}]: {line}")
+
+
+def _shows_invocation(task_vars: t.Dict[str, t.Any]) -> bool:
+    try:
+        return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
+    except AnsibleError:
+        # ansible-core before 2.21 has no such switch and always adds it to the result of a module.
+        return True
