@@ -1,0 +1,35 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Let plain `pytest` find this checkout as ansible_collections.polarismesh.maintenance, from any folder name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from tools import collection_tree
+
+COLLECTIONS = collection_tree.link()
+CACHE = COLLECTIONS.parent
+
+# For the tests' own imports ...
+if str(COLLECTIONS) not in sys.path:
+    sys.path.insert(0, str(COLLECTIONS))
+importlib.invalidate_caches()
+
+# ... and for the ansible-playbook processes they start: this checkout alone, whatever the user has installed.
+os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
+os.environ["ANSIBLE_COLLECTIONS_SCAN_SYS_PATH"] = "false"
+os.environ["ANSIBLE_HOME"] = str(CACHE / "ansible")
+os.environ["ANSIBLE_REMOTE_TEMP"] = str(CACHE / "ansible" / "tmp")
+# The user's own configuration has no say in a test. (Ansible wants a file of this name: os.devnull is refused.)
+(CACHE / "ansible.cfg").touch()
+os.environ["ANSIBLE_CONFIG"] = str(CACHE / "ansible.cfg")
+# `pytest` may be called by its full path, with no environment activated: its neighbours are the ones to run.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+# A terminal's colours and a proxy's detour are not what is tested; the simulated fleet lives on loopback.
+os.environ["ANSIBLE_NOCOLOR"] = "1"
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
