@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from tests.simulator import Fleet
+from tests.support import PlaybookRun, run_playbook
 from tools import collection_tree
 
 COLLECTIONS = collection_tree.link()
@@ -19,6 +27,8 @@ CACHE = COLLECTIONS.parent
 if str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
 importlib.invalidate_caches()
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, Settings  # noqa: E402
 
 # ... and for the ansible-playbook processes they start: this checkout alone, whatever the user has installed.
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
@@ -33,3 +43,38 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 # A terminal's colours and a proxy's detour are not what is tested; the simulated fleet lives on loopback.
 os.environ["ANSIBLE_NOCOLOR"] = "1"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+
+# --- fixtures -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def make_fleet() -> Iterator[Callable[..., Fleet]]:
+    """Start simulated fleets with the options of tests.simulator.Fleet; all are stopped at the end of the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(Fleet(**options))
+
+
+@pytest.fixture
+def fleet(make_fleet: Callable[..., Fleet]) -> Fleet:
+    """One simulated node, v1.18.1, with authentication as shipped."""
+    return make_fleet(nodes=1)
+
+
+@pytest.fixture
+def make_client() -> Iterator[Callable[..., Client]]:
+    """Clients: make_client(url or node, token=..., timeout=..., ...)."""
+    with contextlib.ExitStack() as stack:
+
+        def make(target: Any, **options: Any) -> Client:
+            url = target if isinstance(target, str) else target.url
+            client = Client(Settings(url=url, **{"timeout": 10.0, "retries": 0, **options}))
+            stack.callback(client.close)
+            return client
+
+        yield make
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Callable[..., PlaybookRun]:
+    """tests.support.run_playbook in the test's own folder."""
+    return functools.partial(run_playbook, tmp_path)

@@ -52,7 +52,7 @@ KINDS: t.Tuple[Kind, ...] = (
 MAX_BODY = 256 * 1024 * 1024
 
 # The server matches tokens by their text, so anything else than visible ASCII can only be a mistake.
-_TOKEN = re.compile(r"^[\x21-\x7e]+$")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 # The maintenance calls refuse with HTTP 400 (batchclean: 500) and the plain text of a Go error. Only the text tells
 # an unknown token from an account without rights (polaris v1.18.1 auth/defaultauth/auth_checker.go,
@@ -221,7 +221,7 @@ def password_in_url(url: str) -> t.Optional[str]:
 
 def check_settings(settings: Settings) -> None:
     """Refuse, before anything is sent, what could never work."""
-    if settings.token is not None and not _TOKEN.match(settings.token):
+    if settings.token is not None and not _TOKEN.fullmatch(settings.token):
         raise PolarisError(
             "refused",
             "token is not a Polaris token: it is empty or has blanks, line breaks or other characters that a header "
@@ -422,7 +422,8 @@ class Client:
                 "unreachable", f"no connection to {self.url}: {_reason(text)}; check the address and the way.", sent=False
             )
         if isinstance(exc, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
-            return error("refused", f"the request to {self.url} cannot be built: {shorten(text)}.", sent=False)
+            # The text of the exception repeats the header's value, which may be the token.
+            return error("refused", f"the request to {self.url} cannot be built: check url and token.", sent=False)
         return error(
             "server",
             f"{self.url} cut the connection before it had answered {method} {path}: the server crashed in this call "

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What test_doors.py runs through both doors: for every module at least one case that succeeds and one that fails."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulator import Fleet
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One module.
+
+    ``cases``: name -> options, run in this order against one fresh node; a name that starts with "fail" must fail,
+    the others must not. ``fleet``: options of the simulator. ``prepare``: what the server needs before the first case.
+    ``volatile``: result keys that differ from run to run, whatever the door.
+    """
+
+    cases: dict[str, dict[str, Any]]
+    fleet: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Fleet], AbstractContextManager[Any]] = contextlib.nullcontext
+    volatile: frozenset[str] = frozenset()
+
+
+WRONG_TOKEN = {"token": "no-such-token"}
+
+SUBJECTS: dict[str, Subject] = {
+    "polaris_log_level": Subject(
+        {
+            "change": {"levels": {"naming": "debug", "*": "warn"}},
+            "no change": {"scope": "auth", "level": "warn"},
+            "ignored scope": {"levels": {"nonsense": "debug"}, "ignore_unknown_scopes": True},
+            "login": {"levels": {"naming": "info"}, "token": None, "username": "polaris", "password": "polaris"},
+            "fail: unknown scope": {"levels": {"nonsense": "debug"}},
+            "fail: bad level": {"levels": {"naming": "loud"}},
+            "fail: empty": {"levels": {}},
+            "fail: both forms": {"levels": {"naming": "info"}, "scope": "naming", "level": "info"},
+            "fail: half a form": {"scope": "naming"},
+            "fail: unknown option": {"levles": {"naming": "info"}},
+            "fail: wrong token": {"levels": {"naming": "error"}, **WRONG_TOKEN},
+            "fail: two accounts": {"scope": "naming", "level": "info", "username": "me", "password": "secret"},
+            "fail: password in url": {"scope": "naming", "level": "info", "url": "http://me:hidden@127.0.0.1:8090"},
+            "fail: nobody listens": {"scope": "naming", "level": "info", "url": "http://127.0.0.1:1"},
+        }
+    ),
+    "polaris_log_level_info": Subject({"read": {}, "fail: wrong token": WRONG_TOKEN}),
+}

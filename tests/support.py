@@ -1,0 +1,145 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real ansible-playbook processes for the tests, and what they report."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.simulator import Fleet
+
+CALLBACKS = Path(__file__).parent / "callback"
+
+Play = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What one task gave on one host. ``status``: ok, failed, ignored (a failure), skipped, unreachable."""
+
+    host: str
+    task: str
+    action: str
+    status: str
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PlaybookRun:
+    """A finished ansible-playbook: its exit code, all it printed, and every task result in order."""
+
+    returncode: int
+    output: str
+    results: list[TaskResult]
+
+    def of(self, task: str, host: str | None = None) -> list[dict[str, Any]]:
+        """The results of the task with this name (or FQCN, where it has no name), of all hosts or one."""
+        return [
+            entry.result for entry in self.results if entry.task == task and (host is None or entry.host == host)
+        ]
+
+    def one(self, task: str, host: str | None = None) -> dict[str, Any]:
+        """The only result of the task."""
+        found = self.of(task, host)
+        assert len(found) == 1, f"{len(found)} results of {task!r}:\n{self.output}"
+        return found[0]
+
+    def ok(self) -> PlaybookRun:
+        """Itself, after a check that ansible-playbook found nothing wrong and printed no traceback."""
+        assert self.returncode == 0, self.output
+        assert "Traceback" not in self.output, self.output
+        return self
+
+
+def inventory_of(fleet: Fleet, **variables: Any) -> dict[str, Any]:
+    """The nodes of a simulated fleet as inventory data: node1, node2, ... in the group polaris_servers."""
+    hosts = {f"node{number}": {"polaris_url": node.url} for number, node in enumerate(fleet.nodes, 1)}
+    common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    return {"polaris_servers": {"hosts": hosts, "vars": {**common, **variables}}}
+
+
+def environment_of(results: Path, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The environment of a playbook under test: the caller's without any Polaris account, plus the results callback."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("POLARIS_")}
+    environment |= {
+        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+        "ANSIBLE_CALLBACKS_ENABLED": "results",
+        "POLARIS_TEST_RESULTS": str(results),
+        "ANSIBLE_RETRY_FILES_ENABLED": "false",
+        "COLUMNS": "250",
+    }
+    for name, value in (extra or {}).items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = value
+    return environment
+
+
+def run_playbook(
+    folder: Path,
+    playbook: str | Sequence[Play],
+    inventory: Fleet | Mapping[str, Any] | str,
+    *,
+    args: Sequence[str] = (),
+    extra_vars: Mapping[str, Any] | None = None,
+    env: Mapping[str, str | None] | None = None,
+    timeout: float = 240,
+) -> PlaybookRun:
+    """Run ansible-playbook in ``folder`` (a fresh temporary one) and collect what it did.
+
+    :param playbook: the FQCN or path of a playbook, or plays as data.
+    :param inventory: a fleet, inventory data, or anything that ``-i`` takes.
+    :param env: environment variables to add, or to take away (None).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    results = folder / "results.jsonl"
+    results.unlink(missing_ok=True)
+    command = command_of(folder, playbook, inventory, args=args, extra_vars=extra_vars)
+    process = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment_of(results, env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return PlaybookRun(process.returncode, process.stdout, read_results(results))
+
+
+def command_of(
+    folder: Path,
+    playbook: str | Sequence[Play],
+    inventory: Fleet | Mapping[str, Any] | str,
+    *,
+    args: Sequence[str] = (),
+    extra_vars: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """The command line of :func:`run_playbook`, with its files written to ``folder``."""
+    if not isinstance(playbook, str):
+        (folder / "playbook.yml").write_text(json.dumps(list(playbook), indent=2))
+        playbook = "playbook.yml"
+    if not isinstance(inventory, str):
+        data = inventory_of(inventory) if isinstance(inventory, Fleet) else inventory
+        (folder / "inventory.yml").write_text(json.dumps(data, indent=2))
+        inventory = "inventory.yml"
+    command = ["ansible-playbook", "-i", inventory, playbook, *args]
+    if extra_vars:
+        command += ["-e", json.dumps(extra_vars)]
+    return command
+
+
+def read_results(path: Path) -> list[TaskResult]:
+    if not path.exists():
+        return []
+    return [TaskResult(**json.loads(line)) for line in path.read_text().splitlines()]
