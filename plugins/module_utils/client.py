@@ -270,9 +270,25 @@ class Client:
     def close(self) -> None:
         self._session.close()
 
-    def get(self, path: str, query: t.Optional[Query] = None, *, timeout: t.Optional[float] = None) -> Reply:
-        """GET, repeated on failures that may pass. Any status but a redirect comes back as a reply."""
-        return self._repeat("GET", path, query, None, timeout)
+    def get(
+        self,
+        path: str,
+        query: t.Optional[Query] = None,
+        *,
+        timeout: t.Optional[float] = None,
+        accept: t.Optional[str] = None,
+    ) -> Reply:
+        """GET, repeated on failures that may pass. Any status but a redirect comes back as a reply.
+
+        :param accept: another Accept header than JSON, for a route that is no part of the JSON API.
+        """
+        return self._repeat("GET", path, query, None, timeout, accept=accept)
+
+    def download(
+        self, path: str, query: t.Optional[Query], target: t.BinaryIO, *, timeout: t.Optional[float] = None
+    ) -> Reply:
+        """GET into a file: the body of a 200 goes to ``target``, never into memory. Every other answer is as of get()."""
+        return self._repeat("GET", path, query, None, timeout, accept="*/*", target=target)
 
     def put(self, path: str, body: Json) -> Reply:
         """PUT of an absolute value: as safe to repeat as a GET."""
@@ -309,11 +325,17 @@ class Client:
                     yield index, answer
 
     def _repeat(
-        self, method: str, path: str, query: t.Optional[Query], body: Json, timeout: t.Optional[float]
+        self,
+        method: str,
+        path: str,
+        query: t.Optional[Query],
+        body: Json,
+        timeout: t.Optional[float],
+        **special: t.Any,
     ) -> Reply:
         for attempt in range(self.settings.retries):
             try:
-                reply = self._send(method, path, query, body, timeout)
+                reply = self._send(method, path, query, body, timeout, **special)
             except PolarisError as error:
                 if error.kind not in ("unreachable", "timeout", "server"):
                     raise
@@ -321,10 +343,18 @@ class Client:
                 if reply.status not in (502, 503, 504):
                     return reply
             time.sleep(min(0.2 * 2**attempt, 5.0))
-        return self._send(method, path, query, body, timeout)
+        return self._send(method, path, query, body, timeout, **special)
 
     def _send(
-        self, method: str, path: str, query: t.Optional[Query], body: Json, timeout: t.Optional[float]
+        self,
+        method: str,
+        path: str,
+        query: t.Optional[Query],
+        body: Json,
+        timeout: t.Optional[float],
+        *,
+        accept: t.Optional[str] = None,
+        target: t.Optional[t.BinaryIO] = None,
     ) -> Reply:
         timeout = timeout or self.settings.timeout
         deadline = time.monotonic() + timeout
@@ -334,13 +364,14 @@ class Client:
                 self.url + path,
                 params=query,
                 data=None if body is None else json.dumps(body).encode(),
+                headers={"Accept": accept} if accept else None,
                 timeout=timeout,
                 allow_redirects=False,
                 # Given with each request, because the session's own value loses against REQUESTS_CA_BUNDLE.
                 verify=self._verify,
                 stream=True,
             ) as response:
-                content = _read(response, deadline)
+                content = _read(response, deadline, target if response.status_code == 200 else None)
         except _DeadlineError:
             raise self._timeout(method, path, timeout) from None
         except requests.exceptions.RequestException as exc:
@@ -464,11 +495,17 @@ def _no_authentication(request: requests.PreparedRequest) -> requests.PreparedRe
     return request
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response, deadline: float, target: t.Optional[t.BinaryIO]) -> bytes:
+    """The body, or nothing when it went to ``target``, whose content of an attempt before it replaces."""
     chunks: t.List[bytes] = []
+    keep: t.Callable[[bytes], t.Any] = chunks.append
+    if target is not None:
+        target.seek(0)
+        target.truncate()
+        keep = target.write
     size = 0
     for chunk in response.iter_content(65536):
-        chunks.append(chunk)
+        keep(chunk)
         size += len(chunk)
         if time.monotonic() > deadline:
             raise _DeadlineError
