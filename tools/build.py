@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the collection into dist/, and look whether what an operator installs is what was meant.
+
+The archive must hold every plugin, playbook and document that git knows, and no test, cache or tool. Installed into an
+empty folder, it must show each plugin's documentation and accept a playbook's name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import collection_tree
+
+ROOT = collection_tree.ROOT
+DIST = ROOT / "dist"
+COLLECTION = "polarismesh.maintenance"
+
+SHIPPED_FOLDERS = ("LICENSES", "docs", "extensions", "meta", "playbooks", "plugins", "roles")
+SHIPPED_FILES = (
+    "CHANGELOG.rst",
+    "COPYING",
+    "FILES.json",
+    "MANIFEST.json",
+    "README.md",
+    "changelogs/changelog.yaml",
+    "changelogs/config.yaml",
+    "requirements.txt",
+)
+DOCUMENTED = {
+    "modules": "module",
+    "inventory": "inventory",
+    "filter": "filter",
+    "test": "test",
+    "lookup": "lookup",
+    "callback": "callback",
+}
+
+
+def is_wanted(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    if any(part.startswith(".") or part == "__pycache__" for part in parts) or name.endswith((".pyc", "~", ".swp")):
+        return False
+    return name in SHIPPED_FILES or (parts[0] in SHIPPED_FOLDERS and len(parts) > 1)
+
+
+def content_problems(archive: Path) -> list[str]:
+    """What the archive holds too much, and what it lacks."""
+    with tarfile.open(archive) as tar:
+        names = {member.name for member in tar if not member.isdir()}
+    extra = sorted(name for name in names if not is_wanted(name))
+    missing = sorted(name for name in collection_tree.git_files() if is_wanted(name) and name not in names)
+    return [f"not wanted in the archive: {name}" for name in extra] + [
+        f"missing in the archive: {name}" for name in missing
+    ]
+
+
+def plugin_names(folder: Path) -> set[str]:
+    """The plugins of a folder: by their sidecar documentation where one file holds several, else by file name."""
+    files = {path for path in folder.glob("*.py") if path.name != "__init__.py"}
+    sidecars = {path.stem for pattern in ("*.yml", "*.yaml") for path in folder.glob(pattern)}
+    return sidecars or {path.stem for path in files}
+
+
+def routing_problems() -> list[str]:
+    """Forget a module in the action group, and `module_defaults: group/...` silently passes it by."""
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
+    grouped = set(runtime["action_groups"]["polaris"])
+    modules = plugin_names(ROOT / "plugins" / "modules")
+    actions = plugin_names(ROOT / "plugins" / "action")
+    return (
+        [f"meta/runtime.yml: {name} is not in the action group polaris" for name in sorted(modules - grouped)]
+        + [
+            f"meta/runtime.yml: the action group polaris names {name}, which does not exist"
+            for name in sorted(grouped - modules)
+        ]
+        + [f"plugins/action/{name}.py has no module of that name" for name in sorted(actions - modules)]
+    )
+
+
+class CommandError(Exception):
+    """A command of Ansible's did not end well."""
+
+
+def run(*command: str, environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CommandError(f"`{' '.join(command)}` failed:\n{done.stdout}{done.stderr}".rstrip())
+    return done.stdout
+
+
+def install_problems(archive: Path) -> list[str]:
+    """Install the archive as an operator does, into an empty folder, and ask Ansible what it finds there."""
+    problems = []
+    with tempfile.TemporaryDirectory() as folder:
+        collections = Path(folder).resolve() / "collections"
+        home = {"ANSIBLE_HOME": f"{folder}/ansible", "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+        environment = os.environ | home | {"ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
+        run(
+            *("ansible-galaxy", "collection", "install", "--offline", "-p", str(collections), str(archive)),
+            environment=environment,
+        )
+        for directory, kind in DOCUMENTED.items():
+            expected = {f"{COLLECTION}.{name}" for name in plugin_names(ROOT / "plugins" / directory)}
+            if not expected:
+                continue
+            listed = json.loads(run("ansible-doc", "-t", kind, "--list", "--json", COLLECTION, environment=environment))
+            problems += [f"installed, ansible-doc does not list {name}" for name in sorted(expected - listed.keys())]
+            for name in sorted(expected & listed.keys()):
+                run("ansible-doc", "-t", kind, name, environment=environment)
+        for playbook in sorted((ROOT / "playbooks").glob("*.yml")):
+            run(
+                *("ansible-playbook", "--syntax-check", "-i", "localhost,", f"{COLLECTION}.{playbook.stem}"),
+                environment=environment,
+            )
+    return problems
+
+
+def main() -> int:
+    for old in DIST.glob("*.tar.gz"):
+        old.unlink()
+    built = run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(DIST))
+    found = re.search(r"(\S+\.tar\.gz)\s*$", built)
+    if not found:
+        raise CommandError(f"no archive was built:\n{built}")
+    archive = Path(found.group(1))
+    problems = content_problems(archive) + routing_problems()
+    try:
+        problems += install_problems(archive)
+    except CommandError as error:
+        problems.append(str(error))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not problems:
+        print(f"built, installed and listed: {archive.relative_to(ROOT)}, {archive.stat().st_size // 1024} KiB")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

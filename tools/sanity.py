@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run `ansible-test sanity` over this checkout, without a container engine and without the network but for pip.
+
+ansible-test wants three things that a clone does not have: a place under ansible_collections in a git repository, a
+script that installs pip into its virtual environments (it would download one from its makers' own host), and target
+Pythons on PATH. All three are made in .cache; the user's home folder is left alone.
+
+Run it by the interpreter of the environment that holds ansible-test; further arguments are handed to ansible-test.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import collection_tree
+
+TARGET_PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+
+# Stands in for get-pip.py: called in a new virtual environment with the packages wanted and options of get-pip's own.
+GET_PIP = """\
+import importlib.util
+import subprocess
+import sys
+
+wanted = [name for name in sys.argv[1:] if name not in ("--no-setuptools", "--no-wheel")]
+python = [sys.executable, "-m", "pip"]
+if importlib.util.find_spec("ensurepip"):
+    subprocess.check_call([sys.executable, "-m", "ensurepip"], stdout=subprocess.DEVNULL)
+else:
+    python = [{pip_owner!r}, "-m", "pip", "--python", sys.executable]
+sys.exit(subprocess.call(python + ["install", "--quiet"] + wanted))
+"""
+
+
+def make_home(home: Path) -> None:
+    """Make the home folder of ansible-test: the pip it installs, and the settings of pip it would not hand on."""
+    spec = importlib.util.find_spec("ansible_test")
+    if spec is None or spec.origin is None:
+        sys.exit(f"{sys.executable} has no ansible-test: run this with the Python of .venv-gates")
+    source = (Path(spec.origin).parent / "_internal" / "python_requirements.py").read_text()
+    cache = home / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in re.findall(r"\bpip='([\d.]+)'", source):
+        script = cache / f"get_pip_{version.replace('.', '_')}.py"
+        script.write_text(GET_PIP.format(pip_owner=sys.executable))
+
+    # ansible-test drops every PIP_ variable, and the user's own pip.conf is out of sight: an index behind a company's
+    # certificate would be out of reach.
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+    settings = dict(re.findall(r"^(?:global|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE))
+    settings.setdefault("cache-dir", os.environ.get("PIP_CACHE_DIR", str(collection_tree.ROOT / ".cache" / "pip")))
+    settings["quiet"] = "1"
+    lines = ["[global]", *(f"{key} = {value}" for key, value in settings.items())]
+    configuration = home / ".config" / "pip" / "pip.conf"
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    configuration.write_text("\n".join(lines) + "\n")
+
+
+def link_pythons(folder: Path) -> list[str]:
+    """Put the Pythons of this machine into one folder, so that pyenv's shims, which do not run, are never met."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    found = []
+    for version in TARGET_PYTHONS:
+        run = subprocess.run([collection_tree.ROOT / "tools/find-python", version], capture_output=True, text=True)
+        if run.returncode == 0:
+            (folder / f"python{version}").symlink_to(run.stdout.strip())
+            found.append(version)
+    return found
+
+
+def main() -> int:
+    work = collection_tree.ROOT / ".cache" / "sanity"
+    tree = collection_tree.copy(work / "collections")
+    ignore_files = sorted(path.name for path in tree.glob("tests/sanity/ignore*"))
+    if ignore_files:
+        print(f"sanity without ignore files, please: {', '.join(ignore_files)}", file=sys.stderr)
+        return 1
+    home = work / f"home-{sys.version_info.major}.{sys.version_info.minor}"
+    make_home(home)
+    link_pythons(work / "pythons")
+    path = [str(Path(sys.executable).parent), str(work / "pythons"), os.environ.get("PATH", os.defpath)]
+    environment = os.environ | {"HOME": str(home), "PATH": os.pathsep.join(path)}
+    for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME", "ANSIBLE_CONFIG", "PYTHONPATH"):
+        environment.pop(name, None)
+    command = [str(Path(sys.executable).with_name("ansible-test")), "sanity", "--color", "no", *sys.argv[1:]]
+    return subprocess.run(command, cwd=tree, env=environment, stdin=subprocess.DEVNULL).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
