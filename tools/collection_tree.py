@@ -5,8 +5,8 @@
 """Show this checkout to Ansible and to Python as ansible_collections/polarismesh/maintenance.
 
 Ansible and Python find a collection only under a folder of that name, and a clone may have any. ``link`` makes a tree
-of symbolic links, which always shows the files as they are now; ``copy`` makes a copy of what git tracks or would track,
-in a git repository of its own, for the tools that insist on one (ansible-test, ansible-lint).
+of symbolic links, which always shows the files as they are now; ``copy`` makes a copy of what git tracks or would
+track, in a git repository of its own, for the tools that insist on one (ansible-test, ansible-lint).
 """
 
 from __future__ import annotations
