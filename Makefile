@@ -93,7 +93,7 @@ format-check: venv-gates ## Format and style of all Python (ruff)
 .PHONY: type
 type: venv-gates ## Types of all Python (mypy --strict)
 	@.venv-gates/bin/python tools/collection_tree.py link >/dev/null
-	@.venv-gates/bin/mypy $(COLLECTIONS)/$(TREE)/plugins tests tools
+	@.venv-gates/bin/mypy .cache/collections/$(TREE)/plugins tests tools
 
 .PHONY: licences
 licences: venv-gates ## Every file says its licence (REUSE)
@@ -116,7 +116,7 @@ docs-lint: venv-gates ## Documentation of the collection and its plugins (antsib
 .PHONY: lint
 lint: venv-gates ## Playbooks, roles, metadata (ansible-lint, production profile)
 	@tree=$$(.venv-gates/bin/python tools/collection_tree.py copy .cache/lint); cd "$$tree"; \
-	    $(IN_GATES) ansible-lint --profile production --offline --strict --nocolor
+	    $(IN_GATES) ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.cache/lint" ansible-lint --profile production --offline --strict --nocolor
 
 .PHONY: galaxy-importer
 galaxy-importer: build ## What Galaxy checks when the collection is uploaded

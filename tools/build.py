@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tarfile
@@ -132,11 +130,8 @@ def install_problems(archive: Path) -> list[str]:
 def main() -> int:
     for old in DIST.glob("*.tar.gz"):
         old.unlink()
-    built = run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(DIST))
-    found = re.search(r"(\S+\.tar\.gz)\s*$", built)
-    if not found:
-        raise CommandError(f"no archive was built:\n{built}")
-    archive = Path(found.group(1))
+    run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(DIST))
+    (archive,) = DIST.glob("*.tar.gz")
     problems = content_problems(archive) + routing_problems()
     try:
         problems += install_problems(archive)
