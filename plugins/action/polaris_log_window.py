@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The wait of a debug window, which puts the log levels back itself when the play is killed under it.
 
-Ctrl-C at a terminal reaches the prompt and fails the task, so that the ``always:`` of the play restores. Any other
+Ctrl-C at a terminal reaches the prompt and ends the wait, so that the play goes on to restore the levels. Any other
 interrupt (SIGINT or SIGTERM without a terminal, as a cancelled job sends it, or the death of the controller process)
 ends ansible-playbook before an ``always:`` can run. Its workers are told, though: this one restores, then goes.
 """
@@ -55,9 +55,7 @@ class ActionModule(ActionBase):
         started = time.monotonic()
         handlers = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            wait(seconds)
-        except AnsiblePromptInterrupt:
-            return {**result, "failed": True, "msg": "The window was closed by Ctrl-C; the levels are put back."}
+            interrupted = not wait(seconds)
         except (Interrupted, EOFError, OSError) as exc:
             # Whoever ends the play may be in a hurry, and must not end this half way.
             for number in handlers:
@@ -68,15 +66,17 @@ class ActionModule(ActionBase):
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         waited = time.monotonic() - started
-        return {**result, "waited": round(waited), "ended_by": "time" if waited >= seconds else "key"}
+        # No failure: a task that runs once and fails would take the other hosts out of the play with raised levels.
+        ended_by = "interrupt" if interrupted else "time" if waited >= seconds else "key"
+        return {**result, "waited": round(waited), "ended_by": ended_by}
 
 
 def _interrupt(number: int, frame: t.Any) -> t.NoReturn:
     raise Interrupted
 
 
-def wait(seconds: int) -> None:
-    """Wait for the time, or for Enter where there is a terminal.
+def wait(seconds: int) -> bool:
+    """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there.
 
     :raises Interrupted: the controller process is gone.
     """
@@ -85,6 +85,8 @@ def wait(seconds: int) -> None:
             f"The window is open for {seconds} s. Enter closes it now, so does Ctrl-C; the levels are put back.\r",
             seconds=seconds,
         )
+    except AnsiblePromptInterrupt:
+        return False
     except AnsiblePromptNoninteractive:
         parent = os.getppid()
         deadline = time.monotonic() + seconds
@@ -92,6 +94,7 @@ def wait(seconds: int) -> None:
             time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
             if os.getppid() != parent:
                 raise Interrupted from None
+    return True
 
 
 def checked(restore: t.Sequence[t.Dict[str, t.Any]]) -> t.Tuple[t.List[t.Dict[str, t.Any]], t.Optional[str]]:

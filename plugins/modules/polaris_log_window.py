@@ -13,7 +13,7 @@ short_description: Wait, and restore Polaris log levels when the play is killed 
 version_added: 0.1.0
 description:
   - The wait between raising log levels and restoring them, as in the playbook C(polarismesh.maintenance.debug_window).
-  - At a terminal, Enter ends the wait and Ctrl-C fails the task, so that an C(always) section restores the levels.
+  - At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
   - When C(ansible-playbook) is ended in another way, by a signal, a cancelled job, or because its process dies, no C(always)
     section runs any more. This task then restores the levels of O(restore) itself before it goes. That is not possible
     after the whole machine is lost, nor for servers that this controller cannot reach.
@@ -73,7 +73,7 @@ waited:
   returned: success
   sample: 300
 ended_by:
-  description: What ended the wait, V(time), V(key) or V(check mode).
+  description: What ended the wait, V(time), V(key), V(interrupt) (Ctrl-C at a terminal), or V(check mode).
   type: str
   returned: success
   sample: time

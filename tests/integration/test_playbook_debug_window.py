@@ -1,0 +1,162 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runbook debug_window: whatever ends it, every node gets back what it had."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.simulator import Fault, Fleet
+from tests.support import PlaybookRun, command_of, environment_of, inventory_of
+
+NAME = "polarismesh.maintenance.debug_window"
+RAISED = {"naming": "debug", "*": "warn"}
+Playbook = Callable[..., PlaybookRun]
+Levels = list[dict[str, str]]
+
+
+@pytest.fixture
+def mixed(make_fleet: Callable[..., Fleet]) -> Fleet:
+    """Two nodes of different versions with different levels."""
+    fleet = make_fleet(nodes=2, profile=["v1.18.1", "v1.17.1"])
+    fleet.nodes[1].levels["naming"] = "error"
+    return fleet
+
+
+def levels(fleet: Fleet) -> Levels:
+    return [dict(node.levels) for node in fleet.nodes]
+
+
+def is_open(fleet: Fleet) -> bool:
+    return all(node.levels["naming"] == "debug" and node.levels["auth"] == "warn" for node in fleet.nodes)
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(folder: Path, fleet: Fleet, *, terminal: bool) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The runbook with a window of ten minutes, at a terminal of its own or at none."""
+    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+    command = command_of(folder, NAME, inventory, extra_vars={"levels": RAISED, "seconds": 600})
+    environment = environment_of(folder / "results.jsonl")
+    if terminal:
+        pid, keyboard = pty.fork()
+        if pid == 0:  # pragma: no cover
+            os.chdir(folder)
+            os.execvpe(command[0], command, environment)
+        try:
+            yield pid, keyboard  # type: ignore[misc]
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+            os.close(keyboard)
+    else:
+        with (folder / "output").open("wb") as output:
+            process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+            try:
+                yield process, -1
+            finally:
+                process.kill()
+                process.wait()
+
+
+def test_raises_waits_and_restores(mixed: Fleet, playbook: Playbook) -> None:
+    before = levels(mixed)
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1}).ok()
+    assert levels(mixed) == before
+    assert run.one("Wait")["ended_by"] == "time"
+    assert run.one("Open the window", "node2")["levels"]["naming"] == "debug"
+    assert "restored on 2 (node1, node2)" in run.output
+
+
+def test_check_mode_sends_nothing_that_writes(mixed: Fleet, playbook: Playbook) -> None:
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    playbook(NAME, inventory, extra_vars={"levels": RAISED}, args=["--check"]).ok()
+    assert {request.method for request in mixed.requests} == {"GET"}
+
+
+def test_a_node_that_fails_half_way_is_restored_too(mixed: Fleet, playbook: Playbook) -> None:
+    """The node takes three scopes, then fails: those three are put back, and the other node is served as usual."""
+    before = levels(mixed)
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    node = mixed.nodes[0]
+    accepted = 3
+    node.fault("PUT", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="disk full"), times=1, skip=accepted)
+    run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1})
+    assert run.returncode == 2
+    failure = run.one("Open the window", "node1")
+    assert len(failure["changed_scopes"]) == accepted
+    assert levels(mixed) == before
+    assert "restored on 2 (node1, node2)" in run.output
+
+
+def test_a_node_that_cannot_be_restored_is_named_with_the_way_to_do_it(mixed: Fleet, playbook: Playbook) -> None:
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    mixed.nodes[1].fault(
+        "PUT", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="disk full"), skip=len(mixed.nodes[1].levels)
+    )
+    run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1})
+    assert run.returncode == 2
+    assert "STILL RAISED on node2" in run.output
+    assert '\\"naming\\": \\"error\\"' in run.output
+    assert "restored on 1 (node1)" in run.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_restores_when_the_process_is_ended_during_the_wait(number: int, mixed: Fleet, tmp_path: Path) -> None:
+    before = levels(mixed)
+    with running(tmp_path, mixed, terminal=False) as (process, _):
+        wait_until(lambda: is_open(mixed), "the window is open")
+        wait_until(lambda: "TASK [Wait]" in (tmp_path / "output").read_text(), "the wait")
+        time.sleep(1)
+        process.send_signal(number)
+        process.wait(60)
+        wait_until(lambda: levels(mixed) == before, "the levels are restored")
+
+
+@pytest.mark.parametrize("key", [b"\r", b"\x03"], ids=["Enter", "Ctrl-C"])
+def test_restores_when_a_key_is_pressed_at_a_terminal(key: bytes, mixed: Fleet, tmp_path: Path) -> None:
+    before = levels(mixed)
+    with running(tmp_path, mixed, terminal=True) as (pid, keyboard):
+        output = b""
+        while b"The window is open" not in output:
+            output += os.read(keyboard, 1024)
+        assert is_open(mixed)
+        time.sleep(1)
+        os.write(keyboard, key)
+        with contextlib.suppress(OSError):  # the terminal is gone when ansible-playbook is
+            while chunk := os.read(keyboard, 1024):
+                output += chunk
+        _, status = os.waitpid(pid, 0)  # type: ignore[call-overload]
+        assert levels(mixed) == before, output.decode()
+        assert b"restored on 2 (node1, node2)" in output
+        assert (os.waitstatus_to_exitcode(status) == 0) == (key == b"\r")
+        assert (b"was closed by Ctrl-C" in output) == (key == b"\x03")
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "soon", 1.5, 100000])
+def test_bad_seconds_change_nothing(seconds: object, mixed: Fleet, playbook: Playbook) -> None:
+    run = playbook(NAME, mixed, extra_vars={"levels": RAISED, "seconds": seconds})
+    assert run.returncode == 2
+    assert "seconds as a whole number from 1 to 86400" in run.one("Check the variables")["msg"]
+    assert mixed.requests == []

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runbook log_level, as an operator runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.simulator import Fleet
+from tests.support import PlaybookRun, inventory_of
+
+NAME = "polarismesh.maintenance.log_level"
+Playbook = Callable[..., PlaybookRun]
+
+
+@pytest.fixture
+def mixed(make_fleet: Callable[..., Fleet]) -> Fleet:
+    """Three nodes: a list of levels, an object of levels, and the published dialect."""
+    return make_fleet(nodes=3, profile=["v1.18.1", "v1.17.1", "documented"])
+
+
+def naming(fleet: Fleet) -> list[str]:
+    return [node.levels["naming"] for node in fleet.nodes]
+
+
+def test_changes_every_node_and_then_nothing(mixed: Fleet, playbook: Playbook) -> None:
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    first = playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}}).ok()
+    assert naming(mixed) == ["debug"] * 3
+    assert [result["changed"] for result in first.of("Set the log levels")] == [True] * 3
+    assert "changed on 3 (node1, node2, node3): naming info -> debug" in first.output
+
+    mixed.clear_requests()
+    second = playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}}).ok()
+    assert "unchanged on 3 (node1, node2, node3)" in second.output
+    assert {request.method for request in mixed.requests} == {"GET"}
+
+
+def test_check_mode_changes_nothing_and_says_the_same(mixed: Fleet, playbook: Playbook) -> None:
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    levels = {"levels": {"naming": "debug"}}
+    dry = playbook(NAME, inventory, extra_vars=levels, args=["--check", "--diff"]).ok()
+    assert naming(mixed) == ["info"] * 3
+    assert '-    "naming": "info"' in dry.output
+    assert '+    "naming": "debug"' in dry.output
+    wet = playbook(NAME, inventory, extra_vars=levels, args=["--diff"]).ok()
+    by_host = [{entry.host: entry.result for entry in run.results if entry.task == "Set the log levels"} for run in (dry, wet)]
+    assert by_host[0] == by_host[1]
+
+
+def test_limit(mixed: Fleet, playbook: Playbook) -> None:
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}}, args=["--limit", "node2"]).ok()
+    assert naming(mixed) == ["info", "debug", "info"]
+
+
+def test_levels_as_text_and_token_from_the_environment(mixed: Fleet, playbook: Playbook) -> None:
+    playbook(NAME, mixed, args=["-e", "levels='naming: warn'"], env={"POLARIS_TOKEN": mixed.tokens.owner}).ok()
+    assert naming(mixed) == ["warn"] * 3
+
+
+def test_a_node_that_fails_is_named_and_does_not_stop_the_others(mixed: Fleet, playbook: Playbook) -> None:
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
+    run = playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}})
+    assert run.returncode == 2
+    assert naming(mixed) == ["debug"] * 3
+    assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
+
+
+@pytest.mark.parametrize("levels", [None, "", "naming", {}, []])
+def test_bad_levels_are_one_sentence_and_no_request(levels: object, mixed: Fleet, playbook: Playbook) -> None:
+    run = playbook(NAME, mixed, extra_vars={} if levels is None else {"levels": levels})
+    assert run.returncode == 2
+    assert run.one("Check the variables")["msg"].startswith("Give the variable levels:")
+    assert "Traceback" not in run.output
+    assert mixed.requests == []
+
+
+def test_the_url_is_made_of_address_and_port(mixed: Fleet, playbook: Playbook) -> None:
+    node = mixed.nodes[0]
+    inventory = {
+        "polaris_servers": {
+            "hosts": {"first": {"ansible_host": node.host, "polaris_http_port": node.port}},
+            "vars": {
+                "ansible_connection": "local",
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                "polaris_token": mixed.tokens.owner,
+            },
+        }
+    }
+    playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}}).ok()
+    assert naming(mixed) == ["debug", "info", "info"]
