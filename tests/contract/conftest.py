@@ -1,0 +1,90 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fixture ``server``: simulator profiles, and a real server where the environment names one.
+
+POLARIS_URL and POLARIS_TOKEN name a running server; POLARIS_SERVER_BIN names the binary of a release, which is started
+for the tests. With ``--real`` (tests/conftest.py) that server alone is met.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.contract import release
+from tests.contract.server import Server
+from tests.simulator import PROFILES, Fleet
+
+PROFILE_NAMES = ("v1.8.0", "v1.12.2", "v1.14.1", "v1.16.0", "v1.17.1", "v1.18.1", "head", "documented")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "profiles(*names, real=True): the simulator profiles that a contract test meets")
+
+
+def real_server_is_named() -> bool:
+    return bool(os.environ.get("POLARIS_URL") or os.environ.get("POLARIS_SERVER_BIN"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``server`` over all profiles, or those of ``@pytest.mark.profiles(...)``, and the real one if there is one."""
+    if "server" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("profiles")
+    names: list[Any] = [] if metafunc.config.getoption("--real") else list(mark.args if mark else PROFILE_NAMES)
+    if real_server_is_named() and not (mark and mark.kwargs.get("real") is False):
+        names.append(pytest.param("real", marks=pytest.mark.real))
+    metafunc.parametrize("server", names, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The one that POLARIS_URL names, or the release of POLARIS_SERVER_BIN, started once a worker."""
+    binary, url = os.environ.get("POLARIS_SERVER_BIN"), os.environ.get("POLARIS_URL")
+    if url:
+        url = url.rstrip("/")
+        token = os.environ.get("POLARIS_TOKEN", "")
+        yield Server("real", url, token, registered_grpc(url, token), disposable=False)
+        return
+    assert binary
+    with release.running(Path(binary), tmp_path_factory.mktemp("release")) as started:
+        yield Server("real", started.url, started.token, started.grpc)
+
+
+def registered_grpc(url: str, token: str) -> tuple[str, int]:
+    """Where a running server says its gRPC port is."""
+    query = {"namespace": "Polaris", "service": "polaris.checker"}
+    reply = requests.get(f"{url}/naming/v1/instances", query, headers={"X-Polaris-Token": token}, timeout=30).json()
+    first = reply["instances"][0]
+    return str(first["host"]), int(first["port"])
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server under test; its log levels are put back at the end."""
+    name = str(request.param)
+    with contextlib.ExitStack() as stack:
+        if name == "real":
+            shared: Server = request.getfixturevalue("real_server")
+            found = Server(name, shared.url, shared.token, shared.grpc, None, shared.disposable)
+            before = found.levels()
+            stack.callback(put_back, found, before)
+        else:
+            fleet = stack.enter_context(Fleet(profile=PROFILES[name]))
+            node = fleet.nodes[0]
+            found = Server(name, node.url, fleet.tokens.owner, (node.host, node.grpc_port), node)
+        stack.enter_context(found.stack)
+        yield found
+
+
+def put_back(server: Server, before: dict[str, str]) -> None:
+    for scope, level in server.levels().items():
+        if level != before.get(scope, level):
+            server.call("PUT", "/maintain/v1/log/outputlevel", {"scope": scope, "level": before[scope]})

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the client relies on below the calls: content types, forms of refusal, what is JSON, who is who."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError, expect
+from tests.contract.server import JSON_HEADERS, Server
+
+LEVELS = "/maintain/v1/log/outputlevel"
+FREE = "/maintain/v1/memory/free"
+CLEAN = "/maintain/v1/instance/clean"
+BATCH = "/maintain/v1/instance/batchclean"
+HEARTBEAT = "/maintain/v1/instance/heartbeat"
+
+#: method, path, body, query: one of every kind of call, none of which does harm.
+CALLS: dict[str, tuple[str, str, Any, Any]] = {
+    "read levels": ("GET", LEVELS, None, None),
+    "set level": ("PUT", LEVELS, {"scope": "naming", "level": "info"}, None),
+    "read connections": ("GET", "/maintain/v1/apiserver/conn/stats", None, {"protocol": "http"}),
+    "close nothing": ("POST", "/maintain/v1/apiserver/conn/close", [{"Protocol": "http", "Host": "10.9.9.9"}], None),
+    "free memory": ("POST", FREE, None, None),
+    "clean nobody": ("POST", CLEAN, {"id": "nobody"}, None),
+    "batch clean": ("POST", BATCH, {"batch_size": 1}, None),
+    "heartbeat of nobody": ("GET", HEARTBEAT, None, {"id": "nobody"}),
+    "leaders": ("GET", "/maintain/v1/leaders", None, None),
+    "locations": ("GET", "/maintain/v1/cmdb/info", None, None),
+    "instances": ("GET", "/naming/v1/instances", None, {"namespace": "Polaris", "service": "polaris.checker"}),
+}
+READS = ("read levels", "read connections", "heartbeat of nobody", "leaders", "locations", "instances")
+
+
+def send(server: Server, call: str, token: str | None) -> PolarisError | None:
+    """The error that the collection's client makes of the answer, if it is one."""
+    method, path, body, query = CALLS[call]
+    client = server.client(token)
+    try:
+        if method == "GET":
+            expect(client.get(path, query), client.url)
+        elif method == "PUT":
+            expect(client.put(path, body), client.url)
+        else:
+            expect(client.post(path, body), client.url)
+    except PolarisError as error:
+        return error
+    return None
+
+
+def skip_unless(server: Server, call: str) -> None:
+    method, path, _, _ = CALLS[call]
+    if not server.has(method, path):
+        pytest.skip(f"this one has no {method} {path}")
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("token", [None, "not-a-token", "bm90IGEgdG9rZW4="])
+def test_a_wrong_token_is_an_auth_error_on_every_kind_of_call(server: Server, call: str, token: str | None) -> None:
+    skip_unless(server, call)
+    error = send(server, call, token)
+    assert error is not None
+    assert error.kind == "auth", (error.msg, error.as_dict())
+    assert "POLARIS_TOKEN" in error.msg
+    # Plain text with 400 (500 for a batch clean), or JSON with 401.
+    assert error.status in (400, 401, 500)
+
+
+@pytest.mark.parametrize("call", [name for name in CALLS if name not in READS])
+def test_only_the_owner_may_write(server: Server, call: str) -> None:
+    skip_unless(server, call)
+    error = send(server, call, server.sub_token())
+    assert error is not None
+    assert error.kind == "permission", (error.msg, error.as_dict())
+    assert "main (owner)" in error.msg
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_the_owner_may_do_it_all(server: Server, call: str) -> None:
+    skip_unless(server, call)
+    error = send(server, call, server.token)
+    if call == "heartbeat of nobody":
+        assert error is not None
+        assert (error.kind, error.status, error.code) == ("not_found", 400, 400202)
+    elif error is not None:
+        # Only a simulator that counts no connections may say so.
+        assert (call, error.info) == ("read connections", "not found the protocol")
+
+
+def test_without_a_content_type_no_handler_is_reached(server: Server) -> None:
+    """Why the client sends the JSON headers with and without a body."""
+    nothing = server.call("POST", FREE, headers={"Accept": "application/json"})
+    assert nothing.status_code == 406  # requests sends Content-Length: 0
+    body = server.call("PUT", LEVELS, headers={"Content-Type": "text/plain"}, data="{}")
+    assert (body.status_code, body.text) == (415, "415: Unsupported Media Type")
+    xml = server.call("GET", LEVELS, headers={"Content-Type": "application/json", "Accept": "application/xml"})
+    assert xml.status_code == 406
+    assert server.call("POST", FREE, headers=JSON_HEADERS).status_code == 200
+
+
+def test_an_empty_answer_is_a_success(server: Server) -> None:
+    reply = expect(server.client().post(FREE), server.url)
+    assert (reply.status, reply.body) == (200, b"")
+    assert reply.parsed() is None
+
+
+def test_json_is_json_whatever_its_label(server: Server) -> None:
+    reply = server.client().get("/naming/v1/instances", {"namespace": "Polaris", "service": "polaris.checker"})
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert reply.parsed()["code"] == 200000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", FREE, 405),
+        ("GET", "/maintain/v1/no-such-call", 404),
+        ("POST", "/maintain/v1/no-such-call", 404),
+        ("GET", "/no-such-api", 404),
+    ],
+)
+def test_a_missing_route_is_plain_text_and_says_so(server: Server, method: str, path: str, status: int) -> None:
+    reply = server.client().get(path) if method == "GET" else server.client().post(path)
+    assert reply.status == status
+    assert reply.text == {404: "404: Page Not Found", 405: "405: Method Not Allowed"}[status]
+    with pytest.raises(PolarisError) as failure:
+        expect(reply, server.url)
+    assert failure.value.kind == "unsupported"
+
+
+def test_the_banner_tells_a_polaris_server(server: Server) -> None:
+    assert api.is_polaris(server.client(None))
+
+
+def test_our_own_end_of_the_connection_is_known(server: Server) -> None:
+    """As the server writes it in its list of connections."""
+    client = server.client()
+    reply = client.get("/maintain/v1/apiserver/conn/stats", {"protocol": "http"})
+    if reply.status == 400:
+        pytest.skip("this simulator counts no connections")
+    assert reply.local_address in [active for entry in reply.parsed()["Stats"] for active in entry["Actives"]]
