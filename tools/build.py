@@ -94,7 +94,9 @@ class CommandError(Exception):
 
 
 def run(*command: str, environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise CommandError(f"`{' '.join(command)}` failed:\n{done.stdout}{done.stderr}".rstrip())
     return done.stdout

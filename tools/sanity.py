@@ -56,7 +56,9 @@ def make_home(home: Path) -> None:
 
     # ansible-test drops every PIP_ variable, and the user's own pip.conf is out of sight: an index behind a company's
     # certificate would be out of reach.
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], check=False, capture_output=True, text=True
+    ).stdout
     settings = dict(re.findall(r"^(?:global|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE))
     settings.setdefault("cache-dir", os.environ.get("PIP_CACHE_DIR", str(collection_tree.ROOT / ".cache" / "pip")))
     settings["quiet"] = "1"
@@ -72,7 +74,9 @@ def link_pythons(folder: Path) -> list[str]:
     folder.mkdir(parents=True)
     found = []
     for version in TARGET_PYTHONS:
-        run = subprocess.run([collection_tree.ROOT / "tools/find-python", version], capture_output=True, text=True)
+        run = subprocess.run(
+            [collection_tree.ROOT / "tools/find-python", version], check=False, capture_output=True, text=True
+        )
         if run.returncode == 0:
             (folder / f"python{version}").symlink_to(run.stdout.strip())
             found.append(version)
@@ -94,7 +98,7 @@ def main() -> int:
     for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME", "ANSIBLE_CONFIG", "PYTHONPATH"):
         environment.pop(name, None)
     command = [str(Path(sys.executable).with_name("ansible-test")), "sanity", "--color", "no", *sys.argv[1:]]
-    return subprocess.run(command, cwd=tree, env=environment, stdin=subprocess.DEVNULL).returncode
+    return subprocess.run(command, check=False, cwd=tree, env=environment, stdin=subprocess.DEVNULL).returncode
 
 
 if __name__ == "__main__":
