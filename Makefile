@@ -41,7 +41,7 @@ help: ## Show this list
 
 .PHONY: demo
 demo: venv ## Watch the collection at work on a simulated fleet of five servers
-	@$(IN_VENV) tests/demo/run $(ARGS)
+	@$(IN_VENV) .venv/bin/python -m tests.demo
 
 .PHONY: test
 test: venv ## Run all tests: unit, contract, integration
