@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .client import Client, PolarisError, Query, Reply, expect, shorten
+from .model import ConnStats, HostConnections, address_order
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ PUT_LOG_LEVEL = Route("PUT", "/maintain/v1/log/outputlevel")
 # What the published documentation says instead; no released server has it.
 PUBLISHED_LOG_LEVEL = Route("POST", "/maintain/v1/log/outputlevel")
 LOGIN = Route("POST", "/core/v1/user/login")
+CONN_STATS = Route("GET", "/maintain/v1/apiserver/conn/stats")
+CLOSE_CONNECTIONS = Route("POST", "/maintain/v1/apiserver/conn/close")
+# What the published documentation says instead; a released server has only GET there.
+PUBLISHED_CLOSE = Route("POST", "/maintain/v1/apiserver/conn")
 
 #: The levels a scope can have, from the most to the least (polaris v1.8.0 ... HEAD common/log/options.go).
 LEVELS = ("debug", "info", "warn", "error", "fatal", "none")
@@ -89,6 +94,98 @@ def log_levels(client: Client) -> t.Dict[str, str]:
 def set_log_level(client: Client, scope: str, level: str) -> None:
     """Set one scope; the server checks the scope first, then the level (polaris v1.18.1 common/log/logger.go)."""
     _call(client, PUT_LOG_LEVEL, {"scope": scope, "level": level}, published=PUBLISHED_LOG_LEVEL)
+
+
+# --- connections of clients ------------------------------------------------------------------------------------------
+
+#: Protocol -> the apiservers in polaris-server.yaml whose listeners count under that name (GetProtocol of each in
+#: polaris v1.18.1 apiserver/). The name is case-sensitive, and not that of the apiserver.
+COUNTED_BY = {
+    "http": ("api-http",),
+    "grpc": ("service-grpc", "config-grpc"),
+    "eureka": ("service-eureka",),
+    "xdsv3": ("xds-v3",),
+    "nacos-http": ("service-nacos",),
+    "prometheus": ("prometheus-sd",),  # v1.8 to v1.12 only
+}
+
+
+def conn_stats(
+    client: Client, protocol: str, host: t.Optional[str] = None, min_connections: int = 0
+) -> t.Optional[ConnStats]:
+    """The open connections of a protocol, by host; None where the server does not count them.
+
+    With ``host`` the server looks up that host alone. It keeps hosts of at least ``min_connections`` (0: all).
+    """
+    query: Query = {"protocol": protocol}
+    if host is not None:
+        query["host"] = host
+    if min_connections > 0:
+        query["amount"] = min_connections
+    try:
+        reply = _call(client, CONN_STATS, query=query)
+    except PolarisError as error:
+        # The same words from v1.8.0 (maintain/maintain.go) to HEAD (admin/maintain.go).
+        if error.status == 400 and error.info == "not found the protocol":
+            return None
+        raise
+    body = _object(client, reply)
+    total, listed = body.get("ActiveConnTotal"), body.get("Stats")
+    if not isinstance(total, int) or not isinstance(listed, list):
+        raise _not_polaris(client, reply)
+    stats = [_host_connections(entry) for entry in listed]
+    hosts = sorted((entry for entry in stats if entry is not None), key=lambda entry: address_order(entry.host))
+    if len(hosts) != len(listed):
+        raise _not_polaris(client, reply)
+    return ConnStats(protocol, total, tuple(hosts), reply.local_address)
+
+
+def _host_connections(entry: t.Any) -> t.Optional[HostConnections]:
+    """One of the stats; None where it is no such thing."""
+    if not isinstance(entry, dict):
+        return None
+    host, amount, last_access = entry.get("Host"), entry.get("Amount"), entry.get("LastAccess")
+    actives = entry.get("Actives")
+    if not isinstance(host, str) or not isinstance(amount, int) or not isinstance(actives, list):
+        return None
+    if not all(isinstance(address, str) for address in actives):
+        return None
+    return HostConnections(
+        host,
+        amount,
+        last_access if isinstance(last_access, str) else None,
+        tuple(sorted(actives, key=address_order)),
+    )
+
+
+def close_connections(client: Client, protocol: str, host: str, ports: t.Sequence[int]) -> None:
+    """Close these connections of one host, in one request.
+
+    Never for a port that :func:`conn_stats` has not listed in the moment before, nor twice for the same: for a port
+    that it does not know the server closes ALL connections of the host (polaris v1.18.1 admin/maintain.go). Its answer
+    is the same, and empty, whatever it did.
+    """
+    body = [{"Protocol": protocol, "Host": host, "Port": port} for port in ports]
+    _call(client, CLOSE_CONNECTIONS, body, published=PUBLISHED_CLOSE)
+
+
+def how_to_count(protocol: str) -> str:
+    """What to configure, so that a server counts the connections of a protocol."""
+    servers = COUNTED_BY.get(protocol)
+    if servers is None:
+        return (
+            f"Released servers have no protocol {protocol!r} to count. Its name is one of {', '.join(COUNTED_BY)}, in "
+            f"lower case (grpc for service-grpc and config-grpc, http for api-http)."
+        )
+    hint = (
+        f"To count {protocol}, set under connLimit of the apiserver {' or '.join(servers)} in polaris-server.yaml: "
+        f"openConnLimit: true, maxConnPerHost: 1 or more, purgeCounterInterval (such as 10s) and purgeCounterExpire "
+        f"(such as 5s); then restart that node. The shipped file misspells the last key as purgeCounterExpired, and "
+        f"with that the server ends at its start."
+    )
+    if len(servers) > 1:
+        hint += f" Only one of {' and '.join(servers)} can be counted; with both, the server ends at its start, too."
+    return hint
 
 
 def _call(

@@ -142,13 +142,18 @@ class Settings:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer of the server: any status, the body in bytes, header names in lower case."""
+    """An answer of the server: any status, the body in bytes, header names in lower case.
+
+    :param local_address: our end of the connection that carried it, ``host:port``, as the server sees it too unless
+        something on the way translates addresses.
+    """
 
     method: str
     path: str
     status: int
     headers: t.Dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    local_address: str = ""
 
     @property
     def text(self) -> str:
@@ -371,14 +376,15 @@ class Client:
                 verify=self._verify,
                 stream=True,
             ) as response:
+                # Known only until the body is read: then the connection goes back to the pool.
+                local_address = _local_address(response)
                 content = _read(response, deadline, target if response.status_code == 200 else None)
         except _DeadlineError:
             raise self._timeout(method, path, timeout) from None
         except requests.exceptions.RequestException as exc:
             raise self._transport_error(exc, method, path, timeout) from exc
-        reply = Reply(
-            method, path, response.status_code, {k.lower(): v for k, v in response.headers.items()}, content
-        )
+        headers = {k.lower(): v for k, v in response.headers.items()}
+        reply = Reply(method, path, response.status_code, headers, content, local_address)
         if 300 <= reply.status < 400:
             raise self._redirect(reply)
         if reply.status == 400 and b"HTTP request to an HTTPS server" in content:
@@ -493,6 +499,15 @@ def _session(settings: Settings) -> requests.Session:
 
 def _no_authentication(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def _local_address(response: requests.Response) -> str:
+    connection = getattr(response.raw, "connection", None)
+    sock = getattr(connection, "sock", None)
+    try:
+        return "{}:{}".format(*sock.getsockname()) if sock is not None else ""
+    except OSError:  # closed by the other side already
+        return ""
 
 
 def _read(response: requests.Response, deadline: float, target: t.Optional[t.BinaryIO]) -> bytes:

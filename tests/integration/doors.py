@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.clients import ALICE, BOB, Clients, until
 from tests.simulator import Fleet
 
 
@@ -31,7 +32,53 @@ class Subject:
 
 WRONG_TOKEN = {"token": "no-such-token"}
 
+#: Ports that clients do not get by chance, so that both doors meet the same addresses.
+CLIENTS = ((ALICE, 9101), (ALICE, 9102), (ALICE, 9103), (BOB, 9101), (BOB, 9102))
+
+
+@contextlib.contextmanager
+def connected(fleet: Fleet) -> Iterator[None]:
+    """CLIENTS, connected by gRPC."""
+    node = fleet.nodes[0]
+    with Clients() as clients:
+        for host, port in CLIENTS:
+            clients.connect((node.host, node.grpc_port), host, port=port)
+        assert until(lambda: len(node.connections["grpc"]) == len(CLIENTS))
+        yield
+
+
 SUBJECTS: dict[str, Subject] = {
+    "polaris_conn_close": Subject(
+        {
+            "not open": {"protocol": "grpc", "host": ALICE, "port": 9999},
+            "too few": {"protocol": "grpc", "host": ALICE, "amount": 4},
+            "fail: too many": {"protocol": "grpc", "host": ALICE, "max_connections": 2},
+            "one": {"protocol": "grpc", "host": ALICE, "port": 9102},
+            "several": {
+                "connections": [{"protocol": "grpc", "host": BOB, "port": "9101"}, {"protocol": "grpc", "host": ALICE}]
+            },
+            "fail: not counted": {"protocol": "eureka", "host": ALICE},
+            "fail: the same twice": {"connections": [{"protocol": "grpc", "host": BOB}] * 2},
+            "fail: port": {"connections": [{"protocol": "grpc", "host": BOB, "port": 0}]},
+            "fail: no host": {"protocol": "grpc"},
+            "fail: text for a connection": {"connections": ["127.0.0.22:9101"]},
+            "fail: both forms": {"protocol": "grpc", "host": BOB, "connections": []},
+            "fail: wrong token": {"protocol": "grpc", "host": BOB, **WRONG_TOKEN},
+        },
+        prepare=connected,
+    ),
+    "polaris_conn_info": Subject(
+        {
+            "all": {"protocol": "grpc"},
+            "large": {"protocol": "grpc", "amount": "3"},
+            "one": {"protocol": "grpc", "host": BOB},
+            "not counted": {"protocol": "eureka"},
+            "fail: IPv6": {"protocol": "grpc", "host": "::1"},
+            "fail: wrong token": {"protocol": "grpc", **WRONG_TOKEN},
+        },
+        prepare=connected,
+        volatile=frozenset({"last_access"}),
+    ),
     "polaris_log_level": Subject(
         {
             "change": {"levels": {"naming": "debug", "*": "warn"}},

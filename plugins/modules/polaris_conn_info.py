@@ -1,0 +1,218 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_conn_info
+short_description: See which clients are connected to a Polaris server
+version_added: 0.1.0
+description:
+  - Reads how many connections each client address holds to one Polaris server, and from which ports.
+  - A server counts a protocol only where its configuration says so, which the shipped one does not. A protocol that is
+    not counted is no failure here, but RV(limit_enabled=false), and RV(hint) says what to configure.
+  - Only IPv4 clients are counted. A client that connects by IPv6 is in no list of the server.
+  - Behind a proxy or a load balancer the server sees, and counts, the addresses of that.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+  - polarismesh.maintenance.attributes.info_module
+options:
+  protocol:
+    description:
+      - The protocol, by the name that servers count it under, which is V(grpc) (SDK clients), V(http), V(eureka),
+        V(xdsv3) or V(nacos-http), in lower case.
+      - V(grpc) counts either the service-grpc or the config-grpc apiserver, whichever has its limit switched on.
+      - In V(http) the connection of this task itself is counted, too.
+    type: str
+    required: true
+  host:
+    description:
+      - Only the connections of this client, an IPv4 address.
+      - On a large server this is much cheaper than all of them.
+    type: str
+  min_connections:
+    description: Only clients with at least so many connections. V(0) means all.
+    type: raw
+    aliases: [amount]
+seealso:
+  - module: polarismesh.maintenance.polaris_conn_close
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: Who is connected by gRPC
+  polarismesh.maintenance.polaris_conn_info:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    protocol: grpc
+  register: grpc
+
+- name: Show the five largest clients
+  ansible.builtin.debug:
+    msg: "{{ (grpc.hosts | dict2items | sort(attribute='value', reverse=true))[:5] }}"
+
+- name: See from which ports one client is connected
+  polarismesh.maintenance.polaris_conn_info:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    protocol: grpc
+    host: 127.0.0.21
+  register: client
+
+- name: Find clients that hold suspiciously many connections
+  polarismesh.maintenance.polaris_conn_info:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    protocol: http
+    min_connections: 50
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+protocol:
+  description: The protocol.
+  type: str
+  returned: success
+  sample: grpc
+limit_enabled:
+  description: Whether this server counts the connections of the protocol.
+  type: bool
+  returned: success
+  sample: true
+hint:
+  description:
+    - What to configure on the server so that it counts the protocol.
+    - Where it does, a reminder of what is not in its counts.
+  type: str
+  returned: success
+  sample: "Servers count IPv4 clients only: a client that connects by IPv6 is in no list."
+total:
+  description:
+    - How many connections there are, as the sum of RV(hosts).
+    - V(0) where the protocol is not counted.
+  type: int
+  returned: success
+  sample: 3
+listener_total:
+  description:
+    - The server's own total, whatever O(host) and O(min_connections) say.
+    - It is V(0) where the server's C(maxConnLimit) is V(0), however many there are.
+    - V(null) where the protocol is not counted.
+  type: int
+  returned: success
+  sample: 3
+hosts:
+  description:
+    - How many connections each client address holds.
+    - A client that left a short while ago may stay listed with V(0).
+  type: dict
+  returned: success
+  sample: {10.0.0.7: 2, 10.0.0.9: 1}
+stats:
+  description: The connections of each client address, in the order of the addresses.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    host:
+      description: The address of the client.
+      type: str
+      returned: success
+      sample: 10.0.0.7
+    amount:
+      description: How many connections it holds.
+      type: int
+      returned: success
+      sample: 2
+    last_access:
+      description:
+        - When the server accepted the newest of its connections, on the clock and in the time zone of the server.
+        - This does not tell when it last sent something.
+      type: str
+      returned: success
+      sample: "2024-01-02T03:04:05+08:00"
+    actives:
+      description: The client's end of each connection.
+      type: list
+      elements: str
+      returned: success
+      sample: ["10.0.0.7:51324", "10.0.0.7:51326"]
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample:
+    kind: auth
+    status: 400
+    code: null
+    info: invalid token
+    method: GET
+    path: /maintain/v1/apiserver/conn/stats
+"""
+
+import typing as t
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import ConnStats
+
+SPEC = arguments.spec(
+    {
+        "protocol": {"type": "str", "required": True},
+        "host": {"type": "str"},
+        "min_connections": {"type": "raw", "aliases": ["amount"]},
+    }
+)
+
+IPV4_ONLY = "Servers count IPv4 clients only: a client that connects by IPv6 is in no list."
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    protocol = arguments.client_protocol(params["protocol"], "protocol")
+    host = None if params["host"] is None else arguments.client_host(params["host"], "host")
+    least = arguments.at_least_zero(params["min_connections"], "min_connections")
+    return {
+        "changed": False,
+        "protocol": protocol,
+        **described(api.conn_stats(client, protocol, host, least), protocol),
+    }
+
+
+def described(stats: t.Optional[ConnStats], protocol: str) -> runner.Result:
+    """The result that the server's answer (None: not counted) makes."""
+    hosts = {} if stats is None else {entry.host: entry.amount for entry in stats.hosts}
+    return {
+        "limit_enabled": stats is not None,
+        "hint": api.how_to_count(protocol) if stats is None else IPV4_ONLY,
+        # The server's own total is 0 without a maxConnLimit, and no filter touches it.
+        "total": sum(hosts.values()),
+        "listener_total": None if stats is None else stats.listener_total,
+        "hosts": hosts,
+        "stats": [
+            {
+                "host": entry.host,
+                "amount": entry.amount,
+                "last_access": entry.last_access,
+                "actives": list(entry.actives),
+            }
+            for entry in (() if stats is None else stats.hosts)
+        ],
+    }
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()
