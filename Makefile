@@ -77,8 +77,10 @@ benchmark: venv ## Compare the module, the in-process action and ansible.builtin
 
 ##@ Quality gates
 
-.PHONY: gates
-gates: format-check type licences changelog-lint build docs-lint lint galaxy-importer sanity ## All of the gates below
+.PHONY: gates all-gates
+gates: ## All of the gates below; one that fails does not hide the next
+	@$(MAKE) --keep-going all-gates
+all-gates: format-check type licences changelog-lint build docs-lint lint galaxy-importer sanity
 	@echo "all gates passed"
 
 .PHONY: format format-check
@@ -87,8 +89,7 @@ format: venv-gates ## Format all Python, and mend what ruff can mend
 	@.venv-gates/bin/ruff format .
 
 format-check: venv-gates ## Format and style of all Python (ruff)
-	@.venv-gates/bin/ruff format --check .
-	@.venv-gates/bin/ruff check .
+	@status=0; .venv-gates/bin/ruff format --check . || status=1; .venv-gates/bin/ruff check . || status=1; exit $$status
 
 .PHONY: type
 type: venv-gates ## Types of all Python (mypy --strict)
@@ -130,7 +131,7 @@ sanity: venv-gates ## ansible-test sanity, for this Python and all target Python
 
 .PHONY: setup venv venv-gates
 setup: venv venv-gates ## Set up both environments now
-venv: ## Set up the small environment, for demo and test
+venv: ## Set up the small environment, for demo and test, and show the clone to Ansible as a collection
 	@tools/venv .venv tools/requirements/test.txt
 	@.venv/bin/python tools/collection_tree.py link >/dev/null
 venv-gates:
