@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import PROFILES, Fleet, PortInUse
+from . import PROFILES, Fleet, PortInUseError
 from .auth import MODES
 from .store import KINDS
 
@@ -32,11 +32,18 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--grpc-port", type=int, default=8091, help="0 picks a free one")
     result.add_argument("--store", choices=KINDS, default="boltdb")
     result.add_argument("--auth", choices=MODES, default="strict")
+    result.add_argument(
+        "--conn-limit", action=argparse.BooleanOptionalAction, default=True, help="count connections (default: yes)"
+    )
+    result.add_argument(
+        "--loopback", action="store_true", help="register the nodes as 127.0.0.1, as a default install does"
+    )
     result.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     result.add_argument("--clock-offset", type=float, default=0.0, metavar="SECONDS")
     result.add_argument("--timezone", default="+00:00", metavar="+08:00")
     result.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
     result.add_argument("--client-ca", metavar="FILE", help="clients must show a certificate of this authority")
+    result.add_argument("--owner-token", default="", help="the owner's token instead of a made-up one")
     result.add_argument("--seed-instances", type=int, default=0, metavar="N")
     result.add_argument(
         "--ready-file", type=Path, metavar="PATH", help="JSON for scripts, written when all nodes listen"
@@ -131,14 +138,19 @@ def main() -> int:
             tls=tuple(options.tls) if options.tls else None,
             client_ca=options.client_ca,
             seed_instances=options.seed_instances,
-            auth=options.auth,
-            latency=options.latency,
-            clock_offset=options.clock_offset,
-            timezone=options.timezone,
-            **settings,
+            loopback=options.loopback,
+            owner_token=options.owner_token,
+            **{
+                "auth": options.auth,
+                "conn_limit": options.conn_limit,
+                "latency": options.latency,
+                "clock_offset": options.clock_offset,
+                "timezone": options.timezone,
+                **settings,
+            },
         )
         asyncio.run(serve(fleet, options))
-    except (PortInUse, ValueError, OSError) as problem:
+    except (PortInUseError, ValueError, OSError) as problem:
         print(f"The simulator cannot start: {problem}", file=sys.stderr)
         return 2
     return 0

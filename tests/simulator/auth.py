@@ -18,7 +18,7 @@ Mode = Literal["strict", "open", "non-strict"]
 MODES: tuple[Mode, ...] = ("strict", "open", "non-strict")
 
 ADMIN, OWNER, SUB = 0, 20, 50
-ROLE_NAMES = {ADMIN: "admin", OWNER: "main", SUB: "sub"}
+ROLE_NAMES: dict[int | None, str] = {ADMIN: "admin", OWNER: "main", SUB: "sub"}
 
 
 def made_up_token(name: str) -> str:

@@ -1,29 +1,37 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Polaris' codes, their texts, and the {code, info} envelope (polaris v1.18.1 common/api/v1/codeinfo.go, naming_response.go)."""
+"""Polaris' codes, their texts and their envelopes (polaris v1.18.1 common/api/v1/codeinfo.go, naming_response.go)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import gojson
 from .wire import TEXT, Call, Reply
 
+if TYPE_CHECKING:
+    from .profiles import Profile
+
+SUCCESS = 200000
 INFO: dict[int, str] = {
     200000: "execute success",
+    400000: "bad request",
     400001: "request decode failed",
-    400003: "request size over the limit",
+    400002: "empty request",
+    400003: "request batch size over the limit",
+    400103: "invalid parameter",
+    400104: "query instance parameter is empty",
+    400105: "query instance, service or namespace or host is required",
     400110: "invalid namespace name",
     400120: "invalid service name",
     400130: "invalid instance id",
     400131: "invalid instance host",
     400132: "invalid instance port",
     400140: "server not open health check",
-    400142: "instance health check frequency exceed",
+    400143: "",  # HeartbeatTypeNotFound has no text
     400201: "existed resource",
     400202: "not found resource",
-    400301: "not found service",
     400312: "not found user",
     401001: "access is not approved",
     401003: "token already disabled",
@@ -34,32 +42,112 @@ INFO: dict[int, str] = {
     500001: "store layer exception",
 }
 # What a translation looks like; a client must compare codes, never texts.
-INFO_ZH: dict[int, str] = {200000: "执行成功", 400202: "资源不存在", 401001: "访问未被授权"}
+INFO_ZH: dict[int, str] = {200000: "执行成功", 400202: "未找到资源", 401001: "访问未被授权"}
 
-RESPONSE_KEYS = ["client", "namespace", "service", "instance", "routing", "alias", "rateLimit", "circuitBreaker", "configRelease", "user", "userGroup", "authStrategy", "relation", "loginResponse", "modifyAuthStrategy", "modifyUserGroup", "resources", "optionSwitch", "instanceContracts", "data"]
+_RESPONSE = [
+    "client",
+    "namespace",
+    "service",
+    "instance",
+    "routing",
+    "alias",
+    "rateLimit",
+    "circuitBreaker",
+    "configRelease",
+    "user",
+    "userGroup",
+    "authStrategy",
+    "relation",
+    "loginResponse",
+    "modifyAuthStrategy",
+    "modifyUserGroup",
+    "resources",
+    "optionSwitch",
+    "instanceLabels",
+]
+RESPONSE_KEYS: dict[int, tuple[str, ...]] = {
+    1: (*_RESPONSE[:9], "platform", *_RESPONSE[9:]),
+    2: (*_RESPONSE, "data"),
+    3: (*_RESPONSE, "data", "serviceContract"),
+}
+_QUERY = ["namespaces", "services", "instances", "routings", "aliases", "rateLimits", "configWithServices"]
+_QUERY_END = ["users", "userGroups", "authStrategies", "clients"]
+QUERY_KEYS: dict[int, tuple[str, ...]] = {
+    1: (*_QUERY, "platforms", *_QUERY_END),
+    2: (*_QUERY, *_QUERY_END, "data"),
+    3: (*_QUERY, *_QUERY_END, "data"),
+}
 
 
-def response(code: int, message: str = "", **parts: Any) -> dict[str, Any]:
+def info_of(profile: Profile, code: int) -> str:
+    """The text of a code in that version."""
+    if code == 400105 and profile.list_needs == "service":
+        return "query instance, (service,namespace) or host is required"
+    return INFO.get(code, "")
+
+
+def response(
+    profile: Profile, code: int, message: str | None = None, separator: str = ": ", **parts: Any
+) -> dict[str, Any]:
     """A Response message: every unset part is null."""
-    info = INFO.get(code, "")
-    if message:
-        info = f"{info}: {message}"
+    info = info_of(profile, code)
+    if message is not None:
+        info = f"{info}{separator}{message}"
     result: dict[str, Any] = {"code": code, "info": info}
-    result.update(dict.fromkeys(RESPONSE_KEYS))
+    result.update(dict.fromkeys(RESPONSE_KEYS[profile.messages]))
     result.update(parts)
     return result
 
 
-def write(call: Call, value: dict[str, Any], body: bytes | None = None) -> Reply:
-    """WriteHeaderAndProto: the status is code / 1000, and the JSON is labelled as plain text."""
-    code = value["code"]
-    # Go adds Request-Id also when there is none.
+def batch_write(profile: Profile, responses: list[dict[str, Any]]) -> dict[str, Any]:
+    """A BatchWriteResponse: one code when all have the same, else the worst class (naming_response.go, Collect)."""
+    seen = {each["code"] for each in responses}
+    if len(seen) <= 1:
+        code = seen.pop() if seen else SUCCESS
+    else:
+        code = 500000 if any(each >= 500000 for each in seen) else 400000
+    return {"code": code, "info": info_of(profile, code), "size": len(responses), "responses": responses}
+
+
+def batch_write_error(profile: Profile, code: int, message: str | None = None) -> dict[str, Any]:
+    """A BatchWriteResponse about the whole request."""
+    info = info_of(profile, code)
+    return {"code": code, "info": info if message is None else f"{info}: {message}", "size": 0, "responses": []}
+
+
+def batch_query(
+    profile: Profile, code: int, amount: int = 0, size: int = 0, message: str | None = None, **lists: Any
+) -> dict[str, Any]:
+    """A BatchQueryResponse: every unset list is empty."""
+    info = info_of(profile, code)
+    result: dict[str, Any] = {
+        "code": code,
+        "info": info if message is None else f"{info}: {message}",
+        "amount": amount,
+        "size": size,
+    }
+    for key in QUERY_KEYS[profile.messages]:
+        result[key] = lists.get(key, [])
+    if profile.messages >= 3:
+        result["summary"] = lists.get("summary")
+    return result
+
+
+def headers_of(call: Call, code: int) -> dict[str, str]:
+    """What WriteHeaderAndProto adds; Request-Id comes also when there was none."""
     headers = {"Request-Id": call.headers.get("Request-Id", "")}
-    if code != 200000:
+    if code != SUCCESS:
         headers["X-Polaris-Code"] = str(code)
-        headers["X-Polaris-Message"] = INFO.get(code, "")
-    if call.node.profile.translates and value["info"] == INFO.get(code):
+        headers["X-Polaris-Message"] = info_of(call.node.profile, code)
+    return headers
+
+
+def write(call: Call, value: dict[str, Any]) -> Reply:
+    """WriteHeaderAndProto: the status is code / 1000, and the JSON is labelled as plain text."""
+    code: int = value["code"]
+    profile = call.node.profile
+    if profile.translates and value["info"] == info_of(profile, code):
         language = call.query.get("lang") or call.headers.get("Accept-Language", "")
         if language.startswith("zh") and code in INFO_ZH:
-            value["info"], body = INFO_ZH[code], None
-    return Reply(code // 1000, gojson.dumps(value) if body is None else body, TEXT, headers)
+            value = {**value, "info": INFO_ZH[code]}
+    return Reply(code // 1000, gojson.dumps(value, proto=True), TEXT, headers_of(call, code))

@@ -3,12 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """/_simulator: what a playbook, an integration target or a person with curl may see and change while the fleet runs.
 
-These calls are not Polaris's, need no token and are not recorded.
+These calls are not Polaris's, need no token and are not recorded. Each concerns the node it is sent to, with ?all=true
+all nodes; instances, clients and locations are in the store and so everybody's.
+
+    GET    state                 everything about the node
+    GET    requests              those it got; DELETE forgets them
+    PATCH  config                {setting: value, ...}, see node.Config
+    POST   faults                {method, path, kind, status, body, headers, seconds, location, times, skip, containing}
+    DELETE faults                all works again
+    PUT    levels                {scope: level, ...}, without any check
+    GET    instances             all rows; POST registers, deregisters, removes, beats (see `change_instances`)
+    PUT    heap                  {live, garbage, free, released, ...} in bytes
+    POST   clients, locations    [{...}], what report/clients and cmdb/info list
+    POST   restart               forgets connections, levels, beats and caches
+    POST   shutdown              ends the whole fleet
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .faults import Fault
@@ -23,52 +38,113 @@ def answer(value: Any, status: int = 200) -> Reply:
     return Reply(status, json.dumps(value).encode(), JSON)
 
 
-async def handle(call: Call) -> Reply:
-    """One call, for this node, or with ?all=true for all nodes."""
+def handle(call: Call) -> Reply:
+    """One call."""
     try:
         body = json.loads(call.body) if call.body else None
         return route(call, call.path.removeprefix("/_simulator").strip("/"), body)
-    except (ValueError, TypeError, KeyError) as problem:
+    except (ValueError, TypeError, KeyError, AttributeError) as problem:
         return answer({"error": f"{type(problem).__name__}: {problem}"}, 400)
 
 
+Action = Callable[["Node", Any], Any]
+
+
+def set_config(node: Node, body: Any) -> Any:
+    """All settings of the node come back."""
+    for key, value in body.items():
+        node.set(key, value)
+    return vars(node.config)
+
+
+def add_fault(node: Node, body: Any) -> None:
+    """Method and path default to any."""
+    wanted = dict(body)
+    rule = {key: wanted.pop(key) for key in ("times", "skip", "containing") if key in wanted}
+    method, path = wanted.pop("method", "*"), wanted.pop("path", "*")
+    node.fault(method, path, Fault(**wanted), **rule)
+
+
+def set_levels(node: Node, body: Any) -> Any:
+    """All levels of the node come back."""
+    node.levels.update(body)
+    return node.levels
+
+
+def set_heap(node: Node, body: Any) -> Any:
+    """The whole heap comes back."""
+    node.heap = dataclasses.replace(node.heap, **body)
+    return vars(node.heap)
+
+
+def shut_down(node: Node, body: Any) -> None:
+    """Of the whole fleet, not only of the node."""
+    node.fleet.request_stop()
+
+
+PER_NODE: dict[tuple[str, str], Action] = {
+    ("GET", "state"): lambda node, _: state(node),
+    ("GET", "requests"): lambda node, _: [record.as_dict() for record in list(node.requests)],
+    ("DELETE", "requests"): lambda node, _: node.requests.clear(),
+    ("PATCH", "config"): set_config,
+    ("POST", "faults"): add_fault,
+    ("DELETE", "faults"): lambda node, _: node.clear_faults(),
+    ("PUT", "levels"): set_levels,
+    ("PUT", "heap"): set_heap,
+    ("POST", "restart"): lambda node, _: node.restart(),
+}
+ONCE: dict[tuple[str, str], Action] = {
+    ("GET", "instances"): lambda node, _: [row.as_dict() for row in list(node.store.rows.values())],
+    ("POST", "instances"): lambda node, body: change_instances(node, body),
+    ("POST", "clients"): lambda node, body: node.store.clients.extend(body),
+    ("POST", "locations"): lambda node, body: node.store.locations.extend(body),
+    ("POST", "shutdown"): shut_down,
+}
+
+
 def route(call: Call, name: str, body: Any) -> Reply:
-    """The part of /_simulator that was asked for."""
-    node = call.node
-    nodes = node.fleet.nodes if call.query.get("all") == "true" else [node]
-    what = (call.method, name)
-    if what == ("GET", "state"):
-        return answer(state(node))
-    if what == ("GET", "requests"):
-        return answer([record.as_dict() for each in nodes for record in list(each.requests)])
-    if what == ("DELETE", "requests"):
-        for each in nodes:
-            each.requests.clear()
-        return answer({})
-    if what == ("PATCH", "config"):
-        for each in nodes:
-            for key, value in body.items():
-                each.config.set(key, value)
-        return answer(vars(node.config))
-    if what == ("POST", "faults"):
-        wanted = dict(body)
-        rule = {key: wanted.pop(key) for key in ("times", "skip", "containing") if key in wanted}
-        method, path = wanted.pop("method", "*"), wanted.pop("path", "*")
-        for each in nodes:
-            each.fault(method, path, Fault(**wanted), **rule)
-        return answer({})
-    if what == ("DELETE", "faults"):
-        for each in nodes:
-            each.clear_faults()
-        return answer({})
-    if what == ("PUT", "levels"):
-        for each in nodes:
-            each.levels.update(body)
-        return answer(node.levels)
-    if what == ("POST", "shutdown"):
-        node.fleet.request_stop()
-        return answer({})
-    return answer({"error": f"There is no {call.method} /_simulator/{name}."}, 404)
+    """The part of /_simulator that was asked for; with ?all=true the answer is a list with one entry per node."""
+    node, what = call.node, (call.method, name)
+    if what in ONCE:
+        return answer(ONCE[what](node, body))
+    if what not in PER_NODE:
+        return answer({"error": f"There is no {call.method} /_simulator/{name}."}, 404)
+    if call.query.get("all") == "true":
+        return answer([PER_NODE[what](each, body) for each in node.fleet.nodes])
+    return answer(PER_NODE[what](node, body))
+
+
+def change_instances(node: Node, body: dict[str, Any]) -> dict[str, Any]:
+    """{register: [{service, host, port, ...}], deregister: [id or {id, ago}], remove: [id], beats: {id: ago}}.
+
+    A registration may hold `deleted_ago` (soft-deleted so many seconds ago), `beat_ago` and any field of store.Row;
+    `repeat: n` makes n of it, on hosts 10.x.y.z. The ids of what was registered come back.
+    """
+    ids: list[str] = []
+    for item in body.get("register", []):
+        values = dict(item)
+        repeat, deleted, beat = (
+            values.pop("repeat", None),
+            values.pop("deleted_ago", None),
+            values.pop("beat_ago", None),
+        )
+        for number in range(1 if repeat is None else repeat):
+            if repeat is not None:
+                values["host"] = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+            row = node.store.register(**values)
+            ids.append(row.id)
+            if deleted is not None:
+                node.store.deregister(row.id, ago=deleted)
+            if beat is not None:
+                node.beat(row.id, node.now() - beat)
+    for item in body.get("deregister", []):
+        row_id, ago = (item, 0.0) if isinstance(item, str) else (item["id"], item.get("ago", 0.0))
+        node.store.deregister(row_id, ago=ago)
+    for row_id in body.get("remove", []):
+        node.store.remove(row_id)
+    for row_id, ago in body.get("beats", {}).items():
+        node.beat(row_id, node.now() - ago)
+    return {"ids": ids}
 
 
 def state(node: Node) -> dict[str, Any]:
@@ -76,11 +152,18 @@ def state(node: Node) -> dict[str, Any]:
     return {
         "node": node.index,
         "url": node.url,
+        "grpc": f"{node.host}:{node.grpc_port}",
         "profile": node.profile.name,
         "store": node.store.kind,
         "config": vars(node.config),
         "levels": node.levels,
+        "connections": node.connections,
+        "heap": vars(node.heap),
+        "beats": len(node.beats),
         "requests": len(node.requests),
         "faults": len(node.rules),
-        "instances": len(node.store.rows),
+        "instances": {
+            "live": sum(row.live for row in list(node.store.rows.values())),
+            "deleted": sum(not row.live for row in list(node.store.rows.values())),
+        },
     }

@@ -49,9 +49,9 @@ class Rule:
         """Is it that request's turn? Counts it when it is one of its kind."""
         if self.method not in ("*", method):
             return False
-        if self.path != "*" and self.path != path:
-            if not (self.path.endswith("*") and path.startswith(self.path[:-1])):
-                return False
+        prefix = self.path.removesuffix("*")
+        if path != self.path and not (prefix != self.path and path.startswith(prefix)):
+            return False
         if self.containing and self.containing not in text:
             return False
         if self.skip > 0:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import errno
 import ipaddress
@@ -13,28 +14,31 @@ import resource
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
-
-from aiohttp import web
+from typing import Any, Self
 
 from .auth import Accounts, Tokens
-from .node import Config, Node, Recorded
+from .elections import Elections
+from .node import CHECKER_NAMESPACE, Config, GrpcProtocol, Node, NodeServer, Recorded
 from .profiles import Profile, named
 from .store import Kind, Store
 
 PORT_TRIES = 20
+BACKLOG = 1024
 
 
-class PortInUse(Exception):
+class PortInUseError(Exception):
     """An address that the fleet should listen on is taken."""
 
 
 class Fleet:
     """`with Fleet(nodes=3) as fleet:` serves three nodes until the block ends.
 
-    `profile` is a name, a Profile, or a list of them that the nodes take in turn. `options` are fields of node.Config.
+    `profile` is a name, a Profile, or a list of them that the nodes take in turn. `loopback` registers the nodes under
+    127.0.0.1, as a default installation does. `ipv6` lets the first node listen on ::1, too. `options` are fields of
+    node.Config.
     """
 
     def __init__(
@@ -48,8 +52,11 @@ class Fleet:
         store: Kind = "boltdb",
         tls: tuple[str, str] | None = None,
         client_ca: str | None = None,
-        accounts: Accounts | None = None,
+        owner_token: str = "",
         seed_instances: int = 0,
+        loopback: bool = False,
+        ipv6: bool = False,
+        election_tick: float = 2.0,
         **options: Any,
     ) -> None:
         if nodes < 1:
@@ -64,17 +71,25 @@ class Fleet:
         self.client_ca = client_ca
         self.scheme = "https" if tls else "http"
         self.store = Store(store)
-        self.accounts = accounts or Accounts()
-        first = ipaddress.IPv4Address(address)
-        self.nodes = [
+        self.accounts = Accounts(owner_token=owner_token)
+        self.loopback = loopback
+        self.ipv6 = ipv6
+        try:
+            first = ipaddress.IPv4Address(address)
+            ipaddress.IPv4Address(int(first) + nodes - 1)
+        except ValueError:
+            raise ValueError(f"The address of the first node is an IPv4 address, not {address!r}.") from None
+        self.nodes: list[Node] = [
             Node(self, index, str(first + index), named(profiles[index % len(profiles)]), config)
             for index in range(nodes)
         ]
+        self.elections = Elections(self.nodes[0].profile.elections, nodes, election_tick)
         self.seed_instances = seed_instances
         self.loop: asyncio.AbstractEventLoop | None = None
         self.stopping = asyncio.Event()
         self._thread: threading.Thread | None = None
         self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def tokens(self) -> Tokens:
@@ -105,31 +120,46 @@ class Fleet:
         """The same settings on every node."""
         for node in self.nodes:
             for key, value in settings.items():
-                node.config.set(key, value)
+                node.set(key, value)
 
     # Running
 
     async def start(self) -> None:
-        """Listens on all addresses; PortInUse when one is taken."""
+        """Listens on all addresses; PortInUseError when one is taken."""
         self.loop = asyncio.get_running_loop()
         hosts = [node.host for node in self.nodes]
         raise_file_limit(4 * len(hosts) + 4096)
         http, port = bind_all(hosts, self.wanted_port)
         try:
             grpc, grpc_port = bind_all(hosts, self.wanted_grpc_port)
-        except PortInUse:
+        except PortInUseError:
             for each in http:
                 each.close()
             raise
         context = self._ssl_context()
         for node, http_socket, grpc_socket in zip(self.nodes, http, grpc, strict=True):
             node.port, node.grpc_port = port, grpc_port
-            node.server = web.Server(node.handle, access_log=None)
-            self._servers.append(
-                await self.loop.create_server(node.server, sock=http_socket, ssl=context, backlog=1024)
-            )
-            self._servers.append(await self.loop.create_server(asyncio.Protocol, sock=grpc_socket, backlog=1024))
+            await self._serve(node, http_socket, grpc_socket, context)
+        if self.ipv6:
+            first = self.nodes[0]
+            http6, _ = bind_all(["::1"], port)
+            grpc6, _ = bind_all(["::1"], grpc_port)
+            await self._serve(first, http6[0], grpc6[0], context)
         self._seed()
+
+    async def _serve(
+        self, node: Node, http: socket.socket, grpc: socket.socket, context: ssl.SSLContext | None
+    ) -> None:
+        assert self.loop is not None
+        node.server = node.server or NodeServer(node)
+        if context is None:
+            self._servers.append(await self.loop.create_server(node.server, sock=http, backlog=BACKLOG))
+        else:
+            http.listen(BACKLOG)
+            http.setblocking(False)
+            self._tasks.append(self.loop.create_task(accept_tls(self.loop, http, node.server, context)))
+        listener = node.listeners["grpc"]
+        self._servers.append(await self.loop.create_server(lambda: GrpcProtocol(listener), sock=grpc, backlog=BACKLOG))
 
     def _ssl_context(self) -> ssl.SSLContext | None:
         if self.tls is None:
@@ -146,35 +176,64 @@ class Fleet:
             for service in node.profile.checker_services:
                 self.store.register(
                     service,
-                    "Polaris",
-                    node.host,
+                    CHECKER_NAMESPACE,
+                    node.advertised,
                     node.grpc_port,
                     protocol="grpc",
                     version=node.profile.version,
-                    metadata={"build-revision": "simulated", "polaris_service": service},
+                    metadata={"build-revision": f"{node.profile.version}.simulated", "polaris_service": service},
                 )
+        now = time.time()
         for number in range(self.seed_instances):
-            self.store.register(
-                "seeded", "default", f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 8080
+            # A second apart, so that no two have the same mtime and pages fit together.
+            host = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+            row = self.store.register(
+                "seeded",
+                "default",
+                host,
+                8080,
+                modified=now - self.seed_instances + number,
+                metadata={"n": str(number)},
             )
+            self.nodes[number % len(self.nodes)].beat(row.id)
 
     async def stop(self) -> None:
         """Closes every listener and every connection."""
         self.stopping.set()
         for server in self._servers:
             server.close()
+        for task in self._tasks:
+            task.cancel()
         for node in self.nodes:
+            node.listeners["grpc"].close_all()
             if node.server is not None:
-                for connection in node.server.connections:
-                    connection.force_close()
                 await node.server.shutdown(0.1)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def run(self, action: Callable[[], None]) -> None:
+        """Does something in the fleet's own thread, where its connections live, and waits for it."""
+        if self.loop is None or self._thread is None or threading.current_thread() is self._thread:
+            action()
+            return
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def act() -> None:
+            try:
+                action()
+            except Exception as problem:
+                done.set_exception(problem)
+            else:
+                done.set_result(None)
+
+        self.loop.call_soon_threadsafe(act)
+        done.result(10)
 
     def request_stop(self) -> None:
         """Asks the fleet to end; whoever waits for `stopping` stops it."""
         if self.loop is not None:
             self.loop.call_soon_threadsafe(self.stopping.set)
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> Self:
         ready = threading.Event()
         failure: list[BaseException] = []
 
@@ -221,8 +280,11 @@ def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]
         chosen = port
         try:
             for host in hosts:
-                bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                bound = socket.socket(family, socket.SOCK_STREAM)
                 sockets.append(bound)
+                if family == socket.AF_INET6:
+                    bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 bound.bind((host, chosen))
                 chosen = bound.getsockname()[1]
@@ -231,9 +293,52 @@ def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]
             for bound in sockets:
                 bound.close()
             if problem.errno != errno.EADDRINUSE:
-                raise PortInUse(f"Cannot listen on {host}: {problem.strerror}. Choose another --address.") from None
-            if port:
-                raise PortInUse(
-                    f"Port {port} on {host} is in use. Choose another one with --port and --grpc-port (0 picks a free one)."
+                raise PortInUseError(
+                    f"Cannot listen on {host}: {problem.strerror}. Choose another --address."
                 ) from None
-    raise PortInUse(f"No port is free on all of {hosts[0]} to {hosts[-1]}.")
+            if port:
+                raise PortInUseError(
+                    f"Port {port} on {host} is in use. Choose another with --port and --grpc-port (0 picks a free one)."
+                ) from None
+    raise PortInUseError(f"No port is free on all of {hosts[0]} to {hosts[-1]}.")
+
+
+async def accept_tls(
+    loop: asyncio.AbstractEventLoop, listening: socket.socket, server: NodeServer, context: ssl.SSLContext
+) -> None:
+    """Accepts connections to a TLS port. To plain HTTP Go answers a 400, which asyncio's own TLS server does not."""
+    starting: set[asyncio.Task[None]] = set()
+    try:
+        while True:
+            connection, _ = await loop.sock_accept(listening)
+            task = loop.create_task(start_tls(loop, connection, server, context))
+            starting.add(task)
+            task.add_done_callback(starting.discard)
+    finally:
+        listening.close()
+        for task in starting:
+            task.cancel()
+
+
+async def start_tls(
+    loop: asyncio.AbstractEventLoop, connection: socket.socket, server: NodeServer, context: ssl.SSLContext
+) -> None:
+    """Looks at the first byte without taking it: 22 begins a TLS handshake."""
+    readable = asyncio.Event()
+    loop.add_reader(connection, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(connection)
+    try:
+        first = connection.recv(1, socket.MSG_PEEK)
+        if first == b"\x16":
+            await loop.connect_accepted_socket(server, connection, ssl=context)
+            return
+        if first:
+            text = b"Client sent an HTTP request to an HTTPS server.\n"
+            connection.recv(65536)  # unread bytes would turn the close into a reset
+            await loop.sock_sendall(connection, b"HTTP/1.0 400 Bad Request\r\n\r\n" + text)
+    except (OSError, ssl.SSLError):
+        pass  # a client that does not trust us, or has gone
+    connection.close()

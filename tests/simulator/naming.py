@@ -1,155 +1,526 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Handlers of /naming/v1 and /core/v1 (polaris v1.18.1 apiserver/httpserver/discover/v1, service/instance.go, auth_access.go)."""
+"""Handlers of /naming/v1, /core/v1 and the client's heartbeat.
+
+polaris v1.18.1 apiserver/httpserver/discover/v1, auth_access.go, service/instance.go, cache/service/instance_query.go,
+and for versions that list from the store, v1.14.2 and v1.17.1 store/boltdb/instance.go.
+"""
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Callable
 from typing import Any
 
-from . import codes, gojson
-from .auth import ROLE_NAMES
+from . import codes, gojson, instances
+from .auth import OWNER, ROLE_NAMES, Account
 from .gojson import GoError
-from .store import Row
-from .wire import Call, Handler, Reply
+from .store import Row, instance_id
+from .wire import TEXT, Call, Handler, Reply
 
-QUERY_KEYS = frozenset(
-    ["id", "service", "namespace", "host", "port", "keys", "values", "protocol", "version", "health_status", "healthy", "isolate", "weight", "logic_set", "cmdb_region", "cmdb_zone", "cmdb_idc", "priority", "offset", "limit"]
-)
 MAX_PAGE = 100
+MAX_UINT32 = 2**32 - 1
+SERVICE_KEYS = frozenset(
+    [
+        "name",
+        "namespace",
+        "business",
+        "department",
+        "cmdb_mod1",
+        "cmdb_mod2",
+        "cmdb_mod3",
+        "owner",
+        "offset",
+        "limit",
+        "platform_id",
+        "host",
+        "port",
+        "keys",
+        "values",
+        "instance_keys",
+        "instance_values",
+        "only_exist_health_instance",
+        "sync_to_global_registry",
+        "hidden_service",
+    ]
+)
 
 
 def refusal(call: Call, function: str, writes: bool = False) -> Reply | None:
-    """The {code, info} refusal of a caller who may not call that function."""
+    """The {code, info} refusal of a caller who may not call that function; HEAD leaves the reason out."""
     refused = call.node.check(call, function, writes)
     if refused is None:
         return None
-    message = refused.text if not call.node.profile.policies else ""
-    return codes.write(call, codes.response(refused.code, message))
+    profile = call.node.profile
+    message = None if profile.policies else refused.text
+    return codes.write(call, codes.response(profile, refused.code, message))
 
 
-def instance_json(call: Call, row: Row) -> dict[str, Any]:
-    """An instance as the list shows it, every key present."""
-    node = call.node
-    check = None if row.ttl is None else {"type": "HEARTBEAT", "heartbeat": {"ttl": row.ttl}}
-    return {
-        "id": row.id,
-        "service": row.service,
-        "namespace": row.namespace,
-        "vpc_id": row.vpc_id,
-        "host": row.host,
-        "port": row.port,
-        "protocol": row.protocol,
-        "version": row.version,
-        "priority": row.priority,
-        "weight": row.weight,
-        "enableHealthCheck": row.ttl is not None,
-        "healthCheck": check,
-        "healthy": row.healthy,
-        "isolate": row.isolate,
-        "location": row.location or {"region": "", "zone": "", "campus": ""},
-        "metadata": row.metadata,
-        "logic_set": row.logic_set,
-        "ctime": node.local_time(row.created),
-        "mtime": node.local_time(row.modified),
-        "revision": row.revision,
-        "service_token": row.service_token,
-    }
+def query_refusal(call: Call, function: str, reason: bool = True) -> Reply | None:
+    """The same in the envelope of a list; HEAD gives the reason for instances only."""
+    refused = call.node.check(call, function)
+    if refused is None:
+        return None
+    profile = call.node.profile
+    message = refused.text if reason or not profile.policies else None
+    return codes.write(call, codes.batch_query(profile, refused.code, message=message))
 
 
-def page(call: Call) -> tuple[int, int]:
-    """Offset and limit; a limit above 100 counts as 100."""
-    offset, limit = call.query.get("offset", "0"), call.query.get("limit", str(MAX_PAGE))
-    return int(offset), min(int(limit), MAX_PAGE)
+def wild(name: str, pattern: str) -> bool:
+    """IsWildMatch of polaris common/utils/funcs.go: a star in front or at the end."""
+    if pattern.endswith("*"):
+        pattern = pattern.rstrip("*")
+        if name.startswith(pattern):
+            return True
+        return pattern.startswith("*") and pattern.lstrip("*") in name
+    if pattern.startswith("*"):
+        return name.endswith(pattern.lstrip("*"))
+    return name == pattern
+
+
+def number(text: str) -> int | None:
+    """strconv.ParseUint; None when it is none."""
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+TRUTHS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+
+
+def page(query: dict[str, str]) -> tuple[int, int] | None:
+    """Offset and limit, a limit above 100 counts as 100; None when one is no uint32."""
+    offset, limit = number(query.get("offset", "0")), number(query.get("limit", str(MAX_PAGE)))
+    if offset is None or limit is None or max(offset, limit) > MAX_UINT32:
+        return None
+    return offset, min(limit, MAX_PAGE)
+
+
+# Lists
 
 
 def list_instances(call: Call) -> Reply:
     """GET /naming/v1/instances."""
-    if refused := refusal(call, "DescribeInstances"):
+    if refused := query_refusal(call, "DescribeInstances"):
         return refused
-    query = call.query
-    bad = [key for key, value in query.items() if key not in QUERY_KEYS or not value]
-    if bad or not query:
-        return codes.write(call, batch_query(400002 if not query else 400003, [], 0))
-    offset, limit = page(call)
-    rows = [row for row in list(call.node.store.rows.values()) if row.live and matches(row, query)]
-    rows.sort(key=lambda row: row.modified, reverse=True)
-    listed = [instance_json(call, row) for row in rows[offset : offset + limit]]
-    return codes.write(call, batch_query(200000, listed, len(rows)))
+    node, profile = call.node, call.node.profile
+    query = dict(call.query)
+    if profile.shows_last_heartbeat:
+        query.pop("show_last_heartbeat", None)  # the memory checker adds nothing to the list
+    if wrong := wrong_query(call, query):
+        return wrong
+    window = page(query)
+    if window is None:
+        return codes.write(call, codes.batch_query(profile, 400103))
+    offset, limit = window
+    if limit == 0 and not profile.list_cached and node.store.kind == "boltdb":
+        return codes.write(call, codes.batch_query(profile, codes.SUCCESS))
+    service = (query.get("namespace"), query.get("service"))
+    crashes = profile.unknown_service_panics and node.store.kind == "boltdb" and None not in service
+    if crashes and service not in node.store.by_service:
+        return Reply(abort=True)  # the id of a service that is nil
+    rows = node.remembered(query, lambda: find(call, query))
+    shown = [node.rendered(row) for row in rows[offset : offset + limit]]
+    envelope = codes.batch_query(profile, codes.SUCCESS, len(rows), len(shown), instances=[])
+    text = gojson.pretty(envelope, proto=True)
+    if shown:
+        text = text.replace('"instances": [\n ]', '"instances": [' + ",".join(shown) + "\n ]", 1)
+    return Reply(200, text.encode(), TEXT, codes.headers_of(call, codes.SUCCESS))
 
 
-def batch_query(code: int, instances: list[dict[str, Any]], amount: int) -> dict[str, Any]:
-    """A BatchQueryResponse."""
+def wrong_query(call: Call, query: dict[str, str]) -> Reply | None:
+    """preGetInstances: what is missing, then what is not allowed or empty."""
+    profile = call.node.profile
+
+    def refuse(code: int, message: str | None = None) -> Reply:
+        return codes.write(call, codes.batch_query(profile, code, message=message))
+
+    if not query:
+        return refuse(400104)
+    given = [key in query for key in ("service", "namespace", "host")]
+    if profile.list_needs == "service" and not (all(given[:2]) or given[2]):
+        return refuse(400105)
+    if profile.list_needs == "any" and not any(given):
+        return refuse(400105)
+    if ("keys" in query) != ("values" in query):
+        return refuse(400105, "instance metadata key and value must be both provided")
+    pairs = [query.get(key, "").count(",") for key in ("keys", "values")]
+    if profile.list_needs == "nothing" and pairs[0] != pairs[1]:
+        return refuse(400105, "instance metadata key and value length are different")
+    for key, value in query.items():
+        if key not in profile.list_keys:
+            return refuse(400103, f"{key} is not allowed")
+        if not value:
+            return refuse(400103, f"the value for {key} is empty")
+    return None
+
+
+def find(call: Call, query: dict[str, str]) -> tuple[list[Row], bool]:
+    """All rows that match, the latest change first, and whether their order is the same next time."""
+    node = call.node
+    service, namespace, row_id = (
+        "" if "*" in query.get(key, "") else query.get(key, "") for key in ("service", "namespace", "id")
+    )
+    since = node.started if node.profile.list_cached else None
+    tests = conditions(query, node.profile.list_cached)
+    rows = [row for row in node.visible(service, namespace, row_id, since) if all(test(row) for test in tests)]
+    if node.profile.list_cached:
+        # The order among equal times is that of a Go map: two pages need not fit together.
+        tied = len({row.modified for row in rows}) < len(rows)
+        if tied:
+            random.shuffle(rows)
+        rows.sort(key=lambda row: row.modified, reverse=True)
+        return rows, not tied
+    rows.sort(key=lambda row: (-row.modified, row.id))
+    return rows, True
+
+
+Test = Callable[[Row], bool]
+
+
+def same(attribute: str, value: Any) -> Test:
+    """A row whose attribute has that value."""
+    return lambda row: getattr(row, attribute) == value
+
+
+def named(attribute: str, pattern: str) -> Test:
+    """A row whose attribute is that text, or meets that pattern."""
+    return (lambda row: wild(getattr(row, attribute), pattern)) if "*" in pattern else same(attribute, pattern)
+
+
+def located(part: str, value: str) -> Test:
+    """A row of that region, zone or campus."""
+    return lambda row: (row.location or {}).get(part, "") == value
+
+
+def labelled(keys: str, values: str) -> Test:
+    """A row with all of these metadata."""
+    pairs = list(zip(keys.split(","), values.split(","), strict=False))
+    return lambda row: all(row.metadata.get(key) == value for key, value in pairs)
+
+
+def conditions(query: dict[str, str], cached: bool) -> list[Test]:
+    """What a row must meet. The cache drops a filter that does not parse, the store finds nothing for it."""
+    tests = [named(key, query[key]) for key in ("service", "namespace", "id") if key in query]
+    tests += [same(key, query[key]) for key in ("protocol", "version") if key in query]
+    if "host" in query:
+        hosts = {each.strip() for each in query["host"].split(",")} if cached else {query["host"]}
+        tests.append(lambda row: row.host in hosts)
+    for key in ("port", "weight") if cached else ("port",):
+        if key in query and (number(query[key]) is not None or not cached):
+            tests.append(same(key, number(query[key])))
+    flags = {"isolate": query.get("isolate"), "healthy": query.get("healthy", query.get("health_status"))}
+    for key, flag in flags.items():
+        if flag is not None and (flag in TRUTHS or not cached):
+            tests.append(same(key, TRUTHS.get(flag)))
+    for key, part in (("cmdb_region", "region"), ("cmdb_zone", "zone"), ("cmdb_idc", "campus")) if cached else ():
+        if key in query:
+            tests.append(located(part, query[key]))
+    if "keys" in query:
+        tests.append(labelled(query["keys"], query["values"]))
+    return tests
+
+
+def list_services(call: Call) -> Reply:
+    """GET /naming/v1/services."""
+    if refused := query_refusal(call, "DescribeServices", reason=False):
+        return refused
+    node, profile, query = call.node, call.node.profile, call.query
+    for key in query:
+        if key not in SERVICE_KEYS:
+            return codes.write(call, codes.batch_query(profile, 400103, message=f"{key} is not allowed"))
+    window = page(query)
+    if window is None:
+        return codes.write(call, codes.batch_query(profile, 400103))
+    offset, limit = window
+    found = [
+        (namespace, name, rows)
+        for (namespace, name), rows in sorted(node.store.services().items())
+        if wild(name, query.get("name", name)) and wild(namespace, query.get("namespace", namespace))
+    ]
+    shown = [service_json(call, *each) for each in found[offset : offset + limit]]
+    return codes.write(call, codes.batch_query(profile, codes.SUCCESS, len(found), len(shown), services=shown))
+
+
+def service_json(call: Call, namespace: str, name: str, rows: list[Row]) -> dict[str, Any]:
+    """A service, with the counts of its instances."""
+    created = call.node.local_time(call.node.started)
     return {
-        "code": code,
-        "info": codes.INFO.get(code, ""),
-        "amount": amount,
-        "size": len(instances),
-        "namespaces": [],
-        "services": [],
-        "instances": instances,
+        "name": name,
+        "namespace": namespace,
+        "metadata": {},
+        "ports": "",
+        "business": "",
+        "department": "",
+        "cmdb_mod1": "",
+        "cmdb_mod2": "",
+        "cmdb_mod3": "",
+        "comment": "",
+        "owners": call.node.accounts.owner_name,
+        "token": None,
+        "ctime": created,
+        "mtime": created,
+        "revision": instance_id(namespace, name, "", len(rows))[:32],
+        "platform_id": "",
+        "total_instance_count": len(rows),
+        "healthy_instance_count": sum(row.healthy for row in rows),
+        "user_ids": [],
+        "group_ids": [],
+        "remove_user_ids": [],
+        "remove_group_ids": [],
+        "id": service_id(namespace, name),
+        "editable": True,
     }
 
 
-def matches(row: Row, query: dict[str, str]) -> bool:
-    """Does a row meet all of the query's filters?"""
-    for key, value in query.items():
-        if key in ("id", "service", "namespace", "host", "protocol", "version", "logic_set"):
-            if getattr(row, key) != value:
-                return False
-        elif key in ("port", "weight", "priority"):
-            if str(getattr(row, key)) != value:
-                return False
-        elif key in ("healthy", "health_status"):
-            if row.healthy != (value in ("true", "1")):
-                return False
-        elif key == "isolate" and row.isolate != (value in ("true", "1")):
-            return False
-    return True
+def service_id(namespace: str, name: str) -> str:
+    """The same in every run."""
+    return instance_id(namespace, name, "", 0)[:32]
+
+
+def list_namespaces(call: Call) -> Reply:
+    """GET /naming/v1/namespaces and /core/v1/namespaces."""
+    if refused := query_refusal(call, "DescribeNamespaces", reason=False):
+        return refused
+    node, profile = call.node, call.node.profile
+    window = page(call.query)
+    if window is None:
+        return codes.write(call, codes.batch_query(profile, 400103))
+    offset, limit = window
+    by_name: dict[str, list[list[Row]]] = {"Polaris": [], "default": []}
+    for (namespace, _), rows in node.store.services().items():
+        by_name.setdefault(namespace, []).append(rows)
+    found = sorted(name for name in by_name if name == call.query.get("name", name))
+    created = node.local_time(node.started)
+    shown: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "comment": "",
+            "owners": node.accounts.owner_name,
+            "token": None,
+            "ctime": created,
+            "mtime": created,
+            "total_service_count": len(by_name[name]),
+            "total_health_instance_count": sum(row.healthy for rows in by_name[name] for row in rows),
+            "total_instance_count": sum(len(rows) for rows in by_name[name]),
+            "user_ids": [],
+            "group_ids": [],
+            "remove_user_ids": [],
+            "remove_group_ids": [],
+            "id": name,
+            "editable": True,
+        }
+        for name in found[offset : offset + limit]
+    ]
+    return codes.write(call, codes.batch_query(profile, codes.SUCCESS, len(found), len(shown), namespaces=shown))
+
+
+# Writing instances
+
+
+def write_refusal(call: Call, function: str) -> Reply | None:
+    """Who may register and deregister: owner and admin; others would need a policy for the service."""
+    node = call.node
+    if node.config.auth == "open":
+        return None
+    refused = node.check(call, function)
+    code, text = (refused.code, refused.text) if refused else (0, "")
+    if not code:
+        account = node.accounts.identify(call.token)
+        if isinstance(account, Account) and not account.enabled:
+            code, text = 401003, "token already disabled"
+        elif not isinstance(account, Account) or account.role is None or account.role > OWNER:
+            code, text = 401001, "no permission"
+    return codes.write(call, codes.batch_write_error(node.profile, code, text)) if code else None
+
+
+def parse_instance(value: Any, lenient: bool) -> dict[str, Any]:
+    """An element of the array."""
+    return instances.parse(value, lenient)
+
+
+def parse_service(value: Any, lenient: bool) -> dict[str, Any]:
+    """The same for services; of their many fields only the name matters here."""
+    texts = ["name", "namespace", "ports", "business", "department", "comment", "owners", "token"]
+    fields: dict[str, Callable[[Any], Any]] = dict.fromkeys(texts, lambda item: gojson.scalar(item, "string"))
+    fields["metadata"] = instances.FIELDS["metadata"]
+    return gojson.message(value, "Service", fields, lenient)
+
+
+def each_of(
+    call: Call,
+    function: str,
+    parse: Callable[[Any, bool], dict[str, Any]],
+    handle: Callable[[dict[str, Any]], tuple[int, dict[str, Any]]],
+) -> Reply:
+    """Handles the elements of a body one by one; each has an answer of its own."""
+    profile = call.node.profile
+    try:
+        decoded = gojson.decode_first(call.body)
+        if not isinstance(decoded, list):
+            raise GoError("not at beginning of value")
+        wanted = [parse(each, profile.lenient_messages) for each in decoded]
+    except GoError as problem:
+        return codes.write(call, codes.batch_write_error(profile, 400001, str(problem)))
+    if not wanted:
+        return codes.write(call, codes.batch_write_error(profile, 400002))
+    if refused := write_refusal(call, function):
+        return refused
+    responses = []
+    for each in wanted:
+        code, parts = handle(each)
+        responses.append(codes.response(profile, code, **parts))
+    return codes.write(call, codes.batch_write(profile, responses))
+
+
+def create_services(call: Call) -> Reply:
+    """POST /naming/v1/services."""
+    node = call.node
+
+    def create(service: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        key = (service.get("namespace") or "default", service.get("name") or "")
+        existed = key in node.store.by_service
+        node.store.by_service.setdefault(key, {})
+        code = 400120 if not key[1] else 400201 if existed else codes.SUCCESS
+        return code, {"service": {"name": key[1], "namespace": key[0], "metadata": {}, "id": service_id(*key)}}
+
+    return each_of(call, "CreateServices", parse_service, create)
+
+
+def create_instances(call: Call) -> Reply:
+    """POST /naming/v1/instances; an unknown service is made on the way."""
+    node = call.node
+
+    def register(instance: instances.Instance) -> tuple[int, dict[str, Any]]:
+        if code := instances.check_tetrad(instance, node.profile):
+            return code, {"instance": instances.echo(instance)}
+        tetrad = {key: instance[key] for key in ("service", "namespace", "host", "port")}
+        heartbeat = (instance.get("healthCheck") or {}).get("heartbeat")
+        checked = heartbeat is not None and instance.get("enableHealthCheck", True)
+        ttl = (heartbeat or {}).get("ttl") or 5
+        optional = (
+            "protocol",
+            "version",
+            "priority",
+            "weight",
+            "healthy",
+            "isolate",
+            "logic_set",
+            "location",
+            "metadata",
+        )
+        row = node.store.register(
+            **tetrad,
+            id=instance.get("id") or "",
+            vpc_id=instance.get("vpc_id") or "",
+            ttl=(ttl if ttl <= 60 else 5) if checked else None,
+            **{key: instance[key] for key in optional if key in instance},
+        )
+        return codes.SUCCESS, {"instance": instances.echo({"id": row.id, "vpc_id": row.vpc_id or None, **tetrad})}
+
+    return each_of(call, "CreateInstances", parse_instance, register)
+
+
+def delete_instances(call: Call) -> Reply:
+    """POST /naming/v1/instances/delete: one that is not there is a success as well."""
+    node = call.node
+
+    def deregister(instance: instances.Instance) -> tuple[int, dict[str, Any]]:
+        row_id, code = instances.identify(instance, node.profile)
+        if not code:
+            node.store.deregister(row_id)
+        return code or codes.SUCCESS, {"instance": instances.echo(instance)}
+
+    return each_of(call, "DeleteInstances", parse_instance, deregister)
+
+
+def client_heartbeat(call: Call) -> Reply:
+    """POST /v1/Heartbeat, as SDKs beat over HTTP: no token as shipped."""
+    node, profile = call.node, call.node.profile
+    try:
+        instance = instances.parse(gojson.decode_first(call.body), profile.lenient_messages)
+    except GoError as problem:
+        return codes.write(call, codes.response(profile, 400001, str(problem)))
+    row_id, code = instances.identify(instance, profile)
+    if not code and not profile.heartbeat_names and node.checked_row(row_id) is None:
+        code = 400202
+    if code:
+        return codes.write(call, codes.response(profile, code, instance=instances.echo(instance)))
+    node.beat(row_id)
+    return codes.write(call, codes.response(profile, codes.SUCCESS, instance=instances.echo(instance)))
+
+
+# Accounts
 
 
 def login(call: Call) -> Reply:
     """POST /core/v1/user/login."""
+    node, profile = call.node, call.node.profile
+    fields: dict[str, Callable[[Any], Any]] = dict.fromkeys(
+        ("name", "password", "owner"), lambda item: gojson.scalar(item, "string")
+    )
+    if profile.policies:
+        fields["options"] = lambda item: item
     try:
-        value = gojson.decode_first(call.body)
-        if not isinstance(value, dict):
-            raise GoError(
-                f"json: cannot unmarshal {gojson.kind(value)} into Go value of type map[string]json.RawMessage"
-            )
-        for key in value:
-            if key not in ("name", "password", "owner", "options"):
-                raise GoError(f'unknown field "{key}" in v1.LoginRequest')
+        found = gojson.message(gojson.decode_first(call.body), "LoginRequest", fields)
     except GoError as problem:
-        return codes.write(call, codes.response(400001, str(problem)))
-    name, password = str(value.get("name") or ""), str(value.get("password") or "")
-    account = call.node.accounts.user(name, str(value.get("owner") or "") or name)
+        return codes.write(call, codes.response(profile, 400001, str(problem), separator=":"))
+    name = found.get("name", "")
+    account = node.accounts.user(name, found.get("owner") or name)
     if account is None:
-        return codes.write(call, codes.response(400312))
-    if account.password != password:
-        return codes.write(call, codes.response(401001, "name or password is wrong"))
-    owner = call.node.accounts.user(account.owner, account.owner)
-    assert account.role is not None
-    logged_in = {
+        return codes.write(call, codes.response(profile, 400312))
+    if account.password != found.get("password", ""):
+        return codes.write(call, codes.response(profile, 401001, "name or password is wrong", separator=":"))
+    owner = node.accounts.user(account.owner, account.owner)
+    logged_in: dict[str, Any] = {
         "user_id": account.id,
         "name": account.name,
         "role": ROLE_NAMES[account.role],
         "owner_id": "" if owner is None or owner is account else owner.id,
         "token": account.token,
     }
-    return codes.write(call, codes.response(200000, loginResponse=logged_in))
+    if profile.policies:
+        logged_in["options"] = {}
+    return codes.write(call, codes.response(profile, codes.SUCCESS, loginResponse=logged_in))
 
 
 def auth_status(call: Call) -> Reply:
     """GET /core/v1/auth/status: no token needed."""
-    node = call.node
+    node, profile = call.node, call.node.profile
     opened = str(node.config.auth != "open").lower()
     values = {"auth": opened, "clientOpen": "false", "consoleOpen": opened}
-    options = {key: values[key] for key in node.profile.auth_status}
-    return codes.write(call, codes.response(200000, optionSwitch={"options": options}))
+    options = {key: values[key] for key in profile.auth_status}
+    return codes.write(call, codes.response(profile, codes.SUCCESS, optionSwitch={"options": options}))
+
+
+def limited(call: Call) -> Reply | None:
+    """The rate limit and whitelist plugins, both off as shipped (server.go, enterAuth and enterRateLimit)."""
+    node, config = call.node, call.node.config
+    profile = node.profile
+    host = call.peer[0]
+    if ":" in host:
+        return None
+    if config.whitelist and "naming" in call.path and host not in config.whitelist.split(","):
+        return codes.write(call, codes.response(profile, 401001))
+    if config.rate_limit:
+        key = host if config.rate_limit == "ip" else f"{call.method}:{call.path.rstrip('/')}"
+        if not node.take_token(key, time.monotonic()):
+            return codes.write(call, codes.response(profile, 403001 if config.rate_limit == "ip" else 403002))
+    return None
 
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/naming/v1/instances"): list_instances,
+    ("POST", "/naming/v1/instances"): create_instances,
+    ("POST", "/naming/v1/instances/delete"): delete_instances,
+    ("GET", "/naming/v1/services"): list_services,
+    ("POST", "/naming/v1/services"): create_services,
+    ("GET", "/naming/v1/namespaces"): list_namespaces,
+    ("GET", "/core/v1/namespaces"): list_namespaces,
     ("POST", "/core/v1/user/login"): login,
     ("GET", "/core/v1/auth/status"): auth_status,
 }
+CLIENT_HANDLERS: dict[tuple[str, str], Handler] = {("POST", "/v1/Heartbeat"): client_heartbeat}

@@ -7,31 +7,44 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
+import sys
 import time
+import traceback
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from aiohttp import web
 
-from . import control, maintain, naming
-from .auth import MODES, Accounts, Mode, Refusal
+from . import control, diagnostics, gojson, instances, maintain, naming
+from .auth import Accounts, Mode, Refusal
+from .connections import Listener
 from .faults import Fault, Rule
+from .heap import MIB, Heap
 from .profiles import Profile
-from .store import Store
-from .wire import Call, Reply, Router, error, parse_query, split_target
+from .store import Row, Store
+from .wire import Call, Reply, Router, error, half, parse_query, respond, split_target
 
 if TYPE_CHECKING:
     from .fleet import Fleet
 
+QUIET = logging.getLogger("tests.simulator.quiet")
+"""aiohttp would tell of every client that sends nonsense or goes away, which is what tests do."""
+QUIET.addHandler(logging.NullHandler())
+QUIET.propagate = False
 MAX_RECORDED = 200_000
+MAX_REMEMBERED = 16
+CHECKER_NAMESPACE = "Polaris"
+CHECKER_SERVICES = ("polaris.checker", "polaris.config")
 
 
 @dataclass
 class Config:
-    """What a test may change at any time, on one node or on all (`fleet.configure`)."""
+    """What a test may change at any time, on one node (node.config) or on all (fleet.configure)."""
 
     auth: Mode = "strict"
     latency: float = 0.0
@@ -40,40 +53,92 @@ class Config:
     """api.admin: mounts / and /maintain/v1."""
     console: bool = True
     """api.console: mounts /naming/v1 and /core/v1."""
+    client: bool = True
+    """api.client: mounts /v1."""
+    swagger: bool = True
+    conn_limit: bool = True
+    """openConnLimit on http and grpc; a real server ships with it off."""
+    conn_protocols: str = "http,grpc"
+    """Those of the two that count, when the limit is on."""
+    max_conn_limit: int = 5120
+    """0: no limit, and Total is always 0."""
+    max_conn_per_host: int = 1024
+    purge_interval: float = 10.0
+    purge_expire: float = 5.0
     clock_offset: float = 0.0
     """Seconds that the node's clock is ahead."""
     timezone: str = "+00:00"
+    cache_delay: float = 0.0
+    """Seconds until the node's caches see a registration or a deregistration."""
+    health_check: Literal["open", "closed", "none"] = "open"
+    """none: no checker configured, every heartbeat query is 400140."""
+    heartbeat_shared: bool = False
+    """Beats are shared by the fleet (heartbeatLeader, heartbeatRedis), not kept by the node (heartbeatMemory)."""
+    store_fails: bool = False
+    """The store answers with an error."""
+    free_latency: float = 0.0
+    """Seconds that a memory/free takes; concurrent ones queue."""
+    heap_in_use: int = 96 * MIB
+    heap_free: int = 224 * MIB
+    """Both are where the heap starts; later see node.heap."""
+    pprof: bool = True
+    metrics: Literal["", "none", "runtime", "memstats", "both"] = ""
+    """Names in /metrics; empty: those of the profile."""
+    rate_limit: Literal["", "ip", "api"] = ""
+    rate_limit_quota: int = 10
+    """Calls that pass at once."""
+    rate_limit_refill: float = 1.0
+    """Calls per second that pass in the long run."""
+    whitelist: str = ""
+    """IP addresses, by comma, that may call /naming; empty: all."""
     record: bool = True
     """Keep each request in node.requests."""
 
     def set(self, key: str, value: Any) -> None:
         """Sets one field; text is converted to the field's type."""
-        known = {field.name: field for field in fields(self)}
-        if key not in known:
-            raise ValueError(f"There is no setting {key!r}; take one of {', '.join(known)}.")
-        current = getattr(self, key)
-        if key == "auth" and value not in MODES:
-            raise ValueError(f"auth is one of {', '.join(MODES)}, not {value!r}.")
-        if isinstance(value, str) and not isinstance(current, str):
-            if isinstance(current, bool):
-                if value.lower() not in ("true", "false", "yes", "no", "on", "off", "1", "0"):
-                    raise ValueError(f"{key} is true or false, not {value!r}.")
-                value = value.lower() in ("true", "yes", "on", "1")
-            else:
-                value = type(current)(value)
+        kind = field_types().get(key)
+        if kind is None:
+            raise ValueError(f"There is no setting {key!r}; take one of {', '.join(field_types())}.")
+        choices = get_args(kind)
+        if choices:
+            if value not in choices:
+                raise ValueError(f"{key} is one of {', '.join(each or '(empty)' for each in choices)}, not {value!r}.")
+        elif kind is bool:
+            value = as_bool(key, value)
+        elif isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError(f"{key} is of type {kind.__name__}, not {value!r}.")
+        else:
+            value = kind(value)
         if key == "timezone":
             parse_timezone(value)
         setattr(self, key, value)
+
+
+@lru_cache(maxsize=1)
+def field_types() -> dict[str, Any]:
+    """The settings and their types."""
+    hints = get_type_hints(Config)
+    return {field.name: hints[field.name] for field in fields(Config)}
+
+
+def as_bool(key: str, value: Any) -> bool:
+    """true or false, also as text."""
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if str(value).lower() not in known:
+        raise ValueError(f"{key} is true or false, not {value!r}.")
+    return known[str(value).lower()]
 
 
 @lru_cache(maxsize=32)
 def parse_timezone(text: str) -> timezone:
     """+08:00 as a zone."""
     try:
-        sign, hours, minutes = text[0], int(text[1:3]), int(text[4:6] or 0)
-        return timezone((-1 if sign == "-" else 1) * timedelta(hours=hours, minutes=minutes))
-    except (ValueError, IndexError):
+        offset = datetime.strptime(text, "%z").utcoffset() or timedelta(0)
+    except ValueError:
         raise ValueError(f"A time zone looks like +08:00, not {text!r}.") from None
+    return timezone(offset)
 
 
 @dataclass(slots=True)
@@ -95,18 +160,81 @@ class Recorded:
         return {key: getattr(self, key) for key in self.__slots__}
 
 
-@lru_cache(maxsize=64)
-def router_of(profile: Profile, admin: bool, console: bool) -> Router:
-    """The routes of a profile with these APIs switched on."""
+@lru_cache(maxsize=128)
+def router_of(profile: Profile, admin: bool, console: bool, client: bool, swagger: bool, pprof: bool) -> Router:
+    """The routes of a profile with these switches."""
     routes: dict[tuple[str, str], Any] = {}
     if admin:
         routes["GET", "/"] = maintain.index
-        for route in profile.routes:
-            if route in maintain.HANDLERS:
-                routes[route] = maintain.HANDLERS[route]
+        routes.update({route: maintain.HANDLERS[route] for route in profile.routes})
     if console:
         routes.update(naming.HANDLERS)
-    return Router(routes, {}, profile.old_router)
+        if profile.prometheus_clients:
+            routes["GET", "/prometheus/v1/clients"] = maintain.get_prometheus_clients
+    if client:
+        routes.update(naming.CLIENT_HANDLERS)
+    if swagger and profile.swagger:
+        routes["GET", "/apidocs.json"] = diagnostics.apidocs(routes)
+    plain: dict[str, Any] = {"/metrics": diagnostics.metrics}
+    if pprof or profile.pprof_off_empty:
+        plain["/debug/pprof/"] = diagnostics.pprof
+    return Router(routes, plain, profile.old_router, ("/naming/v1", "/core/v1") if console else ())
+
+
+class NodeServer(web.Server):
+    """aiohttp's server, whose connections a Listener counts."""
+
+    def __init__(self, node: Node) -> None:
+        # Go takes request lines and headers of 1 MiB, aiohttp's default is 8 KiB; bodies have no limit.
+        super().__init__(
+            node.handle,
+            access_log=None,
+            logger=QUIET,
+            max_line_size=1 << 20,
+            max_field_size=1 << 20,
+            lingering_time=0,
+        )
+        self.node = node
+        self.request_factory = self._unlimited
+
+    def _unlimited(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=0)
+
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if not self.node.listeners["http"].accept(transport):
+            transport.abort()
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        transport = self._connections.get(handler)
+        if transport is not None:
+            self.node.listeners["http"].lost(transport)
+        super().connection_lost(handler, exc)
+
+
+class GrpcProtocol(asyncio.Protocol):
+    """Accepts anything and keeps it open; to HTTP/1 it says what grpc-go says, a SETTINGS frame and goodbye."""
+
+    SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00@\x00"
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        if not self.listener.accept(transport):
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport is not None and data.startswith((b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ")):
+            self.transport.write(self.SETTINGS)
+            self.transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.transport is not None:
+            self.listener.lost(self.transport)
 
 
 class Node:
@@ -120,15 +248,39 @@ class Node:
         self.grpc_port = 0
         self.profile = profile
         self.config = replace(config)
+        self.started = time.time()
+        """When its caches were filled."""
         self.levels: dict[str, str] = dict.fromkeys(profile.scopes, "info")
         self.requests: deque[Recorded] = deque(maxlen=MAX_RECORDED)
         self.rules: list[Rule] = []
-        self.server: web.Server | None = None
+        self.beats: dict[str, float] = {}
+        self.heap = Heap(live=config.heap_in_use, free=config.heap_free)
+        self.free_lock = asyncio.Lock()
+        self.server: NodeServer | None = None
+        self.listeners = {
+            protocol: Listener(
+                protocol,
+                max_total=config.max_conn_limit,
+                max_per_host=config.max_conn_per_host,
+                purge_interval=config.purge_interval,
+                purge_expire=config.purge_expire,
+            )
+            for protocol in ("http", "grpc")
+        }
+        self._remembered: dict[Any, tuple[int, list[Row]]] = {}
+        self._tokens: dict[str, tuple[float, float]] = {}
+
+    # What a test looks at and changes
 
     @property
     def url(self) -> str:
         """Base URL of its HTTP API."""
         return f"{self.fleet.scheme}://{self.host}:{self.port}"
+
+    @property
+    def advertised(self) -> str:
+        """The address it registers itself with."""
+        return "127.0.0.1" if self.fleet.loopback else self.host
 
     @property
     def store(self) -> Store:
@@ -140,19 +292,24 @@ class Node:
         """The fleet's."""
         return self.fleet.accounts
 
-    def now(self) -> float:
-        """Epoch seconds on this node's clock."""
-        return time.time() + self.config.clock_offset
+    @property
+    def connections(self) -> dict[str, list[str]]:
+        """The open connections per protocol, as "ip:port"."""
+        return {protocol: listener.addresses() for protocol, listener in self.listeners.items()}
 
-    def local_time(self, moment: float) -> str:
-        """As polaris common/time/time.go prints it: the node's zone, no offset."""
-        return datetime.fromtimestamp(moment, parse_timezone(self.config.timezone)).strftime("%Y-%m-%d %H:%M:%S")
-
-    def check(self, call: Call, function: str, writes: bool = False) -> Refusal | None:
-        """May the caller do that here?"""
-        return self.accounts.check(
-            call.token, mode=self.config.auth, policies=self.profile.policies, writes=writes, function=function
-        )
+    def set(self, key: str, value: Any) -> None:
+        """Changes a setting, and what was built from it."""
+        self.config.set(key, value)
+        value = getattr(self.config, key)
+        if key == "heap_in_use":
+            self.heap.live = value
+        elif key == "heap_free":
+            self.heap.free = value
+        for listener in self.listeners.values():
+            listener.max_total = self.config.max_conn_limit
+            listener.max_per_host = self.config.max_conn_per_host
+            listener.purge_interval = self.config.purge_interval
+            listener.purge_expire = self.config.purge_expire
 
     def fault(
         self, method: str, path: str, fault: Fault, times: int | None = None, *, skip: int = 0, containing: str = ""
@@ -169,6 +326,109 @@ class Node:
         """All works again."""
         self.rules.clear()
 
+    def beat(self, row_id: str, at: float | None = None) -> None:
+        """A heartbeat of that instance arrived here, now or at that epoch second (on this node's clock)."""
+        beats = self.store.beats if self.config.heartbeat_shared else self.beats
+        beats[row_id] = self.now() if at is None else at
+
+    def restart(self) -> None:
+        """As a restarted process: connections, levels, beats and caches begin anew."""
+
+        def forget() -> None:
+            for listener in self.listeners.values():
+                listener.close_all()
+            self.started = time.time()
+            self.levels = dict.fromkeys(self.profile.scopes, "info")
+            self.beats.clear()
+            self.heap = Heap(live=self.config.heap_in_use, free=self.config.heap_free)
+            self._remembered.clear()
+            for row in list(self.store.rows.values()):
+                row.text = None
+
+        self.fleet.run(forget)
+
+    # What handlers ask
+
+    def now(self) -> float:
+        """Epoch seconds on this node's clock."""
+        return time.time() + self.config.clock_offset
+
+    def local_time(self, moment: float) -> str:
+        """As polaris common/time/time.go prints it: the node's zone, no offset."""
+        return datetime.fromtimestamp(moment, parse_timezone(self.config.timezone)).strftime("%Y-%m-%d %H:%M:%S")
+
+    def rfc3339(self, moment: float) -> str:
+        """As Go prints a time.Time, in the node's zone."""
+        return maintain.zoned(moment, parse_timezone(self.config.timezone))
+
+    def check(self, call: Call, function: str, writes: bool = False) -> Refusal | None:
+        """May the caller do that here?"""
+        return self.accounts.check(
+            call.token, mode=self.config.auth, policies=self.profile.policies, writes=writes, function=function
+        )
+
+    def counted(self, protocol: str) -> Listener | None:
+        """The listener that counts the connections of that protocol; None when none does."""
+        if not self.config.conn_limit or protocol not in self.config.conn_protocols.split(","):
+            return None
+        return self.listeners.get(protocol)
+
+    def last_beat(self, row_id: str) -> float:
+        """Epoch seconds, 0 when this node knows of none."""
+        return (self.store.beats if self.config.heartbeat_shared else self.beats).get(row_id, 0)
+
+    def visible(self, service: str, namespace: str, row_id: str, since: float | None) -> list[Row]:
+        """The live rows as a reader of the store sees them, or of a cache that was filled at `since`."""
+        rows = self.store.candidates(service, namespace, row_id)
+        if since is None:
+            return [row for row in rows if row.live]
+        horizon = time.time() - self.config.cache_delay
+        found = [row for row in rows if row.live == (row.written <= horizon)]
+        return found + self.store.ghosts(since) if self.store.removed_live else found
+
+    def checked_row(self, row_id: str) -> Row | None:
+        """The instance if it is in this node's health-check cache."""
+        row = next((each for each in self.visible("", "", row_id, self.started) if each.id == row_id), None)
+        if row is None or row.ttl is None or 0 < row.stripped <= self.started:
+            return None
+        own = row.namespace == CHECKER_NAMESPACE and row.service in CHECKER_SERVICES
+        return None if own and self.profile.own_instances_hidden else row
+
+    def remembered(self, query: dict[str, str], compute: Callable[[], tuple[list[Row], bool]]) -> list[Row]:
+        """The rows of a query, computed once for all its pages as long as nothing changes."""
+        if self.config.cache_delay:
+            return compute()[0]
+        key = frozenset(item for item in query.items() if item[0] not in ("offset", "limit"))
+        known = self._remembered.get(key)
+        if known is not None and known[0] == self.store.generation:
+            return known[1]
+        generation = self.store.generation
+        rows, stable = compute()
+        if stable:
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = (generation, rows)
+        return rows
+
+    def rendered(self, row: Row) -> str:
+        """The JSON of a row at its place in the list; nodes that show it alike share it."""
+        look = (self.profile.list_cached, self.config.timezone, 0 < row.stripped <= self.started)
+        if row.text is not None and row.look == look:
+            return row.text
+        text = "\n  " + gojson.pretty(instances.listed(row, self.profile, self.local_time, self.started), "\n  ", True)
+        row.text, row.look = text, look
+        return text
+
+    def take_token(self, key: str, now: float) -> bool:
+        """A token bucket, as the rate limit plugin has one per address or per call."""
+        quota, refill = self.config.rate_limit_quota, self.config.rate_limit_refill
+        left, at = self._tokens.get(key, (float(quota), now))
+        left = min(float(quota), left + (now - at) * refill)
+        self._tokens[key] = (left - 1 if left >= 1 else left, now)
+        return left >= 1
+
+    # The way of a request
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, from its first byte to its answer."""
         body = await request.read() if request.body_exists else b""
@@ -177,32 +437,46 @@ class Node:
         peer = (peername[0], peername[1]) if peername else ("", 0)
         call = Call(self, request.method, path, parse_query(raw_query), request.headers, body, peer, raw_query)
         if path.startswith("/_simulator"):
-            return respond(await control.handle(call))
+            return respond(control.handle(call))
         record: Recorded | None = None
         if self.config.record:
             headers = {name.lower(): value for name, value in request.headers.items()}
-            text = body.decode("utf-8", "replace")
-            record = Recorded(
-                self.index, call.method, path, call.query, headers, text, f"{peer[0]}:{peer[1]}", time.time()
-            )
+            text, address = body.decode("utf-8", "replace"), f"{peer[0]}:{peer[1]}"
+            record = Recorded(self.index, call.method, path, call.query, headers, text, address, time.time())
             self.requests.append(record)
         if self.config.latency:
             await asyncio.sleep(self.config.latency)
         rule = self._rule(call) if self.rules else None
         if rule is not None and (answer := await self._before(rule.fault, request)) is not None:
-            if record is not None:
+            if record is not None and answer.status != NOTHING:
                 record.status = answer.status
             return answer
-        found = router_of(self.profile, self.config.admin, self.config.console).select(call)
-        if not isinstance(found, Reply):
-            result = found(call)
-            found = await result if inspect.isawaitable(result) else result
-        if found.abort or (rule is not None and rule.fault.kind in ("drop", "truncate")):
-            cut = None if found.abort or (rule is not None and rule.fault.kind == "drop") else half(found)
-            return hang_up(request, cut)
+        try:
+            reply = await self._answer(call)
+        except Exception:
+            # A bug of the simulator must not look like a fault of a server.
+            traceback.print_exc(file=sys.stderr)
+            reply = error(500, "the simulator failed: " + traceback.format_exc(limit=1))
+        if reply.abort or (rule is not None and rule.fault.kind == "drop"):
+            return hang_up(request)
+        if rule is not None and rule.fault.kind == "truncate":
+            return hang_up(request, half(reply))
         if record is not None:
-            record.status = found.status
-        return respond(found)
+            record.status = reply.status
+        return respond(reply)
+
+    async def _answer(self, call: Call) -> Reply:
+        config = self.config
+        router = router_of(self.profile, config.admin, config.console, config.client, config.swagger, config.pprof)
+        found = router.select(call)
+        if isinstance(found, Reply):
+            return found
+        if (config.rate_limit or config.whitelist) and not router.is_plain(call.path):
+            refused = naming.limited(call)
+            if refused is not None:
+                return refused
+        result = found(call)
+        return await result if inspect.isawaitable(result) else result
 
     def _rule(self, call: Call) -> Rule | None:
         text = call.raw_query + "\n" + call.body.decode("utf-8", "replace")
@@ -214,7 +488,7 @@ class Node:
             await asyncio.sleep(fault.seconds)
         if fault.kind == "status":
             reply = error(fault.status or 503, fault.body, dict(fault.headers))
-            if "Content-Type" in fault.headers:
+            if any(name.lower() == "content-type" for name in fault.headers):
                 reply.content_type = ""
             return respond(reply)
         if fault.kind == "redirect":
@@ -229,38 +503,16 @@ class Node:
         return None
 
 
-class Response(web.Response):
-    """Without the headers that aiohttp adds and Go does not send."""
-
-    async def _prepare_headers(self) -> None:
-        await super()._prepare_headers()
-        self.headers.pop("Server", None)
+NOTHING = 499
+"""The status of the response that never leaves."""
 
 
-def respond(reply: Reply) -> Response:
-    """A reply as aiohttp takes it."""
-    headers = reply.headers or {}
-    if reply.content_type:
-        headers = {**headers, "Content-Type": reply.content_type}
-    return Response(status=reply.status, body=reply.body, headers=headers)
-
-
-def half(reply: Reply) -> bytes:
-    """The bytes of a response that breaks off in the middle of its body."""
-    head = f"HTTP/1.1 {reply.status} OK\r\nContent-Type: {reply.content_type or 'text/plain'}\r\n"
-    length = max(len(reply.body), 2)
-    return f"{head}Content-Length: {length}\r\n\r\n".encode() + reply.body[: length // 2]
-
-
-def hang_up(request: web.BaseRequest, last_words: bytes | None = None) -> Response:
+def hang_up(request: web.BaseRequest, last_words: bytes = b"") -> web.StreamResponse:
     """Closes the connection, after these bytes if there are any; the response returned goes nowhere."""
-    transport = request.transport
-    if transport is not None:
+    if request.transport is not None:
         if last_words:
-            transport.write(last_words)
-            transport.close()
-        else:
-            transport.abort()
-    response = Response(status=499)
+            request.transport.write(last_words)
+        request.transport.close()
+    response = respond(Reply(NOTHING))
     response.force_close()
     return response

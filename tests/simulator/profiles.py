@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What differs between Polaris versions, as data.
 
-A profile answers every "since which version" question, so that the handlers hold none. Sources, per fact, are the route
-lists of polaris apiserver/httpserver/maintain_access.go (v1.16 and older) and admin_access.go (v1.17 and newer), the log
-scopes of common/log/type.go, the stores under store/mysql and store/boltdb, and auth/defaultauth.
+A profile answers every "since which version" question, so that the handlers hold none. Sources, per fact, are the
+route lists of polaris apiserver/httpserver/maintain_access.go (v1.16 and older) and admin_access.go (v1.17 and newer),
+the log scopes of common/log/type.go, the stores under store/mysql and store/boltdb, auth/defaultauth, and real servers
+of v1.12.2, v1.14.1, v1.14.2, v1.17.1, v1.18.1 and HEAD.
 """
 
 from __future__ import annotations
@@ -13,10 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Method = Literal["GET", "POST", "PUT", "DELETE"]
 Route = tuple[str, str]
-
-MAINTAIN = "/maintain/v1"
 
 # polaris v1.8.0 apiserver/httpserver/maintain_access.go
 FIRST_ROUTES: tuple[Route, ...] = (
@@ -57,8 +55,33 @@ FIRST_SCOPES = ("naming", "config", "cache", "auth", "store", "default")
 SCOPES_1_12 = (*FIRST_SCOPES, "healthcheck", "apiserver", "xdsv3")
 SCOPES_1_13 = (*SCOPES_1_12, "discoverEventLocal", "HistoryLogger", "token-bucket", "discoverLocal", "local")
 SCOPES_1_14 = (*SCOPES_1_13, "sysop", "cmdb")
-SCOPES_1_17_9 = tuple(scope for scope in SCOPES_1_14 if scope not in ("discoverLocal", "local")) + ("statis",)
-SCOPES_1_18 = (*SCOPES_1_17_9, "nacos-apiserver", "nacos-trace", "discoverstat")
+# eureka and discoverLocal are no scopes of the code any more, but keys of the shipped configuration.
+SCOPES_1_18 = (*SCOPES_1_14, "nacos-apiserver", "nacos-trace", "discoverstat", "eureka")
+
+LIST_KEYS = frozenset(
+    [
+        "service",
+        "namespace",
+        "host",
+        "port",
+        "keys",
+        "values",
+        "protocol",
+        "version",
+        "health_status",
+        "healthy",
+        "isolate",
+        "weight",
+        "logic_set",
+        "cmdb_region",
+        "cmdb_zone",
+        "cmdb_idc",
+        "priority",
+        "offset",
+        "limit",
+    ]
+)
+JOBS_1_17 = ("polaris.checker", "MaintainJob.CleanDeletedInstances", "MaintainJob.CleanDeletedClients")
 
 
 @dataclass(frozen=True)
@@ -77,19 +100,35 @@ class Profile:
     """go-restful v2.15.0: a POST without a Content-Length is 406 there, 415 in v3.9.0."""
     go_package: str = "admin"
     """The package of ConnReq, which Go's error texts name: maintain up to v1.16, admin from v1.17."""
+    elect_key: str = "electKey"
+    """The field's JSON name in Go's error texts, ElectKey up to v1.17.1; either case is understood."""
+    messages: int = 3
+    """Generation of the protobuf messages: 1 up to v1.13, 2 up to v1.17.1, 3 after; each has other empty keys."""
     policies: bool = False
     """Every call needs an allow policy (HEAD) instead of: reading any token, writing the owner's."""
     auth_status: tuple[str, ...] = ("auth", "clientOpen", "consoleOpen")
+    lenient_messages: bool = False
+    """HEAD ignores unknown keys of an instance, the released versions refuse them."""
     batch_clean_age: float = 600.0
     """Rows younger than this stay in a batch clean: 10 minutes from v1.17.0, none before."""
     mysql_strips_live: bool = True
     """From v1.17.3 a clean of a live row deletes its metadata and its health check."""
     boltdb_removes: bool = True
     """From v1.13.0 a clean removes the row, live or not; before, it only marked it as invalid."""
-    cached_list: bool = True
-    """GET /naming/v1/instances answers from the node's cache (v1.17.3 and newer) or from the store."""
+    list_keys: frozenset[str] = LIST_KEYS | {"id"}
+    """What GET /naming/v1/instances filters by; `id` from v1.17.0."""
+    list_needs: Literal["nothing", "any", "service"] = "nothing"
+    """Up to v1.15: service and namespace, or host. v1.16: one of the three. From v1.17.0: nothing."""
+    list_cached: bool = True
+    """The list comes from the node's cache (v1.17.3 and newer) or from the store: other matching, no service_token."""
+    unknown_service_panics: bool = False
+    """Up to v1.15 on boltdb a list of an unknown service cuts the connection."""
+    shows_last_heartbeat: bool = False
+    """v1.18.1 takes show_last_heartbeat=true; seen on a real one, neither older ones nor HEAD do."""
     heartbeat_panics: bool = False
     """A found instance cuts the connection up to v1.14.1."""
+    heartbeat_names: bool = True
+    """A found instance that has beaten carries service and namespace (not up to v1.17.1)."""
     own_instances_hidden: bool = True
     """Polaris' own instances are not in the health-check cache from v1.14.0."""
     closed_check_known: bool = False
@@ -100,23 +139,25 @@ class Profile:
     pprof_trace: bool = False
     slash_in_names: bool = True
     translates: bool = True
-    """`info` follows Accept-Language and ?lang from v1.13.0."""
-    heartbeat_in_list: bool = False
-    """show_last_heartbeat=true is understood (v1.18.1 and newer)."""
+    """`info` follows Accept-Language and ?lang."""
+    swagger: bool = True
+    """/apidocs.json, from v1.12."""
     prometheus_clients: bool = True
-    """GET /prometheus/v1/clients exists from v1.14.0."""
+    """GET /prometheus/v1/clients, from v1.14.0."""
     checker_services: tuple[str, ...] = ("polaris.checker",)
+    elections: tuple[str, ...] = JOBS_1_17
 
 
 HEAD = Profile(
     name="head",
-    version="v1.19.0",
+    version="v1.19.0-alpha.0",
     routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS + REPORT + HEAD_ONLY,
     scopes=SCOPES_1_18,
     policies=True,
+    lenient_messages=True,
     pprof_off_empty=True,
     pprof_trace=True,
-    heartbeat_in_list=True,
+    elections=("polaris.checker", "MaintainJob"),
 )
 V1_18_1 = replace(
     HEAD,
@@ -124,31 +165,56 @@ V1_18_1 = replace(
     version="v1.18.1",
     routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS + REPORT,
     policies=False,
+    lenient_messages=False,
+    shows_last_heartbeat=True,
     pprof_off_empty=False,
     pprof_trace=False,
+    elections=JOBS_1_17,
 )
-V1_17_9 = replace(V1_18_1, name="v1.17.9", version="v1.17.9", scopes=SCOPES_1_17_9, heartbeat_in_list=False)
+V1_17_9 = replace(V1_18_1, name="v1.17.9", version="v1.17.9", scopes=SCOPES_1_14, shows_last_heartbeat=False)
 V1_17_1 = replace(
     V1_17_9,
     name="v1.17.1",
     version="v1.17.1",
-    scopes=SCOPES_1_14,
+    messages=2,
+    elect_key="ElectKey",
+    auth_status=("auth",),
     levels_as_list=False,
     mysql_strips_live=False,
-    cached_list=False,
+    list_cached=False,
+    heartbeat_names=False,
 )
 V1_17_0 = replace(V1_17_1, name="v1.17.0", version="v1.17.0")
-V1_16_0 = replace(V1_17_0, name="v1.16.0", version="v1.16.0", go_package="maintain", batch_clean_age=0.0)
-V1_14_2 = replace(V1_16_0, name="v1.14.2", version="v1.14.2", routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS)
+V1_16_0 = replace(
+    V1_17_0,
+    name="v1.16.0",
+    version="v1.16.0",
+    go_package="maintain",
+    batch_clean_age=0.0,
+    list_keys=LIST_KEYS,
+    list_needs="any",
+    elections=("polaris.checker", "MaintainJob.CleanDeletedInstances"),
+)
+V1_14_2 = replace(
+    V1_16_0,
+    name="v1.14.2",
+    version="v1.14.2",
+    routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS,
+    list_needs="service",
+    unknown_service_panics=True,
+    elections=("polaris.checker",),
+)
 V1_14_1 = replace(V1_14_2, name="v1.14.1", version="v1.14.1", heartbeat_panics=True)
 V1_13_0 = replace(
     V1_14_1,
     name="v1.13.0",
     version="v1.13.0",
     routes=FIRST_ROUTES + BATCH_CLEAN,
+    messages=1,
     scopes=SCOPES_1_13,
     own_instances_hidden=False,
     prometheus_clients=False,
+    elections=(),
 )
 V1_12_2 = replace(
     V1_13_0,
@@ -157,7 +223,6 @@ V1_12_2 = replace(
     routes=FIRST_ROUTES,
     scopes=SCOPES_1_12,
     boltdb_removes=False,
-    translates=False,
 )
 V1_8_0 = replace(
     V1_12_2,
@@ -165,9 +230,10 @@ V1_8_0 = replace(
     version="v1.8.0",
     scopes=FIRST_SCOPES,
     old_router=True,
-    auth_status=("auth",),
+    translates=False,
     closed_check_known=True,
     metrics="none",
+    swagger=False,
     slash_in_names=False,
     checker_services=("polaris.checker", "polaris.config"),
 )

@@ -1,21 +1,24 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store that the nodes of a fleet share: instances, live ones and soft-deleted ones.
+"""The store that the nodes of a fleet share: instances, live ones and soft-deleted ones, and what else is in a store.
 
-polaris v1.18.1 store/boltdb/instance.go, store/mysql/instance.go; ids as common/utils/common.go computes them.
+polaris v1.18.1 store/boltdb/instance.go and admin.go, store/mysql/instance.go and admin.go, cache/service/instance.go;
+ids as common/utils/common.go computes them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from .profiles import Profile
 
 Kind = Literal["boltdb", "mysql"]
-KINDS: tuple[Kind, ...] = ("boltdb", "mysql")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def instance_id(namespace: str, service: str, host: str, port: int, vpc_id: str = "") -> str:
@@ -51,24 +54,45 @@ class Row:
     created: float = 0.0
     modified: float = 0.0
     revision: str = ""
-    rendered: bytes | None = field(default=None, repr=False, compare=False)
-    """Its JSON as the list shows it, until it changes."""
+    stripped: float = 0.0
+    """When a clean of MySQL took the metadata and health check of the live row; caches keep both until a restart."""
+    written: float = 0.0
+    """When the row was really written or deleted, whatever `created` and `modified` claim."""
+    text: str | None = field(default=None, repr=False, compare=False)
+    """Its JSON in the list, as long as nothing changes (set a field anew, do not edit its metadata in place)."""
+    look: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+    """What else that JSON depends on."""
+    store: Store | None = field(default=None, repr=False, compare=False)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name not in ("text", "look", "store") and getattr(self, "store", None) is not None:
+            object.__setattr__(self, "text", None)
+            assert self.store is not None
+            self.store.generation += 1
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for /_simulator/instances."""
-        return {key: value for key, value in vars(self).items() if key != "rendered"}
+        return {key: value for key, value in vars(self).items() if key not in ("text", "look", "store")}
 
 
 class Store:
-    """All rows, by id and by service."""
+    """All rows, by id and by service; changed by any node, or by a test."""
 
-    def __init__(self, kind: Kind = "boltdb", now: Callable[[], float] = time.time) -> None:
+    def __init__(self, kind: Kind = "boltdb") -> None:
         if kind not in KINDS:
             raise ValueError(f"There is no store {kind!r}; take one of {', '.join(KINDS)}.")
         self.kind = kind
-        self.now = now
         self.rows: dict[str, Row] = {}
         self.by_service: dict[tuple[str, str], dict[str, Row]] = {}
+        self.removed_live: dict[str, tuple[Row, float]] = {}
+        """Live rows that boltdb removed, and when: caches that are older still list them."""
+        self.beats: dict[str, float] = {}
+        """Last heartbeats where the checker shares them (heartbeatLeader, heartbeatRedis)."""
+        self.locations: list[dict[str, str]] = []
+        """What GET /maintain/v1/cmdb/info lists."""
+        self.clients: list[dict[str, Any]] = []
+        """SDK clients with a prometheus port: id, host, port, path."""
         self.generation = 0
         """Counts changes: what was computed from the rows holds as long as it stays the same."""
 
@@ -79,12 +103,15 @@ class Store:
         host: str = "127.0.0.1",
         port: int = 8080,
         *,
-        id: str = "",  # the server's own word
+        id: str = "",  # noqa: A002  the server's own word
         vpc_id: str = "",
+        live: bool = True,
         **values: Any,
     ) -> Row:
         """Registers an instance, over an older one of the same id if there is one."""
-        now = self.now()
+        now = time.time()
+        if self.kind == "mysql":
+            values["modified"] = float(int(values.get("modified") or now))  # a DATETIME column has no fractions
         row = Row(
             id=id or instance_id(namespace, service, host, port, vpc_id),
             namespace=namespace,
@@ -92,31 +119,84 @@ class Store:
             host=host,
             port=port,
             vpc_id=vpc_id,
+            live=live,
+            written=now,
             **values,
         )
         row.created = row.created or now
         row.modified = row.modified or now
         row.revision = row.revision or hashlib.md5(f"{row.id}{now}".encode(), usedforsecurity=False).hexdigest()
-        row.service_token = row.service_token or hashlib.md5(service.encode(), usedforsecurity=False).hexdigest()
+        token = hashlib.md5(f"{namespace}/{service}".encode(), usedforsecurity=False).hexdigest()
+        row.service_token = row.service_token or token
+        row.store = self
+        self.removed_live.pop(row.id, None)
         self.rows[row.id] = row
         self.by_service.setdefault((namespace, service), {})[row.id] = row
         self.generation += 1
         return row
 
-    def deregister(self, id: str, *, ago: float = 0.0) -> bool:
+    def deregister(self, row_id: str, *, ago: float = 0.0) -> bool:
         """Soft-deletes a row, `ago` seconds in the past; False when there is no live one."""
-        row = self.rows.get(id)
+        row = self.rows.get(row_id)
         if row is None or not row.live:
             return False
         row.live = False
-        row.modified = self.now() - ago
-        row.rendered = None
-        self.generation += 1
+        row.modified = time.time() - ago
+        row.written = time.time()
         return True
 
-    def remove(self, id: str) -> None:
+    def remove(self, row_id: str) -> None:
         """Takes a row away for good."""
-        row = self.rows.pop(id, None)
+        row = self.rows.pop(row_id, None)
         if row is not None:
-            self.by_service[(row.namespace, row.service)].pop(id, None)
+            self.by_service[row.namespace, row.service].pop(row_id, None)
             self.generation += 1
+
+    def clean(self, row_id: str, profile: Profile) -> None:
+        """POST /maintain/v1/instance/clean: the row's fate depends on store and version, the answer does not."""
+        row = self.rows.get(row_id)
+        if row is None:
+            return
+        if self.kind == "mysql":
+            if not row.live:
+                self.remove(row_id)
+            elif profile.mysql_strips_live:
+                row.stripped = time.time()
+        elif profile.boltdb_removes:
+            if row.live:
+                self.removed_live[row_id] = (row, time.time())
+            self.remove(row_id)
+        elif row.live:
+            row.live = False  # without a new mtime
+            row.written = time.time()
+
+    def batch_clean(self, size: int, profile: Profile) -> int:
+        """POST /maintain/v1/instance/batchclean: removes soft-deleted rows that are old enough."""
+        limit = size if self.kind == "mysql" else max(size, 1)  # boltdb counts after it has taken one
+        youngest = time.time() - profile.batch_clean_age
+        found: list[str] = []
+        for row in list(self.rows.values()):
+            if len(found) >= limit:
+                break
+            if not row.live and row.modified <= youngest:
+                found.append(row.id)
+        for row_id in found:
+            self.remove(row_id)
+        return len(found)
+
+    def candidates(self, service: str, namespace: str, row_id: str) -> Iterable[Row]:
+        """The rows that can match these exact values (empty: any), by the index that is narrowest."""
+        if row_id:
+            row = self.rows.get(row_id)
+            return [] if row is None else [row]
+        if service and namespace:
+            return list(self.by_service.get((namespace, service), {}).values())
+        return list(self.rows.values())
+
+    def ghosts(self, since: float) -> list[Row]:
+        """Live rows removed after a cache was filled: it lists them still."""
+        return [row for row, removed in list(self.removed_live.values()) if removed > since]
+
+    def services(self) -> dict[tuple[str, str], list[Row]]:
+        """All services that ever had an instance, with the live ones."""
+        return {key: [row for row in list(rows.values()) if row.live] for key, rows in list(self.by_service.items())}

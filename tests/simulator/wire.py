@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Calls, replies and routing: what go-restful and Go's net/http do before and after a handler.
 
-Routing follows go-restful v3.9.0 curly.go and jsr311.go (detectRoute); v2.15.0 differs only in what it answers to a POST
-without a body (no rule for a missing Content-Length there).
+Routing follows go-restful v3.9.0 curly.go and jsr311.go (detectRoute); v2.15.0 differs only in what it answers to a
+POST without a body (no rule for a missing Content-Length there).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
+
+from aiohttp import web
 
 from . import gojson
 
@@ -91,46 +93,59 @@ def split_target(target: str) -> tuple[str, str]:
 class Router:
     """The routes of one profile. `plain` ones are on Go's mux, past all rules of go-restful."""
 
-    def __init__(self, routes: Mapping[tuple[str, str], Handler], plain: Mapping[str, Handler], old: bool) -> None:
+    def __init__(
+        self,
+        routes: Mapping[tuple[str, str], Handler],
+        plain: Mapping[str, Handler],
+        old: bool,
+        services: tuple[str, ...],
+    ) -> None:
         self.old = old
         self.plain = plain
+        self.services = services
         self.by_path: dict[str, dict[str, Handler]] = {}
         for (method, path), handler in routes.items():
             self.by_path.setdefault(path, {})[method] = handler
 
-    def select(self, call: Call) -> Handler | Reply:
-        """The handler of a call, or the refusal that routing itself answers."""
-        path = call.path
+    def is_plain(self, path: str) -> Handler | None:
+        """The handler of a path on Go's mux, exact or, with a slash at its end, for all below."""
         for prefix, handler in self.plain.items():
             if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
                 return handler
-        if "//" in path or "/./" in path or "/../" in path:
-            return error(301, "", {"Location": re.sub(r"/+", "/", path)})  # Go's ServeMux cleans paths by a redirect
+        return None
+
+    def select(self, call: Call) -> Handler | Reply:
+        """The handler of a call, or what routing itself answers."""
+        path = call.path
+        plain = self.is_plain(path)
+        if plain is not None:
+            return plain
+        if UNCLEAN.search(path):
+            return moved(path)
         methods = self.by_path.get("/" + path.strip("/"))
         if methods is None:
-            if "/" in self.by_path:  # the index service takes every path that no other one has
-                return error(404, "404: Page Not Found")
-            if any(path.startswith(root) for root in ("/naming/v1", "/core/v1")):
+            # The index service takes every path that no other service has; without it, Go's mux answers.
+            if "/" in self.by_path or path.startswith(self.services or ("//",)):
                 return error(404, "404: Page Not Found")
             return error(404, "404 page not found\n", {"X-Content-Type-Options": "nosniff"})
-        handler_found = methods.get(call.method)
-        if handler_found is None:
-            return error(405, "405: Method Not Allowed", {"Allow": ", ".join(methods)})
+        handler = methods.get(call.method)
+        if handler is None:
+            allow = ", ".join(methods)
+            if call.method == "OPTIONS":  # the CORS filter of the container
+                cors = dict.fromkeys(("Access-Control-Allow-Headers", "Access-Control-Allow-Origin"), "")
+                return Reply(200, b"", "", {"Allow": allow, "Access-Control-Allow-Methods": allow, **cors})
+            return error(405, "405: Method Not Allowed", {"Allow": allow})
         if path == "/":
-            return handler_found
-        return self._content(call) or handler_found
+            return handler
+        return self._content(call) or handler
 
     def _content(self, call: Call) -> Reply | None:
         headers = call.headers
-        if not _consumes(call.method, headers.get("Content-Type", "")):
+        if not consumes(call.method, headers.get("Content-Type", "")):
             if call.body and "Content-Length" in headers:
                 return error(415, "415: Unsupported Media Type")
             return self._not_acceptable(call, "")
-        accept = headers.get("Accept") or "*/*"
-        if accept not in ("*/*", JSON) and not {part.partition(";")[0].strip(" ") for part in accept.split(",")} & {
-            "*/*",
-            JSON,
-        }:
+        if not accepts(headers.get("Accept", "")):
             return self._not_acceptable(call, JSON)
         return None
 
@@ -141,9 +156,56 @@ class Router:
         return error(406, f"406: Not Acceptable{shown}")
 
 
-def _consumes(method: str, content_type: str) -> bool:
+UNCLEAN = re.compile(r"//|/\.\.?(/|$)")
+
+
+def moved(path: str) -> Reply:
+    """Go's ServeMux redirects a path that is not clean."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    clean = "/" + "/".join(parts) + ("/" if parts and path.endswith("/") else "")
+    body = f'<a href="{clean}">Moved Permanently</a>.\n\n'
+    return Reply(301, body.encode(), "text/html; charset=utf-8", {"Location": clean})
+
+
+def consumes(method: str, content_type: str) -> bool:
+    """matchesContentType of a route that takes JSON."""
     if content_type == JSON:
         return True
     if not content_type:
         return method in ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE")
     return any(part.partition(";")[0].strip(" ") == JSON for part in content_type.split(","))
+
+
+def accepts(accept: str) -> bool:
+    """matchesAccept of a route that gives JSON; ranges like application/* do not count."""
+    if accept in ("", "*/*", JSON):
+        return True
+    return any(part.partition(";")[0].strip(" ") in ("*/*", JSON) for part in accept.split(","))
+
+
+class Response(web.Response):
+    """Without the header that aiohttp adds and Go does not send."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.pop("Server", None)
+
+
+def respond(reply: Reply) -> Response:
+    """A reply as aiohttp takes it."""
+    headers = reply.headers or {}
+    if reply.content_type:
+        headers = {**headers, "Content-Type": reply.content_type}
+    return Response(status=reply.status, body=reply.body, headers=headers)
+
+
+def half(reply: Reply) -> bytes:
+    """The bytes of a response that breaks off in the middle of its body."""
+    head = f"HTTP/1.1 {reply.status} OK\r\nContent-Type: {reply.content_type or TEXT}\r\n"
+    length = max(len(reply.body), 2)
+    return f"{head}Content-Length: {length}\r\n\r\n".encode() + reply.body[: length // 2]

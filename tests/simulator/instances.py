@@ -1,0 +1,168 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Instance message: from JSON, to JSON, and its checks (polaris v1.18.1 common/utils/common.go)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from . import gojson
+from .profiles import Profile
+from .store import Row, instance_id
+
+KEYS = [
+    "id",
+    "service",
+    "namespace",
+    "vpc_id",
+    "host",
+    "port",
+    "protocol",
+    "version",
+    "priority",
+    "weight",
+    "enableHealthCheck",
+    "healthCheck",
+    "healthy",
+    "isolate",
+    "location",
+    "metadata",
+    "logic_set",
+    "ctime",
+    "mtime",
+    "revision",
+    "service_token",
+]
+ALIASES = {"enable_health_check": "enableHealthCheck", "health_check": "healthCheck"}
+HIDDEN_METADATA = frozenset({"version", "protocol", "region", "zone", "campus"})
+"""What copyOSSInstance leaves out of the list."""
+
+NAME = re.compile(r"[0-9A-Za-z\-./:_]+")
+OLD_NAME = re.compile(r"[0-9A-Za-z\-.:_]+")
+
+
+def _text(value: Any) -> Any:
+    return gojson.scalar(value, "string")
+
+
+def _number(value: Any) -> Any:
+    return gojson.scalar(value, "uint32")
+
+
+def _flag(value: Any) -> Any:
+    return gojson.scalar(value, "bool")
+
+
+def _metadata(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise gojson.GoError(
+            f"json: cannot unmarshal {gojson.kind(value)} into Go value of type map[string]json.RawMessage"
+        )
+    return {key: _text(item) for key, item in value.items()}
+
+
+def _location(value: Any) -> dict[str, Any]:
+    found = gojson.message(value, "Location", {"region": _text, "zone": _text, "campus": _text})
+    return {key: found.get(key) for key in ("region", "zone", "campus")}
+
+
+def _check_type(value: Any) -> str:
+    names = {0: "UNKNOWN", 1: "HEARTBEAT"}
+    if value in names.values():
+        return str(value)
+    if value in names and not isinstance(value, bool):
+        return names[value]
+    raise gojson.GoError(f"unknown value {value!r} for enum v1.HealthCheck_HealthCheckType".replace("'", '"'))
+
+
+def _health_check(value: Any) -> dict[str, Any]:
+    heartbeat = {"ttl": _number}
+    fields = {"type": _check_type, "heartbeat": lambda item: gojson.message(item, "HeartbeatHealthCheck", heartbeat)}
+    found = gojson.message(value, "HealthCheck", fields)
+    beat = found.get("heartbeat")
+    return {
+        "type": found.get("type", "UNKNOWN"),
+        "heartbeat": None if beat is None else {"ttl": beat.get("ttl")},
+    }
+
+
+FIELDS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(["id", "service", "namespace", "vpc_id", "host", "protocol", "version", "logic_set"], _text),
+    **dict.fromkeys(["ctime", "mtime", "revision", "service_token"], _text),
+    **dict.fromkeys(["port", "priority", "weight"], _number),
+    **dict.fromkeys(["enableHealthCheck", "enable_health_check", "healthy", "isolate"], _flag),
+    **dict.fromkeys(["healthCheck", "health_check"], _health_check),
+    "location": _location,
+    "metadata": _metadata,
+}
+
+Instance = dict[str, Any]
+"""The fields that are set, under the names the server writes them."""
+
+
+def parse(value: Any, lenient: bool = False) -> Instance:
+    """jsonpb of an Instance; GoError with its text when it is none."""
+    found = gojson.message(value, "Instance", FIELDS, lenient)
+    return {ALIASES.get(key, key): item for key, item in found.items()}
+
+
+def echo(instance: Instance) -> dict[str, Any]:
+    """The message as jsonpb with EmitDefaults writes it: unset parts are null, metadata is empty."""
+    result = dict.fromkeys(KEYS)
+    result["metadata"] = {}
+    result.update(instance)
+    return result
+
+
+def listed(row: Row, profile: Profile, local_time: Callable[[float], str], started: float) -> dict[str, Any]:
+    """A stored instance as GET /naming/v1/instances shows it, on a node whose cache dates from `started`."""
+    stripped = row.stripped > 0 and (not profile.list_cached or row.stripped <= started)
+    ttl = None if stripped else row.ttl
+    return {
+        "id": row.id,
+        "service": row.service,
+        "namespace": row.namespace,
+        "vpc_id": row.vpc_id or None,
+        "host": row.host,
+        "port": row.port,
+        "protocol": row.protocol or None,
+        "version": row.version or None,
+        "priority": row.priority or None,
+        "weight": row.weight,
+        "enableHealthCheck": ttl is not None,
+        "healthCheck": None if ttl is None else {"type": "HEARTBEAT", "heartbeat": {"ttl": ttl}},
+        "healthy": row.healthy,
+        "isolate": row.isolate,
+        "location": row.location,
+        "metadata": {} if stripped else {key: row.metadata[key] for key in row.metadata if key not in HIDDEN_METADATA},
+        "logic_set": row.logic_set or None,
+        "ctime": local_time(row.created),
+        "mtime": local_time(row.modified),
+        "revision": row.revision,
+        "service_token": row.service_token if profile.list_cached else None,
+    }
+
+
+def check_tetrad(instance: Instance, profile: Profile) -> int:
+    """The code of the first part of service, namespace, host and port that is wrong; 0 when none is."""
+    name = NAME if profile.slash_in_names else OLD_NAME
+    if not name.fullmatch(instance.get("service") or ""):
+        return 400120
+    if not name.fullmatch(instance.get("namespace") or ""):
+        return 400110
+    if not instance.get("host"):
+        return 400131
+    return 400132 if instance.get("port") is None else 0
+
+
+def identify(instance: Instance, profile: Profile) -> tuple[str, int]:
+    """The id of an instance that names itself by id or by tetrad, or the code of what is wrong with it."""
+    if "id" in instance:
+        return instance["id"], 0 if instance["id"] else 400130
+    if code := check_tetrad(instance, profile):
+        return "", code
+    vpc_id = instance.get("vpc_id") or ""
+    return instance_id(instance["namespace"], instance["service"], instance["host"], instance["port"], vpc_id), 0
