@@ -23,8 +23,8 @@ try:
     import requests
     import requests.adapters
     import requests.exceptions
+    import urllib3.exceptions
     from urllib3 import disable_warnings
-    from urllib3.exceptions import InsecureRequestWarning
 except ImportError:
     HAS_REQUESTS = False
     REQUESTS_IMPORT_ERROR: t.Optional[str] = traceback.format_exc()
@@ -195,16 +195,16 @@ def shorten(text: str, limit: int = 200) -> str:
 
 def normalized_url(url: str) -> str:
     """The base URL without a trailing slash, or a ``refused`` error that never repeats a password in it."""
+    if "@" in url:
+        raise PolarisError(
+            "refused",
+            "url must not contain credentials; give the options token, or username and password, instead.",
+        )
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
         raise PolarisError("refused", "url is not a URL: its port must be a number from 1 to 65535.") from None
-    if parts.username is not None or parts.password is not None:
-        raise PolarisError(
-            "refused",
-            "url must not contain credentials; give the options token, or username and password, instead.",
-        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise PolarisError(
             "refused",
@@ -218,10 +218,11 @@ def normalized_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
-def password_in_url(url: str) -> t.Optional[str]:
-    """The password of ``http://user:password@host``, so that it can be kept out of every message."""
-    match = re.match(r"^[^/?#]*//[^/?#@]*?:([^/?#]*)@", url)
-    return match.group(1) if match else None
+def credentials_in_url(url: str) -> t.Set[str]:
+    """What no message may show: all before the last ``@``, and the password in it, however odd the URL."""
+    before, at, _rest = url.rpartition("@")
+    userinfo = before.partition("//")[2] or before
+    return {text for text in (userinfo, userinfo.partition(":")[2]) if at and text}
 
 
 def check_settings(settings: Settings) -> None:
@@ -232,8 +233,11 @@ def check_settings(settings: Settings) -> None:
             "token is not a Polaris token: it is empty or has blanks, line breaks or other characters that a header "
             "cannot carry; copy it again from the console (user details, token).",
         )
-    if settings.timeout <= 0:
-        raise PolarisError("refused", f"timeout must be more than 0 seconds; got {settings.timeout:g}.")
+    # Written so that NaN is refused, too.
+    if not 0 < settings.timeout <= 86400:
+        raise PolarisError(
+            "refused", f"timeout must be more than 0 seconds, and at most a day; got {settings.timeout:g}."
+        )
     if settings.retries < 0:
         raise PolarisError("refused", f"retries must be 0 or more; got {settings.retries}.")
     if not 1 <= settings.parallel <= 64:
@@ -250,6 +254,28 @@ def check_settings(settings: Settings) -> None:
 
 def _silent(dummy: str) -> None:
     """The progress of a door that shows none."""
+
+
+class Progress:
+    """Tells how far long work is: after every thousandth item, and every few seconds where items take long."""
+
+    ITEMS = 1000
+    SECONDS = 5.0
+
+    def __init__(self, tell: t.Callable[[str], None], what: str, total: int) -> None:
+        self._tell = tell
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._told = time.monotonic()
+
+    def step(self) -> None:
+        """One item more is done."""
+        self._done += 1
+        now = time.monotonic()
+        if self._done % self.ITEMS == 0 or now - self._told >= self.SECONDS:
+            self._told = now
+            self._tell(f"{self._done} of {self._total} {self._what}")
 
 
 class Client:
@@ -292,7 +318,7 @@ class Client:
     def download(
         self, path: str, query: t.Optional[Query], target: t.BinaryIO, *, timeout: t.Optional[float] = None
     ) -> Reply:
-        """GET into a file: the body of a 200 goes to ``target``, never into memory. Every other answer is as of get()."""
+        """GET into a file: the body of a 200 goes to ``target``, never into memory. All else is as in get()."""
         return self._repeat("GET", path, query, None, timeout, accept="*/*", target=target)
 
     def put(self, path: str, body: Json) -> Reply:
@@ -318,16 +344,30 @@ class Client:
                 pool.submit(call, items[index]): index for index in islice(begin, self.settings.parallel)
             }
             while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done = wait(running, return_when=FIRST_COMPLETED).done
+                failed = failed or any(future.exception() is not None for future in done)
+                for future in done:
                     index = running.pop(future)
                     try:
                         answer: t.Union[Answer, PolarisError] = future.result()
                     except PolarisError as error:
-                        failed = True
                         answer = error
                     for following in () if failed else islice(begin, 1):
                         running[pool.submit(call, items[following])] = following
                     yield index, answer
+
+    def collect(
+        self, call: t.Callable[[Item], Answer], items: t.Sequence[Item], what: str = "answers read"
+    ) -> t.List[Answer]:
+        """The answers of :meth:`each` in the order of the items, or the first error."""
+        answers: t.Dict[int, Answer] = {}
+        progress = Progress(self.progress, what, len(items))
+        for index, answer in self.each(call, items):
+            if isinstance(answer, PolarisError):
+                raise answer
+            answers[index] = answer
+            progress.step()
+        return [answers[index] for index in range(len(items))]
 
     def _repeat(
         self,
@@ -338,17 +378,21 @@ class Client:
         timeout: t.Optional[float],
         **special: t.Any,
     ) -> Reply:
-        for attempt in range(self.settings.retries):
+        unknown = False
+        for attempt in range(self.settings.retries + 1):
+            last = attempt == self.settings.retries
             try:
                 reply = self._send(method, path, query, body, timeout, **special)
             except PolarisError as error:
-                if error.kind not in ("unreachable", "timeout", "server"):
+                # What an earlier attempt may have done stays unknown, even if this one was never sent.
+                unknown = error.outcome_unknown = unknown or error.outcome_unknown
+                if last or error.kind not in ("unreachable", "timeout", "server"):
                     raise
             else:
-                if reply.status not in (502, 503, 504):
-                    return reply
-            time.sleep(min(0.2 * 2**attempt, 5.0))
-        return self._send(method, path, query, body, timeout, **special)
+                if last or reply.status not in (502, 503, 504):
+                    break
+            time.sleep(min(0.2 * 2 ** min(attempt, 5), 5.0))
+        return reply
 
     def _send(
         self,
@@ -381,20 +425,32 @@ class Client:
                 content = _read(response, deadline, target if response.status_code == 200 else None)
         except _DeadlineError:
             raise self._timeout(method, path, timeout) from None
-        except requests.exceptions.RequestException as exc:
+        except _TooLargeError:
+            raise PolarisError(
+                "protocol",
+                f"{self.url} is not a Polaris server, or something stands before it: its answer to {method} {path} is "
+                f"larger than any of Polaris; give the URL of its HTTP API (port 8090 by default).",
+                method=method,
+                path=path,
+                outcome_unknown=method != "GET",
+            ) from None
+        # requests lets some errors of urllib3 pass: that of a host name with an empty label, those of read1().
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise self._transport_error(exc, method, path, timeout) from exc
         headers = {k.lower(): v for k, v in response.headers.items()}
         reply = Reply(method, path, response.status_code, headers, content, local_address)
         if 300 <= reply.status < 400:
             raise self._redirect(reply)
-        if reply.status == 400 and b"HTTP request to an HTTPS server" in content:
-            raise reply.error(
-                "tls", f"{self.url} speaks HTTPS, and was asked by plain HTTP: write https:// in the option url."
-            )
+        # Go's words, and those of nginx before it.
+        if reply.status == 400 and re.search(rb"HTTP request (to an HTTPS server|was sent to HTTPS port)", content):
+            raise reply.error("tls", _asked_by_http(self.url))
         return reply
 
     def _redirect(self, reply: Reply) -> PolarisError:
-        target = urlsplit(reply.headers.get("location", "")).netloc.rpartition("@")[2] or "another path of itself"
+        try:
+            target = urlsplit(reply.headers.get("location", "")).netloc.rpartition("@")[2] or "another path of itself"
+        except ValueError:
+            target = "something that is no URL"
         return reply.error(
             "protocol",
             f"{self.url} redirects to {target}, and redirects are never followed, because the token would travel "
@@ -425,7 +481,7 @@ class Client:
                 f"{self.url}: name the server's host in no_proxy, or mend the proxy.",
                 sent=False,
             )
-        if isinstance(exc, requests.exceptions.SSLError):
+        if isinstance(exc, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)):
             return error("tls", _tls_sentence(self.url, text), sent=False)
         if isinstance(exc, requests.exceptions.ConnectTimeout):
             return error(
@@ -436,6 +492,9 @@ class Client:
             )
         if isinstance(exc, requests.exceptions.Timeout) or "Read timed out" in text:
             return self._timeout(method, path, timeout)
+        # The first bytes of a TLS alert, in place of a status line.
+        if "BadStatusLine" in text and "\\x15\\x03" in text:
+            return error("tls", _asked_by_http(self.url), sent=False)
         if "BadStatusLine" in text or "InvalidHeader" in text or "LineTooLong" in text or "HeaderParsing" in text:
             return error(
                 "protocol",
@@ -456,9 +515,18 @@ class Client:
             )
         if "NewConnectionError" in text or "No route to host" in text or "unreachable" in text:
             return error(
-                "unreachable", f"no connection to {self.url}: {_reason(text)}; check the address and the way.", sent=False
+                "unreachable",
+                f"no connection to {self.url}: {_reason(text)}; check the address and the way.",
+                sent=False,
             )
-        if isinstance(exc, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
+        if isinstance(
+            exc,
+            (
+                requests.exceptions.InvalidURL,
+                requests.exceptions.InvalidHeader,
+                urllib3.exceptions.LocationValueError,
+            ),
+        ):
             # The text of the exception repeats the header's value, which may be the token.
             return error("refused", f"the request to {self.url} cannot be built: check url and token.", sent=False)
         return error(
@@ -471,6 +539,10 @@ class Client:
 
 class _DeadlineError(Exception):
     """The answer drips in more slowly than ``timeout`` allows for the whole of it."""
+
+
+class _TooLargeError(Exception):
+    """The answer is larger than any answer of this API."""
 
 
 def _session(settings: Settings) -> requests.Session:
@@ -490,8 +562,11 @@ def _session(settings: Settings) -> requests.Session:
     if settings.client_cert:
         session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
     if not settings.validate_certs:
-        disable_warnings(InsecureRequestWarning)
+        disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.parallel)
+    # Without this, requests prepares what follows a redirect even where it may not follow it: it reads the whole body,
+    # with no deadline, and raises ValueError at a target that is no URL.
+    session.get_redirect_target = _no_redirect  # type: ignore[method-assign]
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -499,6 +574,10 @@ def _session(settings: Settings) -> requests.Session:
 
 def _no_authentication(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def _no_redirect(resp: requests.Response) -> t.Optional[str]:
+    return None
 
 
 def _local_address(response: requests.Response) -> str:
@@ -519,14 +598,22 @@ def _read(response: requests.Response, deadline: float, target: t.Optional[t.Bin
         target.truncate()
         keep = target.write
     size = 0
-    for chunk in response.iter_content(65536):
+    for chunk in _chunks(response):
         keep(chunk)
         size += len(chunk)
         if time.monotonic() > deadline:
             raise _DeadlineError
         if size > MAX_BODY:
-            raise requests.exceptions.ContentDecodingError("the answer is larger than any answer of this API")
+            raise _TooLargeError
     return b"".join(chunks)
+
+
+def _chunks(response: requests.Response) -> t.Iterator[bytes]:
+    # iter_content() waits until a whole chunk is there, past any deadline; read1() gives what has come.
+    read1 = getattr(response.raw, "read1", None)
+    if read1 is None:  # urllib3 1.26
+        return t.cast("t.Iterator[bytes]", response.iter_content(65536))
+    return iter(lambda: read1(65536, decode_content=True), b"")
 
 
 def _refused(text: str) -> bool:
@@ -536,6 +623,10 @@ def _refused(text: str) -> bool:
 def _reason(text: str) -> str:
     match = re.search(r"\[Errno -?\d+\] ([^')]+)", text)
     return match.group(1) if match else "the network refused it"
+
+
+def _asked_by_http(url: str) -> str:
+    return f"{url} speaks HTTPS, and was asked by plain HTTP: write https:// in the option url."
 
 
 def _tls_sentence(url: str, text: str) -> str:
@@ -563,6 +654,7 @@ def expect(reply: Reply, url: str) -> Reply:
         return reply
     parsed = reply.parsed()
     code = parsed.get("code") if isinstance(parsed, dict) else None
+    code = code if isinstance(code, int) else 0
     said = str(parsed.get("info") or "") if isinstance(parsed, dict) else reply.text
     lower = said.lower()
     call = f"{reply.method} {reply.path}"
@@ -572,7 +664,14 @@ def expect(reply: Reply, url: str) -> Reply:
             f"{url} does not allow this account {call} ({shorten(said)}): released servers let only the main (owner) "
             f"account write; give that account's token.",
         )
-    if reply.status == 401 or (code or 0) // 1000 == 401 or any(text in lower for text in _AUTH_TEXTS):
+    if lower == "access is not approved":
+        # HEAD says no more than this, be the token wrong or the account without rights.
+        raise reply.error(
+            "auth",
+            f"{url} does not accept the token, or does not allow its account {call}; it does not say which ({said}): "
+            f"give the token of the main (owner) account, by the option token or POLARIS_TOKEN.",
+        )
+    if reply.status == 401 or code // 1000 == 401 or any(text in lower for text in _AUTH_TEXTS):
         raise reply.error(
             "auth",
             f"{url} does not accept the token ({shorten(said)}): give the token of an account that is enabled, by the "
@@ -583,7 +682,9 @@ def expect(reply: Reply, url: str) -> Reply:
             "refused", f"{url} limits the rate of requests ({shorten(said)}): wait, or lower the option parallel."
         )
     if reply.status == 403:
-        raise reply.error("permission", f"{url} forbids {call} ({shorten(said)}): ask whoever runs what stands before it.")
+        raise reply.error(
+            "permission", f"{url} forbids {call} ({shorten(said)}): ask whoever runs what stands before it."
+        )
     if code == 400202:
         raise reply.error("not_found", f"{url} does not know what {call} asks for ({shorten(said)}).")
     if reply.status in (404, 405):
@@ -601,4 +702,6 @@ def expect(reply: Reply, url: str) -> Reply:
     raise reply.error(
         "server",
         f"{url} failed in {call} with {reply.status}: {shorten(said) or 'no text'}; look at the server's log.",
+        # A gateway's answer for a server that gave none.
+        outcome_unknown=reply.method != "GET" and reply.status in (502, 504),
     )

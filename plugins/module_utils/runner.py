@@ -14,7 +14,7 @@ from ansible.module_utils.common.parameters import remove_values
 
 from . import api
 from .arguments import Params, Spec, check_account, settings, with_environment
-from .client import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Client, PolarisError, password_in_url
+from .client import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Client, PolarisError, credentials_in_url
 
 Result = t.Dict[str, t.Any]
 #: The run() of a module: client, parameters, check mode -> the result, with at least ``changed``. It may hold
@@ -47,9 +47,8 @@ def perform(
     """
     params = with_environment(params, environ)
     secrets.update(value for value in (params["token"], params["password"]) if value)
-    in_url = password_in_url(str(params["url"]))
-    if in_url:
-        secrets.add(in_url)
+    in_url = credentials_in_url(str(params["url"]))
+    secrets.update(in_url)
     warnings: t.List[str] = []
     try:
         result = _operate(operation, params, secrets, warnings, check_mode, progress)
@@ -59,7 +58,7 @@ def perform(
     diff = result.pop("diff", None)
     if diff_mode and diff is not None:
         result["diff"] = diff
-    # A failure before there was a client has no clean URL to show, and the raw one may hold a password.
+    # A failure before there was a client has no clean URL to show, and the raw one may hold credentials.
     result.setdefault("url", None if in_url else str(params["url"]).rstrip("/"))
     return Outcome(_scrubbed(result, secrets), [_scrubbed(warning, secrets) for warning in warnings])
 
@@ -97,9 +96,16 @@ def _scrubbed(value: t.Any, secrets: t.Set[str]) -> t.Any:
     return cleaned
 
 
+class _Module(AnsibleModule):
+    def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+        # The arguments are shown with the failure, also where they have not been understood.
+        self.no_log_values.update(credentials_in_url(str(self.params.get("url"))))
+        super().fail_json(msg, **kwargs)
+
+
 def run_module(spec: Spec, operation: Operation) -> t.NoReturn:
     """The whole main() of a module."""
-    module = AnsibleModule(**spec)
+    module = _Module(**spec)  # type: ignore[no-untyped-call]
     if not HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     outcome = perform(

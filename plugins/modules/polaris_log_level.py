@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Sets the level of one, several or all log scopes of one Polaris server, and only of those that differ.
   - Every scope and level is checked before the first one is set, and all are read back afterwards.
-  - Levels belong to one server node and are lost when it restarts. To change a whole fleet, run this task on every node,
-    or use the playbook C(polarismesh.maintenance.log_level).
+  - Levels belong to one server node and are lost when it restarts. To change a whole fleet, run this task on every
+    node, or use the playbook C(polarismesh.maintenance.log_level).
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -31,8 +31,8 @@ options:
     description:
       - What to set, as scope and level, for example V({naming: debug, store: info}).
       - The key V(*) means every other scope that the server has.
-      - The levels are V(debug), V(info), V(warn), V(error), V(fatal) and V(none), in lower case. V(none) silences a scope
-        wholly, its errors too.
+      - The levels are V(debug), V(info), V(warn), V(error), V(fatal) and V(none), in lower case. V(none) silences a
+        scope wholly, its errors too.
       - Either this or O(scope) with O(level) is required.
     type: dict
   scope:
@@ -189,10 +189,7 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
             f"ignore_unknown_scopes where the nodes differ. Nothing was changed.",
         )
     todo = changes(wanted, before)
-    if todo and not check_mode:
-        after = set_levels(client, before, todo)
-    else:
-        after = {**before, **todo}
+    after = set_levels(client, before, todo) if todo and not check_mode else {**before, **todo}
     result: runner.Result = {
         "changed": bool(todo),
         "levels": after,
@@ -215,7 +212,9 @@ def set_levels(client: Client, before: Levels, todo: Levels) -> Levels:
         after = api.log_levels(client)
     except PolarisError as error:
         raise interrupted(client, error, before, todo, done) from error
-    wrong = [f"{scope} is {after.get(scope)}, not {level}" for scope, level in todo.items() if after.get(scope) != level]
+    wrong = [
+        f"{scope} is {after.get(scope)}, not {level}" for scope, level in todo.items() if after.get(scope) != level
+    ]
     if wrong:
         raise PolarisError(
             "server",
@@ -226,15 +225,14 @@ def set_levels(client: Client, before: Levels, todo: Levels) -> Levels:
     return after
 
 
-def interrupted(
-    client: Client, error: PolarisError, before: Levels, todo: Levels, done: t.List[str]
-) -> PolarisError:
-    """The error of a change that stopped half way, with what is set and what is not, read from the server if it can be."""
+def interrupted(client: Client, error: PolarisError, before: Levels, todo: Levels, done: t.List[str]) -> PolarisError:
+    """The error of a change that stopped half way, with what is set and what not, read from the server if it can be."""
+    rest = [scope for scope in todo if scope not in done]
+    # The server may still be at work on a request that it did not answer in time.
+    unknown = rest[:1] if error.outcome_unknown else []
     try:
-        report = partial(before, todo, api.log_levels(client))
+        report = partial(before, todo, api.log_levels(client), unknown)
     except PolarisError:
-        rest = [scope for scope in todo if scope not in done]
-        unknown = rest[:1] if error.outcome_unknown else []
         report = {
             "changed": bool(done),
             "changed_scopes": done,
@@ -252,15 +250,16 @@ def interrupted(
     return error
 
 
-def partial(before: Levels, todo: Levels, after: Levels) -> runner.Result:
+def partial(before: Levels, todo: Levels, after: Levels, unanswered: t.Sequence[str] = ()) -> runner.Result:
     """What a change that failed has done, judged by the levels that the server shows now."""
     changed = [scope for scope in todo if after.get(scope) != before[scope]]
+    unknown = [scope for scope in unanswered if scope not in changed]
     return {
         "changed": bool(changed),
         "changed_scopes": changed,
-        "unchanged_scopes": [scope for scope in todo if scope not in changed],
-        "unknown_scopes": [],
-        "previous": {scope: before[scope] for scope in changed},
+        "unchanged_scopes": [scope for scope in todo if scope not in changed + unknown],
+        "unknown_scopes": unknown,
+        "previous": {scope: before[scope] for scope in changed + unknown},
         "levels": after,
     }
 

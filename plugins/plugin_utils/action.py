@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Params, Spec
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import HAS_REQUESTS
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import HAS_REQUESTS, credentials_in_url
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.runner import Operation, Result, perform
 
 display = Display()
@@ -55,7 +55,7 @@ class PolarisAction(ActionBase):
         rules = {name: rule for name, rule in self.spec.items() if name != "supports_check_mode"}
         validation = ArgumentSpecValidator(**rules).validate(self._task.args)
         params: Params = validation.validated_parameters
-        secrets: t.Set[str] = set(validation._no_log_values)
+        secrets: t.Set[str] = set(validation._no_log_values) | credentials_in_url(str(params.get("url")))
         result: Result
         warnings: t.List[str] = [
             f"Both option {warning['option']} and its alias {warning['alias']} are set."
