@@ -69,7 +69,7 @@ test-real: venv ## The contract tests against a real server: POLARIS_URL=... POL
 
 .PHONY: test-matrix
 test-matrix: ## Unit and integration tests under each supported ansible-core, one environment each
-	@for core in $(CORES); do tools/test-core $$core -n $(JOBS) $(ARGS); done
+	@for core in $(CORES); do tools/with-core $$core -m pytest -q -n $(JOBS) tests/unit tests/integration $(ARGS); done
 
 .PHONY: benchmark
 benchmark: venv ## Compare the module, the in-process action and ansible.builtin.uri: time, CPU, memory
@@ -80,7 +80,7 @@ benchmark: venv ## Compare the module, the in-process action and ansible.builtin
 .PHONY: gates all-gates
 gates: ## All of the gates below; one that fails does not hide the next
 	@$(MAKE) --keep-going all-gates
-all-gates: format-check type licences changelog-lint build docs-lint lint galaxy-importer sanity
+all-gates: format-check type licences changelog-lint build docs-lint lint galaxy-importer sanity sanity-oldest
 	@echo "all gates passed"
 
 .PHONY: format format-check
@@ -123,9 +123,17 @@ lint: venv-gates ## Playbooks, roles, metadata (ansible-lint, production profile
 galaxy-importer: build ## What Galaxy checks when the collection is uploaded
 	@$(IN_GATES) .venv-gates/bin/python tools/galaxy_import.py
 
-.PHONY: sanity
+.PHONY: sanity sanity-oldest
 sanity: venv-gates ## ansible-test sanity, for this Python and all target Pythons found here
 	@.venv-gates/bin/python tools/sanity.py $(ARGS)
+
+# ansible-core 2.19 is the last that knows Python 3.8 as a target.
+sanity-oldest: ## Compile and import what runs on targets with the oldest Python promised, 3.8, where the machine has it
+	@if tools/find-python 3.8 >/dev/null 2>&1; then \
+	    tools/with-core 2.19 tools/sanity.py --test compile --test import --python 3.8; \
+	else \
+	    echo "sanity-oldest: left out, there is no Python 3.8"; \
+	fi
 
 ##@ The rest
 
