@@ -69,7 +69,10 @@ test-real: venv ## The contract tests against a real server: POLARIS_URL=... POL
 
 .PHONY: test-matrix
 test-matrix: ## Unit and integration tests under each supported ansible-core, one environment each
-	@for core in $(CORES); do tools/with-core $$core -m pytest -q -n $(JOBS) tests/unit tests/integration $(ARGS); done
+	@failed=; for core in $(CORES); do \
+	    tools/with-core $$core -m pytest -q -n $(JOBS) tests/unit tests/integration $(ARGS) || failed+=" $$core"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "tests failed under ansible-core$$failed" >&2; exit 1; fi
 
 .PHONY: benchmark
 benchmark: venv ## Compare the module, the in-process action and ansible.builtin.uri: time, CPU, memory
