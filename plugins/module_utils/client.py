@@ -262,20 +262,20 @@ class Progress:
     ITEMS = 1000
     SECONDS = 5.0
 
-    def __init__(self, tell: t.Callable[[str], None], what: str, total: int) -> None:
+    def __init__(self, tell: t.Callable[[str], None], what: str, total: t.Optional[int] = None) -> None:
         self._tell = tell
         self._what = what
-        self._total = total
-        self._done = 0
-        self._told = time.monotonic()
+        self._of = "" if total is None else f" of {total}"
+        self._done = self._told = 0
+        self._time = time.monotonic()
 
-    def step(self) -> None:
-        """One item more is done."""
-        self._done += 1
+    def step(self, items: int = 1) -> None:
+        """So many items more are done."""
+        self._done += items
         now = time.monotonic()
-        if self._done % self.ITEMS == 0 or now - self._told >= self.SECONDS:
-            self._told = now
-            self._tell(f"{self._done} of {self._total} {self._what}")
+        if self._done - self._told >= self.ITEMS or (items and now - self._time >= self.SECONDS):
+            self._told, self._time = self._done, now
+            self._tell(f"{self._done}{self._of} {self._what}")
 
 
 class Client:
@@ -643,7 +643,7 @@ def _tls_sentence(url: str, text: str) -> str:
         )
     if "CERTIFICATE_REQUIRED" in text or "certificate required" in text or "handshake failure" in text.lower():
         return f"{url} asks for a client certificate: give the options client_cert and client_key."
-    if "KEY_VALUES_MISMATCH" in text or "PEM lib" in text or "NO_START_LINE" in text:
+    if any(word in text for word in ("KEY_VALUES_MISMATCH", "PEM lib", "NO_START_LINE", "NO_CERTIFICATE")):
         return "client_cert, client_key or ca_path is not a PEM file that fits: check the three options."
     return f"no TLS session with {url}: {shorten(text)}."
 
