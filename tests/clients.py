@@ -52,7 +52,7 @@ class Clients(contextlib.ExitStack):
 
     def connect(self, server: tuple[str, int], source: str, count: int = 1, port: int = 0) -> list[Connection]:
         """New connections, in the order of their ports."""
-        made = [self.enter_context(contextlib.closing(Connection(server, source, port))) for _ in range(count)]
+        made = [self.enter_context(contextlib.closing(Connection(server, source, port))) for _number in range(count)]
         return sorted(made, key=lambda each: each.port)
 
 
@@ -94,7 +94,7 @@ class Translator:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                near, _ = self.listener.accept()
+                near = self.listener.accept()[0]
                 far = socket.socket()
                 far.bind((self.source, 0))
                 far.connect(self.server)

@@ -54,7 +54,7 @@ class ConnStats:
 
 def address_order(address: str) -> t.Tuple[int, str, int]:
     """Sorts ``host`` and ``host:port`` as numbers, and what is no IPv4 address after all that are."""
-    host, _, port = address.partition(":")
+    host, port = address.partition(":")[::2]
     number = int(port) if port.isdecimal() else 0
     try:
         return (int(ipaddress.IPv4Address(host)), "", number)

@@ -191,9 +191,15 @@ not_closed:
       returned: success
       sample: not_open
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed.
   type: dict
   returned: failure
+  contains:
+    kind:
+      description: One of the kinds listed in the README.
+      type: str
+      returned: failure
+      sample: guard
   sample: {kind: guard, status: null, code: null, info: null, method: null, path: null}
 """
 
@@ -461,7 +467,7 @@ def look(client: Client, keys: t.Iterable[Key]) -> View:
             hosts.update({(protocol, entry.host): entry for entry in stats.hosts})
             # What we ask over is itself a connection of this protocol only.
             if protocol == "http":
-                host, _, port = stats.own.rpartition(":")
+                host, port = stats.own.rpartition(":")[::2]
                 if port and int(port) in stats.ports(host):
                     own = ((protocol, host), int(port))
     return View(hosts, own)

@@ -148,9 +148,15 @@ stats:
       returned: success
       sample: ["10.0.0.7:51324", "10.0.0.7:51326"]
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed.
   type: dict
   returned: failure
+  contains:
+    kind:
+      description: One of the kinds listed in the README.
+      type: str
+      returned: failure
+      sample: auth
   sample:
     kind: auth
     status: 400

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runbook conn_drain, as an operator runs it, with real connections on every node."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.clients import ALICE, BOB, Clients, Connection, ended, until
+from tests.simulator import Fault, Fleet, Node
+from tests.support import PlaybookRun, inventory_of
+
+NAME = "polarismesh.maintenance.conn_drain"
+DRAIN = {"protocol": "grpc", "client_host": ALICE}
+Playbook = Callable[..., PlaybookRun]
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with Clients() as opened:
+        yield opened
+
+
+@pytest.fixture
+def mixed(make_fleet: Callable[..., Fleet]) -> Fleet:
+    return make_fleet(nodes=3, profile=["v1.18.1", "v1.12.2", "documented"])
+
+
+def connect(clients: Clients, node: Node, source: str, count: int) -> list[Connection]:
+    made = clients.connect((node.host, node.grpc_port), source, count)
+    assert until(lambda: {each.address for each in made} <= set(node.connections["grpc"]))
+    return made
+
+
+def inventory(fleet: Fleet) -> dict[str, Any]:
+    return inventory_of(fleet, polaris_token=fleet.tokens.owner)
+
+
+def test_every_node_is_drained_and_every_bystander_stays(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+    first, second, _ = mixed.nodes
+    alice = [connect(clients, first, ALICE, 2), connect(clients, second, ALICE, 1)]
+    bob = [connect(clients, node, BOB, 1)[0] for node in mixed.nodes]
+    run = playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": 3}).ok()
+    assert ended([*alice[0], *alice[1]])
+    assert all(each.open for each in bob)
+    assert f"Polaris connections of {ALICE} (grpc): closed 3 on 2 of 3 nodes" in run.output
+    assert f"closed on node1: 2 (ports {alice[0][0].port}, {alice[0][1].port})" in run.output
+    assert f"closed on node2: 1 (port {alice[1][0].port})" in run.output
+    assert "none open on 1 (node3)" in run.output
+
+    again = playbook(NAME, inventory(mixed), extra_vars=DRAIN).ok()
+    assert "closed 0 on 0 of 3 nodes" in again.output
+    assert "none open on 3 (node1, node2, node3)" in again.output
+    assert "changed=0" in again.output
+
+
+def test_too_many_in_all_closes_none_on_any_node(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+    alice = [each for node in mixed.nodes for each in connect(clients, node, ALICE, 2)]
+    run = playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": "5"})
+    assert run.returncode == 2
+    assert "REFUSED: 6 are open, and max_connections allows 5; nothing was closed" in run.output
+    assert "open on node3: 2" in run.output
+    assert {request.method for request in mixed.requests} == {"GET"}
+    assert all(each.open for each in alice)
+
+
+def test_check_mode_closes_nothing_and_names_the_same(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+    alice = connect(clients, mixed.nodes[0], ALICE, 2)
+    dry = playbook(NAME, inventory(mixed), extra_vars=DRAIN, args=["--check", "--diff"]).ok()
+    assert all(each.open for each in alice)
+    assert {request.method for request in mixed.requests} == {"GET"}
+    assert "(check mode: nothing was closed): would close 2 on 1 of 3 nodes" in dry.output
+    assert dry.output.count(f'-        "{alice[0].address}"') == 1
+    wet = playbook(NAME, inventory(mixed), extra_vars=DRAIN, args=["--diff"]).ok()
+    assert ended(alice)
+    assert wet.one("Close the connections", "node1") == dry.one("Close the connections", "node1")
+
+
+def test_who_connects_again_meanwhile_is_not_closed_twice(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+    first = mixed.nodes[0]
+    alice = connect(clients, first, ALICE, 1)
+    late: list[Connection] = []
+    # It connects to the other node between the count there and the close here.
+    first.fault("POST", "*", Fault("delay", seconds=1.5))
+
+    def count_is_over() -> bool:
+        return any(request.method == "POST" for request in first.requests)
+
+    def reconnect() -> None:
+        if until(count_is_over, 60):
+            late.extend(clients.connect((mixed.nodes[1].host, mixed.nodes[1].grpc_port), ALICE))
+
+    watcher = threading.Thread(target=reconnect)
+    watcher.start()
+    run = playbook(NAME, inventory(mixed), extra_vars=DRAIN).ok()
+    watcher.join()
+    assert ended(alice)
+    assert late[0].open
+    assert "closed 1 on 1 of 3 nodes" in run.output
+
+
+def test_a_node_that_fails_is_named_and_does_not_stop_the_others(
+    mixed: Fleet, clients: Clients, playbook: Playbook
+) -> None:
+    alice = [connect(clients, node, ALICE, 1) for node in mixed.nodes]
+    mixed.nodes[0].set("conn_limit", False)
+    mixed.nodes[1].fault("POST", "*", Fault("status", status=500, body="boom"))
+    hosts = inventory(mixed)
+    hosts["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
+    run = playbook(NAME, hosts, extra_vars=DRAIN)
+    assert run.returncode == 2
+    assert ended(alice[2])
+    assert alice[0][0].open
+    assert alice[1][0].open
+    assert "closed 1 on 1 of 4 nodes" in run.output
+    assert f"FAILED on node1: {mixed.nodes[0].url} does not count the connections of 'grpc'" in run.output
+    assert "FAILED on node2: " in run.output
+    assert "Of the 1 connections to close: 1 not closed" in run.output
+    assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
+
+
+def test_limit_drains_the_named_node_alone(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+    alice = [connect(clients, node, ALICE, 1) for node in mixed.nodes]
+    playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": ""}, args=["--limit", "node2"]).ok()
+    assert ended(alice[1])
+    assert alice[0][0].open
+    assert alice[2][0].open
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"protocol": "grpc"},
+        {"client_host": ALICE},
+        {"protocol": "", "client_host": ALICE},
+        {"protocol": "grpc", "client_host": "::1"},
+        {"protocol": "grpc", "client_host": "client.example"},
+        {"protocol": "grpc", "client_host": "10.0.0.256"},
+        {**DRAIN, "max_connections": "many"},
+        {**DRAIN, "max_connections": -1},
+    ],
+)
+def test_bad_variables_are_one_sentence_and_no_request(
+    variables: dict[str, Any], mixed: Fleet, playbook: Playbook
+) -> None:
+    run = playbook(NAME, mixed, extra_vars=variables)
+    assert run.returncode == 2
+    assert run.one("Check the variables")["msg"].startswith("Give the variables protocol")
+    assert "Traceback" not in run.output
+    assert mixed.requests == []
