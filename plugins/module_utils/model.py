@@ -60,3 +60,132 @@ def address_order(address: str) -> t.Tuple[int, str, int]:
         return (int(ipaddress.IPv4Address(host)), "", number)
     except ValueError:
         return (1 << 32, address, number)
+
+
+# --- one server's own state ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The heap of a server, in bytes.
+
+    :param heap_idle: in spans without any object; ``heap_released`` of it is with the system already.
+    :param heap_in_use: in spans with objects.
+    :param sys: all that the Go runtime has mapped, released parts included.
+    """
+
+    heap_idle: int
+    heap_released: int
+    heap_in_use: int
+    sys: int
+
+    @property
+    def releasable(self) -> int:
+        """What could go back to the system. Go updates the two one after the other: never less than 0."""
+        return max(self.heap_idle - self.heap_released, 0)
+
+    def as_dict(self) -> t.Dict[str, int]:
+        """In the keys of a result."""
+        return {
+            "heap_idle": self.heap_idle,
+            "heap_released": self.heap_released,
+            "heap_in_use": self.heap_in_use,
+            "releasable": self.releasable,
+            "sys": self.sys,
+        }
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A leadership: the work named ``elect_key`` is done by ``host``, as long as it is ``valid``.
+
+    :param ctime: epoch seconds; None on boltdb, where every node leads for itself.
+    """
+
+    elect_key: str
+    host: str
+    valid: bool
+    ctime: t.Optional[int]
+    mtime: t.Optional[int]
+
+
+@dataclass(frozen=True)
+class ReportedClient:
+    """A client with an address for Prometheus, ``host:port``, and the labels of it."""
+
+    target: str
+    labels: t.Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a host is."""
+
+    ip: str
+    region: str
+    zone: str
+    campus: str
+    region_id: int
+    zone_id: int
+    campus_id: int
+
+
+# --- registered instances --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A registered instance as a server lists it. The token of its service, which is listed too, is left out.
+
+    :param health_check: whether it has to send heartbeats; None where the server does not say.
+    :param ttl: the seconds that may pass between two of them.
+    """
+
+    id: str
+    service: str
+    namespace: str
+    vpc_id: t.Optional[str]
+    host: str
+    port: int
+    protocol: t.Optional[str]
+    version: t.Optional[str]
+    priority: t.Optional[int]
+    weight: t.Optional[int]
+    healthy: t.Optional[bool]
+    isolated: t.Optional[bool]
+    health_check: t.Optional[bool]
+    ttl: t.Optional[int]
+    location: t.Dict[str, str]
+    metadata: t.Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Registered instances, each once.
+
+    :param amount: how many the server counts.
+    :param complete: that none is missing is certain. If not, the list changed while it was read in pages, or is longer
+        than the caller wanted to read.
+    """
+
+    instances: t.Tuple[Instance, ...]
+    amount: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What one server node knows about the heartbeats of an instance.
+
+    :param last_heartbeat: epoch seconds on the clock of the server; None when this node has seen none.
+    :param age_seconds: how long ago that was, on the same clock.
+    """
+
+    id: t.Optional[str]
+    service: t.Optional[str]
+    namespace: t.Optional[str]
+    host: t.Optional[str]
+    port: t.Optional[int]
+    ttl: t.Optional[int]
+    last_heartbeat: t.Optional[int]
+    age_seconds: t.Optional[int]

@@ -31,6 +31,7 @@ class Subject:
 
 
 WRONG_TOKEN = {"token": "no-such-token"}
+NOBODY = {"url": "http://127.0.0.1:1"}
 
 #: Ports that clients do not get by chance, so that both doors meet the same addresses.
 CLIENTS = ((ALICE, 9101), (ALICE, 9102), (ALICE, 9103), (BOB, 9101), (BOB, 9102))
@@ -48,6 +49,8 @@ def connected(fleet: Fleet) -> Iterator[None]:
 
 
 SUBJECTS: dict[str, Subject] = {
+    "polaris_client_info": Subject({"read": {}, "fail: nobody listens": NOBODY}, volatile=frozenset({"id"})),
+    "polaris_cmdb_info": Subject({"read": {}, "fail: wrong token": WRONG_TOKEN}),
     "polaris_conn_close": Subject(
         {
             "not open": {"protocol": "grpc", "host": ALICE, "port": 9999},
@@ -79,6 +82,20 @@ SUBJECTS: dict[str, Subject] = {
         prepare=connected,
         volatile=frozenset({"last_access"}),
     ),
+    "polaris_leader_info": Subject(
+        {"read": {}, "fail: wrong token": WRONG_TOKEN}, fleet={"store": "mysql"}, volatile=frozenset({"ctime", "mtime"})
+    ),
+    "polaris_leader_release": Subject(
+        {
+            "fail: boltdb": {"elect_key": "polaris.checker"},
+            "release": {"elect_key": "polaris.checker", "force": True},
+            "nobody leads": {"elect_key": "polaris.checker", "force": True},
+            "fail: unknown": {"elect_key": "nonsense"},
+            "fail: empty": {"elect_key": ""},
+            "fail: no key": {},
+            "fail: wrong token": {"elect_key": "polaris.checker", **WRONG_TOKEN},
+        }
+    ),
     "polaris_log_level": Subject(
         {
             "change": {"levels": {"naming": "debug", "*": "warn"}},
@@ -98,4 +115,40 @@ SUBJECTS: dict[str, Subject] = {
         }
     ),
     "polaris_log_level_info": Subject({"read": {}, "fail: wrong token": WRONG_TOKEN}),
+    "polaris_memory_free": Subject(
+        {
+            "too little": {"min_releasable": "100G"},
+            "free": {},
+            "nothing left": {},
+            "force": {"force": True},
+            "fail: no size": {"min_releasable": "much"},
+            "fail: negative": {"min_releasable": "-1"},
+            "fail: wrong token": {"force": True, **WRONG_TOKEN, "timeout": "5"},
+        }
+    ),
+    "polaris_pprof": Subject(
+        {
+            "as it is": {"enabled": True},
+            "off": {"enabled": False},
+            "on": {"enabled": True},
+            "fail: not said": {},
+        },
+        fleet={"profile": "head"},
+    ),
+    "polaris_profile": Subject(
+        {
+            "heap": {"dest": "heap.pb.gz"},
+            "once more": {"dest": "heap.pb.gz"},
+            "in a folder": {"kind": "goroutine", "dest": "."},
+            "for a while": {"kind": "profile", "seconds": 1, "dest": "cpu.pb.gz"},
+            "fail: no trace": {"kind": "trace", "dest": "x.trace", "seconds": 1},
+            "fail: no folder": {"dest": "nowhere/heap.pb.gz"},
+            "fail: too long": {"kind": "profile", "seconds": 60, "dest": "cpu.pb.gz"},
+            "fail: unknown kind": {"kind": "mutex", "dest": "x"},
+        },
+        volatile=frozenset({"dest", "size"}),
+    ),
+    "polaris_server_info": Subject(
+        {"read": {}, "wrong token": WRONG_TOKEN, "fail: nobody listens": NOBODY}, volatile=frozenset({"port"})
+    ),
 }

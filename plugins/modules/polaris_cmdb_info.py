@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_cmdb_info
+short_description: List where hosts are, as a Polaris server knows it
+version_added: 0.1.0
+description:
+  - Reads the locations of hosts that the CMDB plugin of one Polaris server has loaded, for routing to what is near.
+  - Without such a plugin the list is empty.
+  - Servers up to v1.13 have no such call.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.info_module
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: See where hosts are
+  polarismesh.maintenance.polaris_cmdb_info:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+  register: cmdb
+
+- name: Count the hosts of each zone
+  ansible.builtin.debug:
+    msg: "{{ cmdb.locations | groupby('zone') | map('last') | map('length') | list }}"
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+locations:
+  description: The hosts, sorted by address.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    ip:
+      description: The address of the host.
+      type: str
+      sample: 10.0.0.7
+    region:
+      description: Its region.
+      type: str
+      sample: north
+    zone:
+      description: Its zone.
+      type: str
+      sample: north-1
+    campus:
+      description: Its campus.
+      type: str
+      sample: north-1a
+    region_id:
+      description: The number of the region; V(0) where it has none.
+      type: int
+      sample: 1
+    zone_id:
+      description: The number of the zone; V(0) where it has none.
+      type: int
+      sample: 11
+    campus_id:
+      description: The number of the campus; V(0) where it has none.
+      type: int
+      sample: 111
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /maintain/v1/cmdb/info}
+"""
+
+from dataclasses import asdict
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
+
+SPEC = arguments.spec()
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    return {"changed": False, "locations": [asdict(location) for location in api.cmdb_locations(client)]}
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()

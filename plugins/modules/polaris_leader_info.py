@@ -1,0 +1,107 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_leader_info
+short_description: Tell which node of a Polaris cluster leads what
+version_added: 0.1.0
+description:
+  - Reads which work only one node of a cluster does at a time, such as health checks and the cleaning jobs, and which
+    node that is.
+  - With a MySQL store all nodes give the same list. With a boltdb store each node is on its own and leads everything.
+  - Servers up to v1.13 have no such call.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.info_module
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+seealso:
+  - module: polarismesh.maintenance.polaris_leader_release
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: See who leads
+  polarismesh.maintenance.polaris_leader_info:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+  register: election
+
+- name: Name the work that nobody does
+  ansible.builtin.debug:
+    msg: "Nobody leads {{ election.leaders | rejectattr('valid') | map(attribute='elect_key') | join(', ') }}"
+  when: election.leaders | rejectattr('valid') | length > 0
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+leaders:
+  description: Who leads what, sorted by key.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    elect_key:
+      description: The work.
+      type: str
+      sample: polaris.checker
+    host:
+      description: The address of the node that leads it, as the node knows itself.
+      type: str
+      sample: 10.0.0.1
+    valid:
+      description: Whether that is so now. If not, the node gave it up or has not been heard of for a while.
+      type: bool
+      sample: true
+    ctime:
+      description: When the key came up, in epoch seconds. V(null) on a boltdb store.
+      type: int
+      sample: 1700000000
+    mtime:
+      description: When the leader was last heard of, in epoch seconds.
+      type: int
+      sample: 1700000123
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /maintain/v1/leaders}
+"""
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Leader
+
+SPEC = arguments.spec()
+
+
+def described(leader: Leader) -> runner.Result:
+    return {
+        "elect_key": leader.elect_key,
+        "host": leader.host,
+        "valid": leader.valid,
+        "ctime": leader.ctime,
+        "mtime": leader.mtime,
+    }
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    return {"changed": False, "leaders": [described(leader) for leader in api.leaders(client)]}
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()

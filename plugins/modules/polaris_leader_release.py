@@ -1,0 +1,188 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_leader_release
+short_description: Let a node of a Polaris cluster give up a leadership
+version_added: 0.1.0
+description:
+  - Lets one node give up the lead of some work that only one node of a cluster does at a time, so that another one
+    takes it over. Wanted, for instance, before that node is taken down.
+  - Sent only where this node leads. Where another one does, or nobody, nothing is done, so the task can run on all
+    nodes.
+  - The node steps down within 2 seconds and does not stand for election for about 30. Another one takes over within
+    about 12 seconds; until then the list still shows the old leader.
+  - On a boltdb store every node leads for itself, and nothing takes a leadership up again once it is given up, so that
+    the work stops until that node restarts. The task then fails, unless O(force) is set.
+  - Servers up to v1.13 have no such call.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details:
+      - Until another node has taken over, the list shows the old leader, and the task would release once more, without
+        any further effect.
+options:
+  elect_key:
+    description:
+      - The work, such as V(polaris.checker) or V(MaintainJob.CleanDeletedInstances).
+        M(polarismesh.maintenance.polaris_leader_info) lists what there is.
+    type: str
+    required: true
+  force:
+    description:
+      - Release on a boltdb store as well, where the work then stops until the node restarts.
+      - Release as well where it cannot be told whether this node is the one that leads. A node that does not lead
+        ignores it.
+    type: bool
+    default: false
+seealso:
+  - module: polarismesh.maintenance.polaris_leader_info
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: Let another node do the health checks
+  polarismesh.maintenance.polaris_leader_release:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    elect_key: polaris.checker
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+elect_key:
+  description: The work.
+  type: str
+  returned: success
+  sample: polaris.checker
+leader:
+  description: The node that led it before. V(null) when nobody did.
+  type: str
+  returned: success
+  sample: 10.0.0.1
+own_host:
+  description: The address under which the node asked knows itself. V(null) where that cannot be told.
+  type: str
+  returned: success
+  sample: 10.0.0.1
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: guard, status: null, code: null, info: null, method: null, path: null}
+"""
+
+import contextlib
+import typing as t
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Leader
+
+SPEC = arguments.spec(
+    {
+        "elect_key": {"type": "str", "required": True},
+        "force": {"type": "bool", "default": False},
+    }
+)
+
+
+def leader_of(elect_key: str, leaders: t.Sequence[Leader], url: str) -> Leader:
+    for leader in leaders:
+        if leader.elect_key == elect_key:
+            return leader
+    known = ", ".join(leader.elect_key for leader in leaders) or "nothing"
+    raise PolarisError("not_found", f"{url} has no work {elect_key!r} to lead; it has {known}. Correct elect_key.")
+
+
+def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
+    """Whether a node is the leader; None where that cannot be told.
+
+    :param own: the address under which the node knows itself, as far as that is known.
+    """
+    if not leader.valid:
+        return False
+    # On boltdb a node only knows of itself.
+    if leader.ctime is None:
+        return True
+    # Nodes that were not told who they are all have this one.
+    if own is None or leader.host == api.DEFAULT_HOST:
+        return None
+    return leader.host == own
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    elect_key = params["elect_key"]
+    if not elect_key.strip():
+        raise PolarisError("refused", "elect_key is empty: name the work, such as polaris.checker.")
+    leader = leader_of(elect_key, api.leaders(client), client.url)
+    own: t.Optional[str] = leader.host
+    if leader.ctime is not None:
+        own = own_host(client)
+    release = leads(leader, own)
+    if not params["force"]:
+        guard(leader, release, client.url)
+    # Whether a node leads or not: told to release, it does no more than that.
+    wanted = release is not False
+    if wanted and not check_mode:
+        api.release_leader(client, elect_key)
+    return {
+        "changed": wanted,
+        "elect_key": elect_key,
+        "leader": leader.host if leader.valid else None,
+        "own_host": own,
+    }
+
+
+def own_host(client: Client) -> t.Optional[str]:
+    """The address under which the node knows itself, from its metrics or else by the list of the nodes."""
+    shown = api.metrics(client)
+    own = api.own_host(client, shown, ())
+    if own is None:
+        # Without the list it cannot be told, which is no failure yet.
+        with contextlib.suppress(PolarisError):
+            own = api.own_host(client, shown, [node.host for node in api.server_nodes(client)])
+    return own
+
+
+def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
+    """Refuse what would stop the work, or what may go to the wrong node."""
+    if release is None:
+        raise PolarisError(
+            "guard",
+            f"{leader.elect_key} is led by {leader.host}, and it cannot be told whether {url} is that node: give the "
+            f"URL with the address under which the node registered itself, or set force (a node that does not lead "
+            f"ignores the call). Nothing was sent.",
+        )
+    if release and leader.ctime is None:
+        raise PolarisError(
+            "guard",
+            f"{url} has a boltdb store, where nobody takes over: {leader.elect_key} would stop until that node "
+            f"restarts. Set force if that is what you want. Nothing was sent.",
+        )
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()

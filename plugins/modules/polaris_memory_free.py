@@ -1,0 +1,261 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_memory_free
+short_description: Let a Polaris server give memory back to its system
+version_added: 0.1.0
+description:
+  - Lets one Polaris server collect all its garbage and give the memory that is then free back to the operating system.
+  - Does so only where the heap holds enough that could go back; a second run right after the first one changes nothing.
+  - The figures come from the metrics of the server (C(/metrics)), or else from its heap profile (C(/debug/pprof/heap)).
+    Where it shows neither, memory is freed without looking, and the figures are V(null).
+  - The collection makes every client of that node wait, for a moment on a large heap. In a cluster, take the nodes one
+    at a time, as the playbook C(polarismesh.maintenance.memory_free) does.
+  - The call is sent once and never repeated. The server answers when it has finished, and cuts the connection after 60
+    seconds though the work goes on; the task then fails, saying that the outcome is unknown.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The figures after it are then those of a heap whose idle part has all gone back. The collection itself finds
+        garbage as well, and so mostly frees more.
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - With O(force), or where the server shows no figures, memory is freed in every run.
+options:
+  min_releasable:
+    description:
+      - Free only when the heap holds at least this much that could go back to the system.
+      - A number of bytes, or one with the unit V(K), V(M), V(G) or V(T) (of 1024 each), such as V(64M) or V(1.5G).
+    type: str
+    default: 32M
+  force:
+    description: Free in any case.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - How long one request may take, in seconds. The server itself cuts the connection after 60.
+    type: float
+    default: 90
+seealso:
+  - module: polarismesh.maintenance.polaris_profile
+    description: Saves what holds the memory that does not go back.
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: Give memory back, where it is worth a collection
+  polarismesh.maintenance.polaris_memory_free:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    min_releasable: 64M
+
+- name: Free in any case
+  polarismesh.maintenance.polaris_memory_free:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    force: true
+  register: freed
+
+- name: See what went back
+  ansible.builtin.debug:
+    msg: "{{ (freed.released or 0) | human_readable }} went back to the system"
+
+- name: Only read the figures
+  polarismesh.maintenance.polaris_memory_free:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+  check_mode: true
+  register: memory
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+memory_before:
+  description: The heap of the server before, in bytes. V(null) where the server shows no figures.
+  type: dict
+  returned: success, and when the outcome is unknown
+  contains: &memory
+    heap_idle:
+      description: Without any object in it. What went back to the system already is part of this.
+      type: int
+      sample: 734003200
+    heap_released:
+      description: Of that, what went back to the system already.
+      type: int
+      sample: 104857600
+    releasable:
+      description: What could go back, that is RV(memory_before.heap_idle) less RV(memory_before.heap_released).
+      type: int
+      sample: 629145600
+    heap_in_use:
+      description:
+        - With objects in it. The heap takes this and RV(memory_before.releasable) of the memory of the machine.
+      type: int
+      sample: 419430400
+    sys:
+      description: All that the server has mapped, released parts included.
+      type: int
+      sample: 1181116006
+memory_after:
+  description: The same after it. V(null) where the server shows no figures (any more).
+  type: dict
+  returned: success, and when the outcome is unknown and the figures could be read
+  contains: *memory
+released:
+  description:
+    - By how many bytes the memory that is with the system has grown. V(null) without figures.
+    - V(0) when nothing was freed, or nothing came of it.
+  type: int
+  returned: success, and when the outcome is unknown and the figures could be read
+  sample: 629145600
+outcome_unknown:
+  description: The call was sent and no answer came, so the server may have freed memory, or may be at it still.
+  type: bool
+  returned: when no answer came
+  sample: true
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: timeout, status: null, code: null, info: null, method: POST, path: /maintain/v1/memory/free}
+"""
+
+import contextlib
+import typing as t
+
+from ansible.module_utils.common.text.formatters import human_to_bytes
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Memory
+
+SPEC = arguments.spec(
+    {
+        "min_releasable": {"type": "str", "default": "32M"},
+        "force": {"type": "bool", "default": False},
+    },
+    # A full collection takes seconds, and calls of several callers queue up; the server itself hangs up after 60 s.
+    timeout=90,
+)
+
+
+def size_in_bytes(text: str) -> int:
+    """64M -> 67108864."""
+    try:
+        return int(human_to_bytes(text))
+    except (ValueError, OverflowError):
+        raise PolarisError(
+            "refused",
+            f"min_releasable is no size: {text!r}; write a number of bytes, or one with K, M, G or T, such as 64M.",
+        ) from None
+
+
+def worth_it(memory: t.Optional[Memory], min_releasable: int, force: bool) -> bool:
+    """Whether to free. Without figures nothing speaks against it."""
+    return force or memory is None or memory.releasable >= min_releasable
+
+
+def would_be(memory: t.Optional[Memory]) -> t.Optional[Memory]:
+    """The heap when all that is idle now has gone back."""
+    if memory is None:
+        return None
+    return Memory(memory.heap_idle, max(memory.heap_idle, memory.heap_released), memory.heap_in_use, memory.sys)
+
+
+def report(before: t.Optional[Memory], after: t.Optional[Memory]) -> runner.Result:
+    """The figures of a result. A heap may take memory in again at once: then 0 bytes were released, not less."""
+    return {
+        "memory_before": before.as_dict() if before else None,
+        "memory_after": after.as_dict() if after else None,
+        "released": max(after.heap_released - before.heap_released, 0) if before and after else None,
+    }
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    min_releasable = size_in_bytes(params["min_releasable"])
+    before = api.memory(client)
+    wanted = worth_it(before, min_releasable, params["force"])
+    warnings: t.List[str] = []
+    if before is None:
+        warnings.append(
+            f"{client.url} shows no memory figures (neither in /metrics nor by pprof), so min_releasable has no say: "
+            f"memory is freed in every run."
+        )
+    after = before
+    if wanted and check_mode:
+        api.check_account(client)
+        after = would_be(before)
+    elif wanted:
+        free(client, before)
+        after = read_again(client, before, warnings)
+    figures = report(before, after)
+    return {
+        "changed": wanted,
+        **figures,
+        "diff": {"before": figures["memory_before"] or {}, "after": figures["memory_after"] or {}},
+        "warnings": warnings,
+    }
+
+
+def free(client: Client, before: t.Optional[Memory]) -> None:
+    try:
+        api.free_memory(client)
+    except PolarisError as error:
+        if not error.outcome_unknown:
+            raise
+        error.msg = (
+            f"{client.url} got the call to free memory and gave no answer to it ({reason(error)}): the outcome is "
+            f"unknown, and the server may be at it still. The call is not repeated; look at the figures of the node "
+            f"before you run this again, and raise the option timeout where its heap is large."
+        )
+        error.partial = {"outcome_unknown": True, **report(before, None)}
+        # Where the node is too busy to show its figures, those before are all that is known.
+        with contextlib.suppress(PolarisError):
+            error.partial.update(report(before, api.memory(client)))
+        raise
+
+
+def reason(error: PolarisError) -> str:
+    return "it took too long" if error.kind == "timeout" else "it cut the connection, as it does after 60 seconds"
+
+
+def read_again(client: Client, before: t.Optional[Memory], warnings: t.List[str]) -> t.Optional[Memory]:
+    """The figures after it. Memory was freed, whatever comes of reading them."""
+    if before is None:
+        return None
+    try:
+        after = api.memory(client)
+    except PolarisError as error:
+        warnings.append(f"Memory was freed, but the figures after it are unknown: {error.msg}")
+        return None
+    if after is None:
+        warnings.append(f"Memory was freed, but {client.url} shows no figures any more.")
+    return after
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()

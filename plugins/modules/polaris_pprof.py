@@ -1,0 +1,109 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_pprof
+short_description: Switch the profiles of a Polaris server on or off
+version_added: 0.1.0
+description:
+  - Switches on or off that one Polaris server gives profiles (C(/debug/pprof)), while it runs, and only if it is
+    otherwise.
+  - The switch belongs to one node and is lost when it restarts.
+  - No release up to v1.18.1 can do this; there C(enablePprof) in polaris-server.yaml decides, at its start. On those
+    the task only succeeds when it is as wanted already.
+  - Everybody who reaches the port can read profiles, without any account, and on servers that have this call can call
+    it, too. Switch profiles off when you have yours.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  enabled:
+    description: Whether the server gives profiles.
+    type: bool
+    required: true
+seealso:
+  - module: polarismesh.maintenance.polaris_profile
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: Switch profiles on
+  polarismesh.maintenance.polaris_pprof:
+    url: http://127.0.0.1:8090
+    enabled: true
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+enabled:
+  description: Whether the server gives profiles now. In check mode, whether it would.
+  type: bool
+  returned: success
+  sample: true
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: POST, path: /maintain/v1/pprof/enable}
+"""
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
+
+SPEC = arguments.spec({"enabled": {"type": "bool", "required": True}})
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    wanted = params["enabled"]
+    before = api.profiling(client)
+    if before != wanted:
+        switch(client, wanted, check_mode)
+    return {
+        "changed": before != wanted,
+        "enabled": wanted,
+        "diff": {"before": {"enabled": before}, "after": {"enabled": wanted}},
+    }
+
+
+def switch(client: Client, wanted: bool, check_mode: bool) -> None:
+    try:
+        if check_mode:
+            api.require(client, api.ENABLE_PPROF)
+        else:
+            api.enable_profiling(client, wanted)
+    except PolarisError as error:
+        if error.kind == "unsupported":
+            error.msg = f"{error.msg} {api.how_to_profile(client, wanted)}"
+        raise
+    if not check_mode and api.profiling(client) != wanted:
+        raise PolarisError(
+            "server",
+            f"{client.url} accepted the switch, but its profiles are still {'off' if wanted else 'on'}: somebody else "
+            f"switches them at the same time, or something before it answers; look, and run again.",
+        )
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()

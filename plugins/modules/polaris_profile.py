@@ -1,0 +1,250 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_profile
+short_description: Save a profile of a Polaris server as a file
+version_added: 0.1.0
+description:
+  - Saves what holds the memory of one Polaris server, what it spends its time on, or what its goroutines wait for, as a
+    file that C(go tool pprof) opens.
+  - Take one of the moment when the memory of a node surges. Afterwards there is nothing left to look at.
+  - The file is written on the host where the task runs. It comes into being whole or not at all, and only its owner may
+    read it.
+  - Needs no account, and works where the server gives profiles (C(enablePprof), which is on in the shipped
+    configuration).
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Every run saves another moment.
+options:
+  kind:
+    description:
+      - V(heap), what holds memory, as of the last collection of garbage.
+      - V(allocs), the same with what has been allocated since the start of the server in front.
+      - V(goroutine), where all goroutines are.
+      - V(profile), what takes CPU time during O(seconds).
+      - V(trace), all that happens during O(seconds), for C(go tool trace). In no release up to v1.18.1.
+    type: str
+    choices: [heap, allocs, goroutine, profile, trace]
+    default: heap
+  seconds:
+    description:
+      - How long the server records, from 1 to 55. It ends every answer after 60 seconds.
+      - Only for V(profile) and V(trace); the other kinds show one moment.
+    type: int
+    default: 10
+  dest:
+    description:
+      - The file. One that is there is replaced. Its folder must be there.
+      - A folder is allowed as well. The file gets a name of the server, the kind, and the time in UTC then.
+    type: path
+    required: true
+seealso:
+  - module: polarismesh.maintenance.polaris_pprof
+  - module: polarismesh.maintenance.polaris_memory_free
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: Save what holds the memory
+  polarismesh.maintenance.polaris_profile:
+    url: http://127.0.0.1:8090
+    kind: heap
+    dest: /tmp/
+  register: heap
+
+- name: Tell how to look at it
+  ansible.builtin.debug:
+    msg: go tool pprof -top {{ heap.dest }}
+
+- name: Save where 5 seconds of CPU time went
+  polarismesh.maintenance.polaris_profile:
+    url: http://127.0.0.1:8090
+    kind: profile
+    seconds: 5
+    dest: /tmp/polaris-cpu.pb.gz
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+dest:
+  description: The file.
+  type: str
+  returned: success
+  sample: /tmp/10.0.0.1_8090-heap-20260101T120000Z.pb.gz
+kind:
+  description: What it shows.
+  type: str
+  returned: success
+  sample: heap
+seconds:
+  description: How long the server recorded. V(null) for what shows one moment.
+  type: int
+  returned: success
+  sample: 10
+size:
+  description: The size of the file in bytes. V(null) in check mode.
+  type: int
+  returned: success
+  sample: 183402
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /debug/pprof/heap}
+"""
+
+import gzip
+import os
+import tempfile
+import time
+import typing as t
+import zlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
+
+#: The kinds that the server records for a while.
+RECORDED = ("profile", "trace")
+
+#: The server ends every answer after 60 s (WriteTimeout, polaris v1.18.1 apiserver/httpserver/server.go), and refuses
+#: to record for as long as that; the rest is for the transfer.
+MOST_SECONDS = 55
+
+SPEC = arguments.spec(
+    {
+        "kind": {"type": "str", "choices": ["heap", "allocs", "goroutine", "profile", "trace"], "default": "heap"},
+        "seconds": {"type": "int", "default": 10},
+        "dest": {"type": "path", "required": True},
+    }
+)
+
+
+def recording(kind: str, seconds: int) -> t.Optional[int]:
+    """For how long the server records; None for a kind that shows one moment."""
+    if kind not in RECORDED:
+        return None
+    if not 1 <= seconds <= MOST_SECONDS:
+        raise PolarisError(
+            "refused",
+            f"seconds must be from 1 to {MOST_SECONDS}, as the server ends every answer after 60 s; got {seconds}.",
+        )
+    return seconds
+
+
+def file_name(url: str, kind: str, now: float) -> str:
+    """http://10.0.0.1:8090 -> 10.0.0.1_8090-heap-20260101T120000Z.pb.gz."""
+    host = urlsplit(url).netloc.replace(":", "_").replace("[", "").replace("]", "")
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    return f"{host}-{kind}-{moment}.{'trace' if kind == 'trace' else 'pb.gz'}"
+
+
+def destination(dest: str, name: str) -> Path:
+    """The file to write, in a folder that is there and may be written to."""
+    target = Path(dest)
+    # "folder/" means a folder, so that a missing one is not taken for the name of a file.
+    if target.is_dir() or dest.endswith("/"):
+        target = target / name
+    folder = target.parent
+    if not folder.is_dir():
+        raise PolarisError("refused", f"dest is in a folder that does not exist: {folder}; make it first.")
+    if not os.access(str(folder), os.W_OK | os.X_OK):
+        raise PolarisError("refused", f"dest is in a folder that cannot be written to: {folder}; give another one.")
+    return target
+
+
+def is_profile(content: t.BinaryIO, kind: str) -> bool:
+    """Whether this is a whole profile, and not a page of something before the server or the half of one."""
+    content.seek(0)
+    if kind == "trace":
+        # Such as "go 1.21 trace" and three zero bytes.
+        head = content.read(16)
+        return head.startswith(b"go 1.") and b" trace\0" in head
+    try:
+        with gzip.GzipFile(fileobj=content, mode="rb") as unpacked:
+            tag = unpacked.read(1)
+            # All of it, for the sake of the checksum at its end.
+            while unpacked.read(1 << 20):
+                pass
+    except (OSError, EOFError, zlib.error):
+        return False
+    # The message Profile begins with one of its fields 1 to 14, a number or something with a length.
+    return bool(tag) and 1 <= tag[0] >> 3 <= 14 and tag[0] & 7 in (0, 2)
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    kind: str = params["kind"]
+    seconds = recording(kind, params["seconds"])
+    target = destination(params["dest"], file_name(client.url, kind, time.time()))
+    size = None
+    if check_mode:
+        check(client, kind)
+    else:
+        if seconds is not None:
+            client.progress(f"recording for {seconds} s")
+        try:
+            size = save(client, kind, seconds, target)
+        except OSError as exc:
+            raise PolarisError("refused", f"{target} cannot be written: {exc.strerror or exc}.") from exc
+    return {"changed": True, "dest": str(target), "kind": kind, "seconds": seconds, "size": size}
+
+
+def check(client: Client, kind: str) -> None:
+    """Fail where the server could not give that profile, without any work for it."""
+    if not api.profiling(client):
+        raise api.profiles_off(client)
+    # Traces and this call came together, and asking for a trace would record one.
+    if kind == "trace":
+        api.require(client, api.ENABLE_PPROF)
+
+
+def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> int:
+    """Save and check the profile under another name first, so that ``target`` is never half a profile."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=str(target.parent))
+    try:
+        with os.fdopen(descriptor, "w+b") as part:
+            api.save_profile(client, kind, seconds, part)
+            size = part.tell()
+            if not is_profile(part, kind):
+                raise PolarisError(
+                    "protocol",
+                    f"what {client.url} gave is not a profile of the kind {kind}: it was cut off, or something stands "
+                    f"before the server; give the URL of the server itself.",
+                    method="GET",
+                    path=f"/debug/pprof/{kind}",
+                )
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink()
+        raise
+    return size
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()
