@@ -35,6 +35,8 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
 os.environ["ANSIBLE_COLLECTIONS_SCAN_SYS_PATH"] = "false"
 os.environ["ANSIBLE_HOME"] = str(CACHE / "ansible")
 os.environ["ANSIBLE_REMOTE_TEMP"] = str(CACHE / "ansible" / "tmp")
+# (Ansible looks for a job's state in the home folder that the password file names, the job writes it to $HOME.)
+os.environ["ANSIBLE_ASYNC_DIR"] = str(CACHE / "ansible" / "async")
 # The user's own configuration has no say in a test. (Ansible wants a file of this name: os.devnull is refused.)
 (CACHE / "ansible.cfg").touch()
 os.environ["ANSIBLE_CONFIG"] = str(CACHE / "ansible.cfg")
