@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
     result.add_argument("--client-ca", metavar="FILE", help="clients must show a certificate of this authority")
     result.add_argument("--owner-token", default="", help="the owner's token instead of a made-up one")
+    result.add_argument(
+        "--version", default="", help="that the nodes register, instead of what the profile's builds say"
+    )
     result.add_argument("--seed-instances", type=int, default=0, metavar="N")
     result.add_argument(
         "--ready-file", type=Path, metavar="PATH", help="JSON for scripts, written when all nodes listen"
@@ -140,6 +143,7 @@ def main() -> int:
             seed_instances=options.seed_instances,
             loopback=options.loopback,
             owner_token=options.owner_token,
+            version=options.version,
             **{
                 "auth": options.auth,
                 "conn_limit": options.conn_limit,

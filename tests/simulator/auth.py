@@ -153,7 +153,7 @@ class Accounts:
         found = self.identify(token)
         account: Account | None
         if isinstance(found, Refusal):
-            if mode == "strict" or found is NO_USER:
+            if mode == "strict" or policies or found is NO_USER:
                 return found
             account = None  # lowered to anonymous
         else:

@@ -16,6 +16,8 @@ class Host:
     """One client address: its open connections, by "ip:port"."""
 
     last_access: float
+    emptied: float = 0.0
+    """When its last connection went."""
     open: dict[str, Transport] = field(default_factory=dict)
 
 
@@ -74,13 +76,15 @@ class Listener:
         address = f"{peer[0]}:{peer[1]}"
         if host is not None and host.open.get(address) is transport:
             del host.open[address]
+            if not host.open:
+                host.emptied = time.time()
 
     def _purge(self) -> None:
         """Does what the ticker of the server would have done by now."""
         now = time.time()
         tick = self._started + (now - self._started) // self.purge_interval * self.purge_interval
         for name, host in list(self.hosts.items()):
-            if not host.open and tick - host.last_access > self.purge_expire:
+            if not host.open and host.emptied <= tick and tick - host.last_access > self.purge_expire:
                 del self.hosts[name]
 
     def counts(self) -> dict[str, int]:

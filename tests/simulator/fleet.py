@@ -37,8 +37,8 @@ class Fleet:
     """`with Fleet(nodes=3) as fleet:` serves three nodes until the block ends.
 
     `profile` is a name, a Profile, or a list of them that the nodes take in turn. `loopback` registers the nodes under
-    127.0.0.1, as a default installation does. `ipv6` lets the first node listen on ::1, too. `options` are fields of
-    node.Config.
+    127.0.0.1, as a default installation does, `version` under another version than most builds say. `ipv6` lets the
+    first node listen on ::1, too. `options` are fields of node.Config.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Fleet:
         tls: tuple[str, str] | None = None,
         client_ca: str | None = None,
         owner_token: str = "",
+        version: str = "",
         seed_instances: int = 0,
         loopback: bool = False,
         ipv6: bool = False,
@@ -83,6 +84,8 @@ class Fleet:
             Node(self, index, str(first + index), named(profiles[index % len(profiles)]), config)
             for index in range(nodes)
         ]
+        self.version = version
+        self.store.unaware = lambda since: frozenset(node.index for node in self.nodes if not node.synced_since(since))
         self.elections = Elections(self.nodes[0].profile.elections, nodes, election_tick)
         self.seed_instances = seed_instances
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -173,6 +176,7 @@ class Fleet:
 
     def _seed(self) -> None:
         for node in self.nodes:
+            version = self.version or node.profile.version
             for service in node.profile.checker_services:
                 self.store.register(
                     service,
@@ -180,8 +184,8 @@ class Fleet:
                     node.advertised,
                     node.grpc_port,
                     protocol="grpc",
-                    version=node.profile.version,
-                    metadata={"build-revision": f"{node.profile.version}.simulated", "polaris_service": service},
+                    version=version,
+                    metadata={"build-revision": version, "polaris_service": service},
                 )
         now = time.time()
         for number in range(self.seed_instances):
@@ -205,9 +209,10 @@ class Fleet:
         for task in self._tasks:
             task.cancel()
         for node in self.nodes:
-            node.listeners["grpc"].close_all()
-            if node.server is not None:
-                await node.server.shutdown(0.1)
+            for listener in node.listeners.values():
+                listener.close_all()
+        servers = [node.server for node in self.nodes if node.server is not None]
+        await asyncio.gather(*(server.shutdown(0.1) for server in servers))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def run(self, action: Callable[[], None]) -> None:

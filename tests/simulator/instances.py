@@ -117,28 +117,34 @@ def echo(instance: Instance) -> dict[str, Any]:
     return result
 
 
-def listed(row: Row, profile: Profile, local_time: Callable[[float], str], started: float) -> dict[str, Any]:
-    """A stored instance as GET /naming/v1/instances shows it, on a node whose cache dates from `started`."""
-    stripped = row.stripped > 0 and (not profile.list_cached or row.stripped <= started)
-    ttl = None if stripped else row.ttl
+def is_stripped(row: Row, profile: Profile, started: float) -> bool:
+    """Has a node whose cache dates from `started` noticed that metadata and health check are gone?"""
+    return row.stripped > 0 and (not profile.list_cached or row.strip_seen or row.stripped <= started)
+
+
+def listed(row: Row, profile: Profile, local_time: Callable[[float], str], stripped: bool, mysql: bool) -> Instance:
+    """A stored instance as GET /naming/v1/instances shows it; what is unset is null on boltdb and empty on MySQL."""
+    unset = "" if mysql else None
+    nowhere = {"region": "", "zone": "", "campus": ""} if mysql else None
+    checked = row.ttl is not None
     return {
         "id": row.id,
         "service": row.service,
         "namespace": row.namespace,
-        "vpc_id": row.vpc_id or None,
+        "vpc_id": row.vpc_id or unset,
         "host": row.host,
         "port": row.port,
-        "protocol": row.protocol or None,
-        "version": row.version or None,
-        "priority": row.priority or None,
+        "protocol": row.protocol or unset,
+        "version": row.version or unset,
+        "priority": row.priority or (0 if mysql else None),
         "weight": row.weight,
-        "enableHealthCheck": ttl is not None,
-        "healthCheck": None if ttl is None else {"type": "HEARTBEAT", "heartbeat": {"ttl": ttl}},
+        "enableHealthCheck": checked,
+        "healthCheck": {"type": "HEARTBEAT", "heartbeat": {"ttl": row.ttl}} if checked and not stripped else None,
         "healthy": row.healthy,
         "isolate": row.isolate,
-        "location": row.location,
+        "location": row.location or nowhere,
         "metadata": {} if stripped else {key: row.metadata[key] for key in row.metadata if key not in HIDDEN_METADATA},
-        "logic_set": row.logic_set or None,
+        "logic_set": row.logic_set or unset,
         "ctime": local_time(row.created),
         "mtime": local_time(row.modified),
         "revision": row.revision,

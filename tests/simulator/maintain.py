@@ -212,13 +212,13 @@ def found_heartbeat(call: Call, row: Row) -> dict[str, object]:
     """The instance with three times for its metadata; `0` is: no beat known here."""
     node = call.node
     beat = node.last_beat(row.id)
-    named = node.profile.heartbeat_names and beat > 0
+    named = node.profile.heartbeat_names
     return instances.echo(
         {
             "id": row.id,
             "service": row.service if named else None,
             "namespace": row.namespace if named else None,
-            "vpc_id": row.vpc_id or None,
+            "vpc_id": row.vpc_id or ("" if node.store.kind == "mysql" else None),
             "host": row.host,
             "port": row.port,
             "healthCheck": {"type": "HEARTBEAT", "heartbeat": {"ttl": row.ttl}},

@@ -108,8 +108,9 @@ def list_instances(call: Call) -> Reply:
         return refused
     node, profile = call.node, call.node.profile
     query = dict(call.query)
-    if profile.shows_last_heartbeat:
-        query.pop("show_last_heartbeat", None)  # the memory checker adds nothing to the list
+    # The memory checker adds nothing to the list.
+    beats = profile.shows_last_heartbeat and query.pop("show_last_heartbeat", "") == "true"
+    beats = beats and node.config.heartbeat_shared
     if wrong := wrong_query(call, query):
         return wrong
     window = page(query)
@@ -122,8 +123,9 @@ def list_instances(call: Call) -> Reply:
     crashes = profile.unknown_service_panics and node.store.kind == "boltdb" and None not in service
     if crashes and service not in node.store.by_service:
         return Reply(abort=True)  # the id of a service that is nil
+    node.synced = time.time()
     rows = node.remembered(query, lambda: find(call, query))
-    shown = [node.rendered(row) for row in rows[offset : offset + limit]]
+    shown = [node.rendered(row, beats) for row in rows[offset : offset + limit]]
     envelope = codes.batch_query(profile, codes.SUCCESS, len(rows), len(shown), instances=[])
     text = gojson.pretty(envelope, proto=True)
     if shown:
@@ -164,9 +166,8 @@ def find(call: Call, query: dict[str, str]) -> tuple[list[Row], bool]:
     service, namespace, row_id = (
         "" if "*" in query.get(key, "") else query.get(key, "") for key in ("service", "namespace", "id")
     )
-    since = node.started if node.profile.list_cached else None
-    tests = conditions(query, node.profile.list_cached)
-    rows = [row for row in node.visible(service, namespace, row_id, since) if all(test(row) for test in tests)]
+    tests = conditions(query, node.profile.list_cached, node.profile.list_cached or node.store.kind == "mysql")
+    rows = [row for row in node.visible(service, namespace, row_id) if all(test(row) for test in tests)]
     if node.profile.list_cached:
         # The order among equal times is that of a Go map: two pages need not fit together.
         tied = len({row.modified for row in rows}) < len(rows)
@@ -202,12 +203,15 @@ def labelled(keys: str, values: str) -> Test:
     return lambda row: all(row.metadata.get(key) == value for key, value in pairs)
 
 
-def conditions(query: dict[str, str], cached: bool) -> list[Test]:
-    """What a row must meet. The cache drops a filter that does not parse, the store finds nothing for it."""
+def conditions(query: dict[str, str], cached: bool, many_hosts: bool) -> list[Test]:
+    """What a row must meet. The cache drops a filter that does not parse, the store finds nothing for it.
+
+    Several hosts by comma are understood everywhere but in boltdb.
+    """
     tests = [named(key, query[key]) for key in ("service", "namespace", "id") if key in query]
     tests += [same(key, query[key]) for key in ("protocol", "version") if key in query]
     if "host" in query:
-        hosts = {each.strip() for each in query["host"].split(",")} if cached else {query["host"]}
+        hosts = {each.strip() for each in query["host"].split(",")} if many_hosts else {query["host"]}
         tests.append(lambda row: row.host in hosts)
     for key in ("port", "weight") if cached else ("port",):
         if key in query and (number(query[key]) is not None or not cached):
@@ -459,21 +463,20 @@ def client_heartbeat(call: Call) -> Reply:
 def login(call: Call) -> Reply:
     """POST /core/v1/user/login."""
     node, profile = call.node, call.node.profile
+    separator = ": " if profile.messages == 1 else ":"
     fields: dict[str, Callable[[Any], Any]] = dict.fromkeys(
         ("name", "password", "owner"), lambda item: gojson.scalar(item, "string")
     )
-    if profile.policies:
-        fields["options"] = lambda item: item
     try:
-        found = gojson.message(gojson.decode_first(call.body), "LoginRequest", fields)
+        found = gojson.message(gojson.decode_first(call.body), "LoginRequest", fields, profile.lenient_messages)
     except GoError as problem:
-        return codes.write(call, codes.response(profile, 400001, str(problem), separator=":"))
+        return codes.write(call, codes.response(profile, 400001, str(problem), separator=separator))
     name = found.get("name", "")
     account = node.accounts.user(name, found.get("owner") or name)
     if account is None:
         return codes.write(call, codes.response(profile, 400312))
     if account.password != found.get("password", ""):
-        return codes.write(call, codes.response(profile, 401001, "name or password is wrong", separator=":"))
+        return codes.write(call, codes.response(profile, 401001, "name or password is wrong", separator))
     owner = node.accounts.user(account.owner, account.owner)
     logged_in: dict[str, Any] = {
         "user_id": account.id,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import socket
+import struct
 import sys
 import time
 import traceback
@@ -69,7 +71,10 @@ class Config:
     """Seconds that the node's clock is ahead."""
     timezone: str = "+00:00"
     cache_delay: float = 0.0
-    """Seconds until the node's caches see a registration or a deregistration."""
+    """Seconds until the node's list sees a registration or a deregistration; a real one forces a sync first."""
+    cache_interval: float = 0.0
+    """Seconds between two syncs of the node's caches, 1 on a real server. Until the next one the health check knows
+    nothing of a new instance, and a row cleaned in the meantime becomes a ghost. 0: they sync at once."""
     health_check: Literal["open", "closed", "none"] = "open"
     """none: no checker configured, every heartbeat query is 400140."""
     heartbeat_shared: bool = False
@@ -139,6 +144,11 @@ def parse_timezone(text: str) -> timezone:
     except ValueError:
         raise ValueError(f"A time zone looks like +08:00, not {text!r}.") from None
     return timezone(offset)
+
+
+def first_levels(profile: Profile) -> dict[str, str]:
+    """The levels after a start."""
+    return {**dict.fromkeys(profile.scopes, "info"), **dict(profile.raised_levels)}
 
 
 @dataclass(slots=True)
@@ -230,6 +240,8 @@ class GrpcProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.transport is not None and data.startswith((b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ")):
             self.transport.write(self.SETTINGS)
+            connection = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with a reset
             self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -250,7 +262,9 @@ class Node:
         self.config = replace(config)
         self.started = time.time()
         """When its caches were filled."""
-        self.levels: dict[str, str] = dict.fromkeys(profile.scopes, "info")
+        self.synced = self.started
+        """When a list last forced its cache to sync."""
+        self.levels: dict[str, str] = first_levels(profile)
         self.requests: deque[Recorded] = deque(maxlen=MAX_RECORDED)
         self.rules: list[Rule] = []
         self.beats: dict[str, float] = {}
@@ -338,7 +352,7 @@ class Node:
             for listener in self.listeners.values():
                 listener.close_all()
             self.started = time.time()
-            self.levels = dict.fromkeys(self.profile.scopes, "info")
+            self.levels = first_levels(self.profile)
             self.beats.clear()
             self.heap = Heap(live=self.config.heap_in_use, free=self.config.heap_free)
             self._remembered.clear()
@@ -377,19 +391,32 @@ class Node:
         """Epoch seconds, 0 when this node knows of none."""
         return (self.store.beats if self.config.heartbeat_shared else self.beats).get(row_id, 0)
 
-    def visible(self, service: str, namespace: str, row_id: str, since: float | None) -> list[Row]:
-        """The live rows as a reader of the store sees them, or of a cache that was filled at `since`."""
+    def synced_since(self, moment: float) -> bool:
+        """Has the cache been synced after that moment?"""
+        interval = self.config.cache_interval
+        if interval <= 0 or self.synced >= moment:
+            return True
+        return (time.time() - self.started) // interval > (moment - self.started) // interval
+
+    def visible(self, service: str, namespace: str, row_id: str) -> list[Row]:
+        """The rows that a list shows: what is in the store, or in the cache, with its ghosts."""
         rows = self.store.candidates(service, namespace, row_id)
-        if since is None:
+        if not self.profile.list_cached:
             return [row for row in rows if row.live]
         horizon = time.time() - self.config.cache_delay
         found = [row for row in rows if row.live == (row.written <= horizon)]
-        return found + self.store.ghosts(since) if self.store.removed_live else found
+        return found + self.store.ghosts_on(self.index, self.started) if self.store.ghosts else found
 
     def checked_row(self, row_id: str) -> Row | None:
         """The instance if it is in this node's health-check cache."""
-        row = next((each for each in self.visible("", "", row_id, self.started) if each.id == row_id), None)
-        if row is None or row.ttl is None or 0 < row.stripped <= self.started:
+        row = self.store.rows.get(row_id)
+        if row is None:
+            row = next((each for each in self.store.ghosts_on(self.index, self.started) if each.id == row_id), None)
+        else:
+            known = self.synced_since(row.written) and time.time() - row.written >= self.config.cache_delay
+            if row.live != known:
+                row = None
+        if row is None or row.ttl is None or instances.is_stripped(row, self.profile, self.started):
             return None
         own = row.namespace == CHECKER_NAMESPACE and row.service in CHECKER_SERVICES
         return None if own and self.profile.own_instances_hidden else row
@@ -410,14 +437,19 @@ class Node:
             self._remembered[key] = (generation, rows)
         return rows
 
-    def rendered(self, row: Row) -> str:
+    def rendered(self, row: Row, beats: bool) -> str:
         """The JSON of a row at its place in the list; nodes that show it alike share it."""
-        look = (self.profile.list_cached, self.config.timezone, 0 < row.stripped <= self.started)
-        if row.text is not None and row.look == look:
+        stripped = instances.is_stripped(row, self.profile, self.started)
+        look = (self.profile.list_cached, self.config.timezone, stripped)
+        if row.text is not None and row.look == look and not beats:
             return row.text
-        text = "\n  " + gojson.pretty(instances.listed(row, self.profile, self.local_time, self.started), "\n  ", True)
-        row.text, row.look = text, look
-        return text
+        shown = instances.listed(row, self.profile, self.local_time, stripped, self.store.kind == "mysql")
+        beat = self.last_beat(row.id)
+        if beats and beat:
+            times = {"last-heartbeat-time": self.local_time(beat), "last-heartbeat-timestamp": str(int(beat))}
+            return "\n  " + gojson.pretty({**shown, "metadata": {**shown["metadata"], **times}}, "\n  ", True)
+        row.text, row.look = "\n  " + gojson.pretty(shown, "\n  ", True), look
+        return row.text
 
     def take_token(self, key: str, now: float) -> bool:
         """A token bucket, as the rate limit plugin has one per address or per call."""

@@ -90,10 +90,12 @@ class Profile:
 
     name: str
     version: str
-    """As the instances of polaris.checker show it."""
+    """As the instances of polaris.checker show it: builds of v1.13.0 to v1.18.1 call themselves v0.1.0."""
     routes: tuple[Route, ...]
     """The maintenance routes; the others depend on the fields below."""
     scopes: tuple[str, ...]
+    raised_levels: tuple[tuple[str, str], ...] = ()
+    """Scopes that do not start at info."""
     levels_as_list: bool = True
     """The scope levels are an object up to v1.17.1, a list in random order from v1.17.2."""
     old_router: bool = False
@@ -124,11 +126,11 @@ class Profile:
     unknown_service_panics: bool = False
     """Up to v1.15 on boltdb a list of an unknown service cuts the connection."""
     shows_last_heartbeat: bool = False
-    """v1.18.1 takes show_last_heartbeat=true; seen on a real one, neither older ones nor HEAD do."""
+    """v1.18.1 takes show_last_heartbeat=true, and does it where beats are shared; neither older ones nor HEAD do."""
     heartbeat_panics: bool = False
     """A found instance cuts the connection up to v1.14.1."""
     heartbeat_names: bool = True
-    """A found instance that has beaten carries service and namespace (not up to v1.17.1)."""
+    """A found instance carries service and namespace (not up to v1.17.1)."""
     own_instances_hidden: bool = True
     """Polaris' own instances are not in the health-check cache from v1.14.0."""
     closed_check_known: bool = False
@@ -153,6 +155,7 @@ HEAD = Profile(
     version="v1.19.0-alpha.0",
     routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS + REPORT + HEAD_ONLY,
     scopes=SCOPES_1_18,
+    raised_levels=(("config", "debug"),),
     policies=True,
     lenient_messages=True,
     pprof_off_empty=True,
@@ -162,7 +165,8 @@ HEAD = Profile(
 V1_18_1 = replace(
     HEAD,
     name="v1.18.1",
-    version="v1.18.1",
+    version="v0.1.0",
+    raised_levels=(),
     routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS + REPORT,
     policies=False,
     lenient_messages=False,
@@ -171,11 +175,10 @@ V1_18_1 = replace(
     pprof_trace=False,
     elections=JOBS_1_17,
 )
-V1_17_9 = replace(V1_18_1, name="v1.17.9", version="v1.17.9", scopes=SCOPES_1_14, shows_last_heartbeat=False)
+V1_17_9 = replace(V1_18_1, name="v1.17.9", scopes=SCOPES_1_14, shows_last_heartbeat=False)
 V1_17_1 = replace(
     V1_17_9,
     name="v1.17.1",
-    version="v1.17.1",
     messages=2,
     elect_key="ElectKey",
     auth_status=("auth",),
@@ -184,11 +187,10 @@ V1_17_1 = replace(
     list_cached=False,
     heartbeat_names=False,
 )
-V1_17_0 = replace(V1_17_1, name="v1.17.0", version="v1.17.0")
+V1_17_0 = replace(V1_17_1, name="v1.17.0")
 V1_16_0 = replace(
     V1_17_0,
     name="v1.16.0",
-    version="v1.16.0",
     go_package="maintain",
     batch_clean_age=0.0,
     list_keys=LIST_KEYS,
@@ -198,17 +200,15 @@ V1_16_0 = replace(
 V1_14_2 = replace(
     V1_16_0,
     name="v1.14.2",
-    version="v1.14.2",
     routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS,
     list_needs="service",
     unknown_service_panics=True,
     elections=("polaris.checker",),
 )
-V1_14_1 = replace(V1_14_2, name="v1.14.1", version="v1.14.1", heartbeat_panics=True)
+V1_14_1 = replace(V1_14_2, name="v1.14.1", heartbeat_panics=True)
 V1_13_0 = replace(
     V1_14_1,
     name="v1.13.0",
-    version="v1.13.0",
     routes=FIRST_ROUTES + BATCH_CLEAN,
     messages=1,
     scopes=SCOPES_1_13,
@@ -237,7 +237,7 @@ V1_8_0 = replace(
     slash_in_names=False,
     checker_services=("polaris.checker", "polaris.config"),
 )
-DOCUMENTED_ONLY = replace(V1_17_1, name="documented", version="documented", routes=DOCUMENTED)
+DOCUMENTED_ONLY = replace(V1_17_1, name="documented", routes=DOCUMENTED)
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile

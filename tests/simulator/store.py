@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -55,7 +55,9 @@ class Row:
     modified: float = 0.0
     revision: str = ""
     stripped: float = 0.0
-    """When a clean of MySQL took the metadata and health check of the live row; caches keep both until a restart."""
+    """When a clean of MySQL took the metadata and health check of the live row."""
+    strip_seen: bool = False
+    """The row was young enough to be read again by the caches; else they keep what they have until a restart."""
     written: float = 0.0
     """When the row was really written or deleted, whatever `created` and `modified` claim."""
     text: str | None = field(default=None, repr=False, compare=False)
@@ -76,6 +78,20 @@ class Row:
         return {key: value for key, value in vars(self).items() if key not in ("text", "look", "store")}
 
 
+@dataclass
+class Ghost:
+    """A row that was removed before a cache knew of its end: it is served until that node restarts."""
+
+    row: Row
+    removed: float
+    nodes: frozenset[int] | None
+    """The nodes that did not know; None: all."""
+
+
+SYNC_WINDOW = 5.0
+"""A cache reads again what was modified this many seconds before its last sync (cache/service/instance.go)."""
+
+
 class Store:
     """All rows, by id and by service; changed by any node, or by a test."""
 
@@ -85,8 +101,9 @@ class Store:
         self.kind = kind
         self.rows: dict[str, Row] = {}
         self.by_service: dict[tuple[str, str], dict[str, Row]] = {}
-        self.removed_live: dict[str, tuple[Row, float]] = {}
-        """Live rows that boltdb removed, and when: caches that are older still list them."""
+        self.ghosts: dict[str, Ghost] = {}
+        self.unaware: Callable[[float], frozenset[int]] = lambda since: frozenset()
+        """Which nodes have not synced since then; the fleet knows."""
         self.beats: dict[str, float] = {}
         """Last heartbeats where the checker shares them (heartbeatLeader, heartbeatRedis)."""
         self.locations: list[dict[str, str]] = []
@@ -129,7 +146,7 @@ class Store:
         token = hashlib.md5(f"{namespace}/{service}".encode(), usedforsecurity=False).hexdigest()
         row.service_token = row.service_token or token
         row.store = self
-        self.removed_live.pop(row.id, None)
+        self.ghosts.pop(row.id, None)
         self.rows[row.id] = row
         self.by_service.setdefault((namespace, service), {})[row.id] = row
         self.generation += 1
@@ -159,13 +176,12 @@ class Store:
             return
         if self.kind == "mysql":
             if not row.live:
-                self.remove(row_id)
+                self._bury(row)
             elif profile.mysql_strips_live:
+                row.strip_seen = time.time() - row.modified <= SYNC_WINDOW
                 row.stripped = time.time()
         elif profile.boltdb_removes:
-            if row.live:
-                self.removed_live[row_id] = (row, time.time())
-            self.remove(row_id)
+            self._bury(row)
         elif row.live:
             row.live = False  # without a new mtime
             row.written = time.time()
@@ -174,15 +190,22 @@ class Store:
         """POST /maintain/v1/instance/batchclean: removes soft-deleted rows that are old enough."""
         limit = size if self.kind == "mysql" else max(size, 1)  # boltdb counts after it has taken one
         youngest = time.time() - profile.batch_clean_age
-        found: list[str] = []
+        found: list[Row] = []
         for row in list(self.rows.values()):
             if len(found) >= limit:
                 break
             if not row.live and row.modified <= youngest:
-                found.append(row.id)
-        for row_id in found:
-            self.remove(row_id)
+                found.append(row)
+        for row in found:
+            self._bury(row)
         return len(found)
+
+    def _bury(self, row: Row) -> None:
+        """Removes a row, which leaves a ghost where its end had not been noticed."""
+        nodes = None if row.live else self.unaware(row.written)
+        if nodes is None or nodes:
+            self.ghosts[row.id] = Ghost(row, time.time(), nodes)
+        self.remove(row.id)
 
     def candidates(self, service: str, namespace: str, row_id: str) -> Iterable[Row]:
         """The rows that can match these exact values (empty: any), by the index that is narrowest."""
@@ -193,9 +216,13 @@ class Store:
             return list(self.by_service.get((namespace, service), {}).values())
         return list(self.rows.values())
 
-    def ghosts(self, since: float) -> list[Row]:
-        """Live rows removed after a cache was filled: it lists them still."""
-        return [row for row, removed in list(self.removed_live.values()) if removed > since]
+    def ghosts_on(self, node: int, started: float) -> list[Row]:
+        """What a node serves that is gone."""
+        return [
+            ghost.row
+            for ghost in list(self.ghosts.values())
+            if ghost.removed > started and (ghost.nodes is None or node in ghost.nodes)
+        ]
 
     def services(self) -> dict[tuple[str, str], list[Row]]:
         """All services that ever had an instance, with the live ones."""

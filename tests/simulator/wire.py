@@ -122,6 +122,8 @@ class Router:
             return plain
         if UNCLEAN.search(path):
             return moved(path)
+        if path + "/" in self.plain:
+            return moved(path + "/")
         methods = self.by_path.get("/" + path.strip("/"))
         if methods is None:
             # The index service takes every path that no other service has; without it, Go's mux answers.
