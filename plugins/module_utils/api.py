@@ -837,9 +837,9 @@ def _call(
 
     Falling back is safe: a 404 or 405 comes from the router, before any handler has run.
     """
-    for form in (route, published):
-        if form is None or str(form) in client.missing:
-            continue
+    forms = [route] if published is None else [route, published]
+    # Where all are known to be missing, the last one is asked again, for its answer.
+    for form in [form for form in forms if str(form) not in client.missing] or forms[-1:]:
         reply = _send(client, form, body, query, timeout)
         if reply.status not in (404, 405):
             return expect(reply, client.url)
