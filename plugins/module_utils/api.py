@@ -68,6 +68,7 @@ ENABLE_PPROF = Route("POST", "/maintain/v1/pprof/enable", since="v1.19.0")
 GET_FUNCTIONS = Route("GET", "/maintain/v1/server/functions", since="v1.19.0")
 GET_AUTH_STATUS = Route("GET", "/core/v1/auth/status")
 GET_INSTANCES = Route("GET", "/naming/v1/instances")
+COUNT_INSTANCES = Route("GET", "/naming/v1/instances/count")
 GET_SERVICES = Route("GET", "/naming/v1/services")
 
 #: The levels a scope can have, from the most to the least (polaris v1.8.0 ... HEAD common/log/options.go).
@@ -497,7 +498,12 @@ def how_to_profile(client: Client, enabled: bool = True) -> str:
 
 def profiles_off(client: Client) -> PolarisError:
     """The error of a profile that is asked for where they are switched off."""
-    return PolarisError("unsupported", f"{client.url} has its profiles switched off. {how_to_profile(client)}")
+    return PolarisError(
+        "unsupported",
+        f"{client.url} has its profiles switched off. {how_to_profile(client)}",
+        method="GET",
+        path="/debug/pprof/",
+    )
 
 
 def save_profile(client: Client, kind: str, seconds: t.Optional[int], target: t.BinaryIO) -> None:
@@ -581,6 +587,19 @@ def instances(
         and (instance_id is None or entry.id == instance_id)
     )
     return Listing(kept, found.amount, found.complete)
+
+
+def unnoticed_deletions(client: Client) -> int:
+    """How many instances the node lists more than its store holds, because its cache missed that they were deleted.
+
+    0 as well where that cannot be told, as on servers up to v1.16, which list out of the store anyway.
+    """
+    try:
+        listed = _console_list(client, GET_INSTANCES, {"limit": 1}, "instances")[0]
+        stored = _console_list(client, COUNT_INSTANCES, {}, "instances")[0]
+    except PolarisError:
+        return 0
+    return max(listed - stored, 0)
 
 
 def _listing(client: Client, wanted: Query, most_requests: t.Optional[int]) -> Listing:

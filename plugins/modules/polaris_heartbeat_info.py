@@ -1,0 +1,220 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_heartbeat_info
+short_description: See when instances sent their last heartbeat to a Polaris server
+version_added: 0.1.0
+description:
+  - Reads the last heartbeat that one Polaris server has seen of one instance, of many, or of all those of a service.
+  - Ages are those on the clock of the server, whatever time it is there and in whatever zone.
+  - A server may keep heartbeats to itself (the health checker C(heartbeatMemory), which is the one of the shipped
+    configuration), so that only the node to which a client sends them knows. The playbook
+    C(polarismesh.maintenance.heartbeat_audit) asks all nodes.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.connection.parallel
+  - polarismesh.maintenance.instance
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+  - polarismesh.maintenance.attributes.info_module
+options:
+  service:
+    description:
+      - The service that the instance belongs to.
+      - With O(namespace) and neither O(host) nor O(port), all instances of the service.
+    type: str
+  namespace:
+    description:
+      - The namespace of O(service).
+      - Alone, all instances of the namespace.
+    type: str
+notes:
+  - Servers up to v1.14.1 crash in this call, and cut the connection, for every instance that they watch. This is a
+    failure that says so.
+  - A server writes its local time without the zone. Where its zone was set back by an hour between the last heartbeat
+    and now, an age of more than that hour is one hour too short. Where it was set forward, it is one hour too long.
+  - The server knows an instance that has just been registered after a second or two only.
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: When did this instance send its last heartbeat
+  polarismesh.maintenance.polaris_heartbeat_info:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    service: payments
+    namespace: default
+    host: 10.0.0.7
+    port: 8080
+
+- name: Look at all instances of a service
+  polarismesh.maintenance.polaris_heartbeat_info:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    service: payments
+    namespace: default
+  register: heartbeats
+
+- name: Show those that have been silent for too long
+  ansible.builtin.debug:
+    msg: "{{ heartbeats.instances | selectattr('overdue') | map(attribute='host') }}"
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+instances:
+  description:
+    - The instances, in the order of the task.
+    - Those of a service are sorted by service, host and port.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    id:
+      description: The id of the instance, given, listed or computed.
+      type: str
+      sample: 5a3c5ee4a1e4fb1f7f9c1f0b3e35b1a0a9a2a7d4
+    service:
+      description: The service. V(null) where the task names the instance by its id and the server does not tell.
+      type: str
+      sample: payments
+    namespace:
+      description: The namespace of the service. V(null) as RV(instances[].service) is.
+      type: str
+      sample: default
+    host:
+      description: The host. V(null) where the task names the instance by its id and it is not found.
+      type: str
+      sample: 10.0.0.7
+    port:
+      description: The port. V(null) as RV(instances[].host) is.
+      type: int
+      sample: 8080
+    found:
+      description:
+        - Whether this server watches the heartbeats of such an instance.
+        - It does not where there is none, or where the instance has no health check. From v1.14.0 on, servers do not
+          watch each other in this way, either.
+      type: bool
+      sample: true
+    health_check:
+      description:
+        - Whether the instance has a health check.
+        - V(null) where the task names an instance that is not found, because that tells nothing about it.
+      type: bool
+      sample: true
+    last_heartbeat:
+      description:
+        - When the last heartbeat came, in seconds since 1970 on the clock of the server.
+        - V(null) where this server has seen none. Another node may have.
+      type: int
+      sample: 1700000000
+    age_seconds:
+      description:
+        - How many seconds ago that was, on the clock of the server.
+        - V(null) where RV(instances[].last_heartbeat) is.
+      type: int
+      sample: 5
+    ttl:
+      description: How many seconds may pass between two heartbeats. V(null) where that is not known.
+      type: int
+      sample: 5
+    overdue:
+      description:
+        - Whether the last heartbeat is older than three times RV(instances[].ttl).
+        - V(null) where one of the two is not known.
+      type: bool
+      sample: false
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: server, status: null, code: null, info: null, method: GET, path: /maintain/v1/instance/heartbeat}
+"""
+
+import typing as t
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Target
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Heartbeat, Instance
+
+SPEC = arguments.spec(
+    {**arguments.instance_spec(), **arguments.PARALLEL},
+    mutually_exclusive=arguments.instance_rules()["mutually_exclusive"],
+    required_one_of=[("id", "namespace", "instances")],
+)
+
+#: An instance is overdue after so many times its ttl.
+MISSED = 3
+
+Asked = t.Union[Target, Instance]
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    warnings: t.List[str] = []
+    asked: t.Sequence[Asked]
+    group = arguments.instance_group(params)
+    if group is not None:
+        listing = api.instances(client, namespace=group[0], service=group[1])
+        asked = sorted(listing.instances, key=lambda one: (one.namespace, one.service, one.host, one.port, one.id))
+        if not listing.complete:
+            warnings.append(
+                f"{client.url} lists other instances from moment to moment: {len(asked)} of about {listing.amount} "
+                f"were looked at."
+            )
+    else:
+        asked = arguments.targets(params)
+    # A list leaves the flag out for an instance that was registered without it, and not every server lists it.
+    watched = [one for one in asked if not (isinstance(one, Instance) and one.health_check is False)]
+    heartbeats = client.collect(lambda one: api.heartbeat(client, one.id), watched, "heartbeats read")
+    known = {one.id: heartbeat for one, heartbeat in zip(watched, heartbeats)}
+    return {"changed": False, "instances": [described(one, known.get(one.id)) for one in asked], "warnings": warnings}
+
+
+def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> runner.Result:
+    """What is known of an instance. The answer may leave out parts of its name, depending on the version."""
+    ttl = asked.ttl if isinstance(asked, Instance) else None
+    age = None
+    result = {
+        "id": asked.id,
+        "service": asked.service,
+        "namespace": asked.namespace,
+        "host": asked.host,
+        "port": asked.port,
+        "found": heartbeat is not None,
+        "health_check": bool(asked.health_check) if isinstance(asked, Instance) else None,
+        "last_heartbeat": None,
+    }
+    if heartbeat is not None:
+        for part in ("service", "namespace", "host", "port"):
+            result[part] = getattr(asked, part) if getattr(asked, part) is not None else getattr(heartbeat, part)
+        result["health_check"] = True
+        result["last_heartbeat"] = heartbeat.last_heartbeat
+        ttl = heartbeat.ttl if heartbeat.ttl is not None else ttl
+        age = heartbeat.age_seconds
+    return {**result, "age_seconds": age, "ttl": ttl, "overdue": overdue(age, ttl)}
+
+
+def overdue(age: t.Optional[int], ttl: t.Optional[int]) -> t.Optional[bool]:
+    """Whether too many heartbeats are missing; None where that cannot be told."""
+    return None if age is None or ttl is None else age > MISSED * ttl
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_instance_batch_clean
+short_description: Remove all deleted instances from the store of Polaris for good
+version_added: 0.1.0
+description:
+  - Deregistered instances stay in the store of Polaris, marked as deleted, until the server tidies up. This module
+    removes them, one batch after the other, until the server finds no more.
+  - Live instances are not touched. The server picks what is marked as deleted.
+  - The nodes of a cluster share the store. Run this task on one node only, or use the playbook
+    C(polarismesh.maintenance.instance_clean).
+  - Servers do the same by themselves every ten minutes, with their job C(CleanDeletedInstances), if it is switched on.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.action_group
+  - polarismesh.maintenance.attributes.in_process
+attributes:
+  check_mode:
+    support: partial
+    details:
+      - No server tells what it has marked as deleted. In check mode nothing is sent, and a warning says that the result
+        tells nothing.
+  diff_mode:
+    support: none
+    details:
+      - No server tells what it has marked as deleted.
+  idempotent:
+    support: full
+options:
+  batch_size:
+    description: How many instances the server removes at one time, in one transaction, from V(1) to V(1000).
+    type: int
+    default: 100
+  max_rows:
+    description: Remove no more than so many in this task. Without it, all are removed.
+    type: int
+notes:
+  - This call came with Polaris v1.13.0.
+  - From v1.17.0 on the server spares instances that were deleted less than 10 minutes ago. Older ones do not, and a
+    node that has not noticed the deletion yet then goes on naming the instance to clients until that node restarts.
+  - A request is never repeated.
+seealso:
+  - module: polarismesh.maintenance.polaris_instance_clean
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: Remove all deleted instances
+  polarismesh.maintenance.polaris_instance_batch_clean:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+
+- name: Remove at most 5000, in small transactions
+  polarismesh.maintenance.polaris_instance_batch_clean:
+    url: http://127.0.0.1:8090
+    token: "{{ polaris_token }}"
+    batch_size: 50
+    max_rows: 5000
+"""
+
+RETURN = r"""
+url:
+  description: The server.
+  type: str
+  returned: always
+  sample: http://127.0.0.1:8090
+rows_affected:
+  description:
+    - How many instances the server says that it removed.
+    - After a failure, how many it had removed until then. The last batch is not among them.
+  type: int
+  returned: success, and a failure after the first request
+  sample: 250
+batches:
+  description: In how many batches, the last one included, which may have found nothing.
+  type: int
+  returned: success, and a failure after the first request
+  sample: 3
+outcome_unknown:
+  description: The last batch was sent and no answer came, so that nobody knows whether its instances were removed.
+  type: bool
+  returned: when no answer came
+  sample: true
+error:
+  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  type: dict
+  returned: failure
+  sample: {kind: unsupported, status: 404, code: null, info: null, method: POST, path: /maintain/v1/instance/batchclean}
+"""
+
+import typing as t
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError, Progress
+
+SPEC = arguments.spec({"batch_size": {"type": "int", "default": 100}, "max_rows": {"type": "int"}})
+
+#: The server makes room for so many at once, and one statement of them.
+LARGEST_BATCH = 1000
+
+CHECK_MODE_WARNING = (
+    "check mode: no server tells what it has marked as deleted, so nothing was sent, and how many instances would be "
+    "removed is not known."
+)
+
+
+def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+    batch_size, max_rows = sizes(params)
+    if check_mode:
+        return {"changed": False, "rows_affected": 0, "batches": 0, "warnings": [CHECK_MODE_WARNING]}
+    rows, batches = 0, 0
+    progress = Progress(client.progress, "instances removed", max_rows)
+    size = next_size(batch_size, max_rows, rows)
+    while size:
+        try:
+            affected = api.clean_instances(client, size)
+        except PolarisError as error:
+            raise interrupted(error, rows, batches) from error
+        rows += affected
+        batches += 1
+        progress.step(affected)
+        size = next_size(batch_size, max_rows, rows) if affected >= size else 0
+    return {"changed": rows > 0, "rows_affected": rows, "batches": batches}
+
+
+def sizes(params: arguments.Params) -> t.Tuple[int, t.Optional[int]]:
+    batch_size: int = params["batch_size"]
+    max_rows: t.Optional[int] = params["max_rows"]
+    if not 1 <= batch_size <= LARGEST_BATCH:
+        raise PolarisError("refused", f"batch_size must be from 1 to {LARGEST_BATCH}; got {batch_size}.")
+    if max_rows is not None and max_rows < 1:
+        raise PolarisError("refused", f"max_rows must be 1 or more, or be left out for all; got {max_rows}.")
+    return batch_size, max_rows
+
+
+def next_size(batch_size: int, max_rows: t.Optional[int], rows: int) -> int:
+    """The size of the next batch, so that no more than ``max_rows`` go in all; 0 when those have gone."""
+    return batch_size if max_rows is None else max(min(batch_size, max_rows - rows), 0)
+
+
+def interrupted(error: PolarisError, rows: int, batches: int) -> PolarisError:
+    """The error of a batch, with what had been done before it."""
+    if batches:
+        error.msg = f"{error.msg.rstrip('.')}. {rows} instances had been removed before, in {batches} batches."
+    if error.outcome_unknown:
+        error.msg += " Nobody knows whether the last batch was removed; run it again, which removes what is left."
+    error.partial = {"changed": rows > 0 or error.outcome_unknown, "rows_affected": rows, "batches": batches}
+    if error.outcome_unknown:
+        error.partial["outcome_unknown"] = True
+    return error
+
+
+def main() -> None:
+    runner.run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()
