@@ -414,7 +414,7 @@ def test_mysql_strips_a_live_instance_and_caches_see_it_when_the_row_is_young(
         assert found["enableHealthCheck"] is True
         return found["metadata"], found["healthCheck"] is None, beat
 
-    stripped = ({}, True, 400)
+    stripped: tuple[Any, Any, int] = ({}, True, 400)
     assert shown() == (stripped if seen else ({"a": "b"}, False, 200))
     fleet.nodes[0].restart()
     assert shown() == stripped
