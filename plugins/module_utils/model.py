@@ -84,9 +84,15 @@ class Memory:
         """What could go back to the system. Go updates the two one after the other: never less than 0."""
         return max(self.heap_idle - self.heap_released, 0)
 
+    @property
+    def heap(self) -> int:
+        """What the heap takes of the memory of the machine."""
+        return self.heap_in_use + self.releasable
+
     def as_dict(self) -> t.Dict[str, int]:
         """In the keys of a result."""
         return {
+            "heap": self.heap,
             "heap_idle": self.heap_idle,
             "heap_released": self.heap_released,
             "heap_in_use": self.heap_in_use,

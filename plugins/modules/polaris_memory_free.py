@@ -95,8 +95,12 @@ memory_before:
   type: dict
   returned: success, and when the outcome is unknown
   contains: &memory
+    heap:
+      description: What the heap takes of the memory of the machine, in use or not.
+      type: int
+      sample: 1048576000
     heap_idle:
-      description: Without any object in it. What went back to the system already is part of this.
+      description: Without any object in it, or with the system already.
       type: int
       sample: 734003200
     heap_released:
@@ -108,8 +112,7 @@ memory_before:
       type: int
       sample: 629145600
     heap_in_use:
-      description:
-        - With objects in it. The heap takes this and RV(memory_before.releasable) of the memory of the machine.
+      description: With objects in it.
       type: int
       sample: 419430400
     sys:
