@@ -185,8 +185,8 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
     if unknown and not params["ignore_unknown_scopes"]:
         raise PolarisError(
             "not_found",
-            f"{client.url} has no log scope {', '.join(unknown)}; it has {', '.join(before)}. Correct the name, or set "
-            f"ignore_unknown_scopes where the nodes differ. Nothing was changed.",
+            f"{client.url} has no log scope {', '.join(unknown)}, but {', '.join(before)}: correct the name, or set "
+            f"ignore_unknown_scopes where the nodes differ; nothing was changed.",
         )
     todo = changes(wanted, before)
     after = set_levels(client, before, todo) if todo and not check_mode else {**before, **todo}
@@ -245,7 +245,7 @@ def interrupted(client: Client, error: PolarisError, before: Levels, todo: Level
         for name, key in (("set", "changed_scopes"), ("not set", "unchanged_scopes"), ("unknown", "unknown_scopes"))
         if report[key]
     ]
-    error.msg = f"{error.msg.rstrip('.')}. Of the scopes asked for, {'; '.join(parts)}."
+    error.msg = f"{error.msg.rstrip('.')}; of the scopes asked for, {'; '.join(parts)}."
     error.partial = report
     return error
 
