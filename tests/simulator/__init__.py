@@ -3,7 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A PolarisMesh server fleet in one process, for tests, the benchmark and the demo.
 
-It shares no code with the collection.
+It shares no code with the collection. By hand, from the root of the checkout: `python -m tests.simulator --help`.
+In a test:
+
+    with Fleet(nodes=3, profile="v1.18.1", store="mysql", auth="strict") as fleet:
+        row = fleet.store.register("web", "default", "10.0.0.1", 80)
+        fleet.nodes[0].beat(row.id)
+        fleet.nodes[1].fault("PUT", "/maintain/v1/log/outputlevel", Fault("drop"), times=1)
+        ...  # talk to fleet.nodes[0].url with fleet.tokens.owner
+        assert fleet.nodes[0].levels["naming"] == "debug"
+        assert fleet.requests[-1].status == 200
+
+What can be set is in node.Config, what can be done over HTTP in control, what differs between versions in profiles.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--conn-limit", action=argparse.BooleanOptionalAction, default=True, help="count connections (default: yes)"
     )
+    result.add_argument("--ipv6", action="store_true", help="the first node listens on ::1, too")
     result.add_argument(
         "--loopback", action="store_true", help="register the nodes as 127.0.0.1, as a default install does"
     )
@@ -142,6 +143,7 @@ def main() -> int:
             client_ca=options.client_ca,
             seed_instances=options.seed_instances,
             loopback=options.loopback,
+            ipv6=options.ipv6,
             owner_token=options.owner_token,
             version=options.version,
             **{

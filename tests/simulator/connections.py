@@ -118,10 +118,11 @@ class Listener:
             self.lost(transport)  # counted down at once, as Conn.Close does
             transport.close()
 
-    def close_all(self) -> None:
-        """Ends every connection at once, counted or not."""
+    def close_all(self, spare: str = "") -> None:
+        """Ends every connection at once, counted or not, except the one from that address."""
         for host in list(self.hosts.values()):
-            for transport in list(host.open.values()):
-                transport.abort()
+            for address, transport in list(host.open.items()):
+                if address != spare:
+                    transport.abort()
         for transport in list(self.uncounted):
             transport.abort()

@@ -16,6 +16,7 @@ all nodes; instances, clients and locations are in the store and so everybody's.
     PUT    heap                  {live, garbage, free, released, ...} in bytes
     POST   clients, locations    [{...}], what report/clients and cmdb/info list
     POST   restart               forgets connections, levels, beats and caches
+    POST   stop                  ends this node: its ports refuse; POST start, to another node, starts all stopped ones
     POST   shutdown              ends the whole fleet
 """
 
@@ -82,6 +83,13 @@ def shut_down(node: Node, body: Any) -> None:
     node.fleet.request_stop()
 
 
+def start_nodes(node: Node, body: Any) -> None:
+    """Those that were stopped; they cannot be asked themselves."""
+    for each in node.fleet.nodes:
+        if not each.listening:
+            each.start()
+
+
 PER_NODE: dict[tuple[str, str], Action] = {
     ("GET", "state"): lambda node, _: state(node),
     ("GET", "requests"): lambda node, _: [record.as_dict() for record in list(node.requests)],
@@ -91,13 +99,13 @@ PER_NODE: dict[tuple[str, str], Action] = {
     ("DELETE", "faults"): lambda node, _: node.clear_faults(),
     ("PUT", "levels"): set_levels,
     ("PUT", "heap"): set_heap,
-    ("POST", "restart"): lambda node, _: node.restart(),
 }
 ONCE: dict[tuple[str, str], Action] = {
     ("GET", "instances"): lambda node, _: [row.as_dict() for row in list(node.store.rows.values())],
     ("POST", "instances"): lambda node, body: change_instances(node, body),
     ("POST", "clients"): lambda node, body: node.store.clients.extend(body),
     ("POST", "locations"): lambda node, body: node.store.locations.extend(body),
+    ("POST", "start"): start_nodes,
     ("POST", "shutdown"): shut_down,
 }
 
@@ -107,20 +115,29 @@ def route(call: Call, name: str, body: Any) -> Reply:
     node, what = call.node, (call.method, name)
     if what in ONCE:
         return answer(ONCE[what](node, body))
+    everywhere = call.query.get("all") == "true"
+    nodes = node.fleet.nodes if everywhere else [node]
+    if what in (("POST", "restart"), ("POST", "stop")):
+        for each in nodes:
+            end = each.restart if name == "restart" else each.stop
+            end(f"{call.peer[0]}:{call.peer[1]}")
+        return Reply(200, b"{}", JSON, {"Connection": "close"})
     if what not in PER_NODE:
         return answer({"error": f"There is no {call.method} /_simulator/{name}."}, 404)
-    if call.query.get("all") == "true":
-        return answer([PER_NODE[what](each, body) for each in node.fleet.nodes])
+    if everywhere:
+        return answer([PER_NODE[what](each, body) for each in nodes])
     return answer(PER_NODE[what](node, body))
 
 
-def change_instances(node: Node, body: dict[str, Any]) -> dict[str, Any]:
+def change_instances(node: Node, body: Any) -> dict[str, Any]:
     """{register: [{service, host, port, ...}], deregister: [id or {id, ago}], remove: [id], beats: {id: ago}}.
 
-    A registration may hold `deleted_ago` (soft-deleted so many seconds ago), `beat_ago` and any field of store.Row;
-    `repeat: n` makes n of it, on hosts 10.x.y.z. The ids of what was registered come back.
+    A bare list is what to register. A registration may hold `deleted_ago` (soft-deleted so many seconds ago),
+    `beat_ago` and any field of store.Row; `repeat: n` makes n of it, on hosts 10.x.y.z. The ids come back.
     """
     ids: list[str] = []
+    if isinstance(body, list):
+        body = {"register": body}
     for item in body.get("register", []):
         values = dict(item)
         repeat, deleted, beat = (

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import errno
 import ipaddress
@@ -15,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -91,8 +90,8 @@ class Fleet:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.stopping = asyncio.Event()
         self._thread: threading.Thread | None = None
-        self._servers: list[asyncio.Server] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._context: ssl.SSLContext | None = None
+        self._background: set[asyncio.Task[None]] = set()
 
     @property
     def tokens(self) -> Tokens:
@@ -130,6 +129,7 @@ class Fleet:
     async def start(self) -> None:
         """Listens on all addresses; PortInUseError when one is taken."""
         self.loop = asyncio.get_running_loop()
+        self._context = self._ssl_context()
         hosts = [node.host for node in self.nodes]
         raise_file_limit(4 * len(hosts) + 4096)
         http, port = bind_all(hosts, self.wanted_port)
@@ -139,30 +139,34 @@ class Fleet:
             for each in http:
                 each.close()
             raise
-        context = self._ssl_context()
         for node, http_socket, grpc_socket in zip(self.nodes, http, grpc, strict=True):
             node.port, node.grpc_port = port, grpc_port
-            await self._serve(node, http_socket, grpc_socket, context)
+            await self._serve(node, http_socket, grpc_socket)
         if self.ipv6:
-            first = self.nodes[0]
             http6, _ = bind_all(["::1"], port)
             grpc6, _ = bind_all(["::1"], grpc_port)
-            await self._serve(first, http6[0], grpc6[0], context)
+            await self._serve(self.nodes[0], http6[0], grpc6[0])
         self._seed()
 
-    async def _serve(
-        self, node: Node, http: socket.socket, grpc: socket.socket, context: ssl.SSLContext | None
-    ) -> None:
+    async def _serve(self, node: Node, http: socket.socket, grpc: socket.socket) -> None:
         assert self.loop is not None
         node.server = node.server or NodeServer(node)
-        if context is None:
-            self._servers.append(await self.loop.create_server(node.server, sock=http, backlog=BACKLOG))
+        if self._context is None:
+            node.listening.append(await self.loop.create_server(node.server, sock=http, backlog=BACKLOG))
         else:
-            http.listen(BACKLOG)
             http.setblocking(False)
-            self._tasks.append(self.loop.create_task(accept_tls(self.loop, http, node.server, context)))
+            task = self.loop.create_task(accept_tls(self.loop, http, node.server, self._context))
+            node.tls_listening.append(task)
         listener = node.listeners["grpc"]
-        self._servers.append(await self.loop.create_server(lambda: GrpcProtocol(listener), sock=grpc, backlog=BACKLOG))
+        grpc_server = await self.loop.create_server(lambda: GrpcProtocol(listener), sock=grpc, backlog=BACKLOG)
+        node.listening.append(grpc_server)
+
+    async def bring_up(self, node: Node) -> None:
+        """Lets a node listen again that was shut down."""
+        if not node.listening:
+            http, _ = bind_all([node.host], node.port)
+            grpc, _ = bind_all([node.host], node.grpc_port)
+            await self._serve(node, http[0], grpc[0])
 
     def _ssl_context(self) -> ssl.SSLContext | None:
         if self.tls is None:
@@ -204,34 +208,31 @@ class Fleet:
     async def stop(self) -> None:
         """Closes every listener and every connection."""
         self.stopping.set()
-        for server in self._servers:
-            server.close()
-        for task in self._tasks:
-            task.cancel()
+        tasks = [task for node in self.nodes for task in node.tls_listening]
         for node in self.nodes:
-            for listener in node.listeners.values():
-                listener.close_all()
+            node.shut_down()
         servers = [node.server for node in self.nodes if node.server is not None]
         await asyncio.gather(*(server.shutdown(0.1) for server in servers))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def run(self, action: Callable[[], None]) -> None:
-        """Does something in the fleet's own thread, where its connections live, and waits for it."""
-        if self.loop is None or self._thread is None or threading.current_thread() is self._thread:
-            action()
-            return
-        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+    def run(self, action: Callable[[], Awaitable[None] | None]) -> None:
+        """Does something in the fleet's own loop, where its connections live; waits for it from another thread."""
 
-        def act() -> None:
-            try:
-                action()
-            except Exception as problem:
-                done.set_exception(problem)
-            else:
-                done.set_result(None)
+        async def finish(result: Awaitable[None] | None) -> None:
+            if result is not None:
+                await result
 
-        self.loop.call_soon_threadsafe(act)
-        done.result(10)
+        async def act() -> None:
+            await finish(action())
+
+        if self.loop is None:
+            raise RuntimeError("The fleet is not running.")
+        if self._thread is None or threading.current_thread() is self._thread:
+            task = self.loop.create_task(finish(action()))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+        else:
+            asyncio.run_coroutine_threadsafe(act(), self.loop).result(10)
 
     def request_stop(self) -> None:
         """Asks the fleet to end; whoever waits for `stopping` stops it."""
@@ -292,6 +293,7 @@ def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]
                     bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 bound.bind((host, chosen))
+                bound.listen(BACKLOG)  # only now nobody else can take it
                 chosen = bound.getsockname()[1]
             return sockets, chosen
         except OSError as problem:

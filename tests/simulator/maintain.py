@@ -179,7 +179,11 @@ def batch_clean(call: Call) -> Reply:
         return refused
     if call.node.config.store_fails:
         return error(500, "store layer exception")
-    return entity({"rows_affected": call.node.store.batch_clean(wanted["batch_size"], call.node.profile)})
+    try:
+        return entity({"rows_affected": call.node.store.batch_clean(wanted["batch_size"], call.node.profile)})
+    except MemoryError:
+        call.node.stop()  # fatal error: runtime: out of memory
+        return Reply(abort=True)
 
 
 def last_heartbeat(call: Call) -> Reply:

@@ -46,7 +46,10 @@ CHECKER_SERVICES = ("polaris.checker", "polaris.config")
 
 @dataclass
 class Config:
-    """What a test may change at any time, on one node (node.config) or on all (fleet.configure)."""
+    """What a test may change at any time, on one node (node.set) or on all (fleet.configure).
+
+    Setting a field of node.config does as well, except for limits of connections and for the heap.
+    """
 
     auth: Mode = "strict"
     latency: float = 0.0
@@ -144,6 +147,12 @@ def parse_timezone(text: str) -> timezone:
     except ValueError:
         raise ValueError(f"A time zone looks like +08:00, not {text!r}.") from None
     return timezone(offset)
+
+
+@lru_cache(maxsize=4096)
+def wall_clock(second: int, zone: str) -> str:
+    """The same few seconds are printed again and again."""
+    return datetime.fromtimestamp(second, parse_timezone(zone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def first_levels(profile: Profile) -> dict[str, str]:
@@ -271,6 +280,8 @@ class Node:
         self.heap = Heap(live=config.heap_in_use, free=config.heap_free)
         self.free_lock = asyncio.Lock()
         self.server: NodeServer | None = None
+        self.listening: list[asyncio.Server] = []
+        self.tls_listening: list[asyncio.Task[None]] = []
         self.listeners = {
             protocol: Listener(
                 protocol,
@@ -345,21 +356,49 @@ class Node:
         beats = self.store.beats if self.config.heartbeat_shared else self.beats
         beats[row_id] = self.now() if at is None else at
 
-    def restart(self) -> None:
+    def stop(self, spare: str = "") -> None:
+        """As a process that ended: ports refuse, connections are gone; what it held in memory is lost.
+
+        `spare` is the address of a connection that may live to get its answer.
+        """
+        self.fleet.run(lambda: self.shut_down(spare))
+
+    def start(self) -> None:
+        """Starts a stopped node again, on its old ports."""
+        self.fleet.run(self._come_back)
+
+    async def _come_back(self) -> None:
+        await self.fleet.bring_up(self)
+        self._forget()
+
+    def shut_down(self, spare: str = "") -> None:
+        """What `stop` does, from within the fleet's loop."""
+        for server in self.listening:
+            server.close()
+        for task in self.tls_listening:
+            task.cancel()
+        self.listening, self.tls_listening = [], []
+        for listener in self.listeners.values():
+            listener.close_all(spare)
+
+    def restart(self, spare: str = "") -> None:
         """As a restarted process: connections, levels, beats and caches begin anew."""
 
         def forget() -> None:
             for listener in self.listeners.values():
-                listener.close_all()
-            self.started = time.time()
-            self.levels = first_levels(self.profile)
-            self.beats.clear()
-            self.heap = Heap(live=self.config.heap_in_use, free=self.config.heap_free)
-            self._remembered.clear()
-            for row in list(self.store.rows.values()):
-                row.text = None
+                listener.close_all(spare)
+            self._forget()
 
         self.fleet.run(forget)
+
+    def _forget(self) -> None:
+        self.started = time.time()
+        self.levels = first_levels(self.profile)
+        self.beats.clear()
+        self.heap = Heap(live=self.config.heap_in_use, free=self.config.heap_free)
+        self._remembered.clear()
+        for row in list(self.store.rows.values()):
+            row.text = None
 
     # What handlers ask
 
@@ -369,7 +408,7 @@ class Node:
 
     def local_time(self, moment: float) -> str:
         """As polaris common/time/time.go prints it: the node's zone, no offset."""
-        return datetime.fromtimestamp(moment, parse_timezone(self.config.timezone)).strftime("%Y-%m-%d %H:%M:%S")
+        return wall_clock(int(moment), self.config.timezone)
 
     def rfc3339(self, moment: float) -> str:
         """As Go prints a time.Time, in the node's zone."""

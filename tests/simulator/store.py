@@ -10,6 +10,7 @@ ids as common/utils/common.go computes them.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -88,6 +89,8 @@ class Ghost:
     """The nodes that did not know; None: all."""
 
 
+TOO_LARGE = 1 << 30
+"""Of a batch: boltdb allocates 16 bytes for each before it counts the rows."""
 SYNC_WINDOW = 5.0
 """A cache reads again what was modified this many seconds before its last sync (cache/service/instance.go)."""
 
@@ -187,15 +190,16 @@ class Store:
             row.written = time.time()
 
     def batch_clean(self, size: int, profile: Profile) -> int:
-        """POST /maintain/v1/instance/batchclean: removes soft-deleted rows that are old enough."""
+        """POST /maintain/v1/instance/batchclean: removes soft-deleted rows that are old enough.
+
+        A size that boltdb cannot allocate kills the server, if there is anything to remove: MemoryError.
+        """
         limit = size if self.kind == "mysql" else max(size, 1)  # boltdb counts after it has taken one
         youngest = time.time() - profile.batch_clean_age
-        found: list[Row] = []
-        for row in list(self.rows.values()):
-            if len(found) >= limit:
-                break
-            if not row.live and row.modified <= youngest:
-                found.append(row)
+        old = (row for row in list(self.rows.values()) if not row.live and row.modified <= youngest)
+        found = list(itertools.islice(old, limit))
+        if self.kind == "boltdb" and found and size >= TOO_LARGE:
+            raise MemoryError
         for row in found:
             self._bury(row)
         return len(found)

@@ -137,6 +137,41 @@ def test_latency(make_fleet: Make, ask: Ask) -> None:
     assert time.monotonic() - started >= 0.2
 
 
+@pytest.mark.parametrize("how", ["python", "http"])
+def test_a_node_can_be_down_for_a_while(make_fleet: Make, ask: Ask, eventually: Eventually, how: str) -> None:
+    fleet = make_fleet(nodes=2)
+    first, second = fleet.nodes
+    first.levels["naming"] = "debug"
+    if how == "python":
+        first.stop()
+    else:
+        assert ask(first, "POST", "/_simulator/stop").status == 200
+    with pytest.raises(ConnectionRefusedError):
+        ask(first, "GET", "/")
+    assert ask(second, "GET", "/").status == 200
+    if how == "python":
+        first.start()
+    else:
+        ask(second, "POST", "/_simulator/start")
+        eventually(lambda: bool(first.listening))
+    assert ask(first, "GET", "/").status == 200
+    assert first.levels["naming"] == "info"
+
+
+def test_a_huge_batch_kills_a_boltdb_server_that_has_something_to_clean(make_fleet: Make, ask: Ask) -> None:
+    fleet = make_fleet()
+    node, path, body = fleet.nodes[0], "/maintain/v1/instance/batchclean", {"batch_size": 4294967295}
+    assert ask(node, "POST", path, body).json() == {"rows_affected": 0}
+    fleet.store.deregister(fleet.store.register("s").id, ago=700)
+    with pytest.raises(ConnectionError):
+        ask(node, "POST", path, body)
+    with pytest.raises(ConnectionRefusedError):
+        ask(node, "GET", "/")
+    mysql = make_fleet(store="mysql")
+    mysql.store.deregister(mysql.store.register("s").id, ago=700)
+    assert ask(mysql.nodes[0], "POST", path, body).json() == {"rows_affected": 1}
+
+
 def test_two_fleets_do_not_share_a_port_unless_told_to(make_fleet: Make) -> None:
     fleet = make_fleet(nodes=2)
     assert len({node.port for node in fleet.nodes} | {node.grpc_port for node in fleet.nodes}) == 2
