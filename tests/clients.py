@@ -4,12 +4,16 @@
 """Clients of a server, as far as its connection API knows them: real TCP connections from addresses of their own.
 
 All of 127.0.0.0/8 is loopback, so that one machine can be many clients.
+
+As a program, for integration targets: ``clients.py SERVER:PORT CLIENT:PORT ...`` holds these connections for a minute,
+or until the server has closed all of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -110,3 +114,21 @@ class Translator:
         for each in (one, other):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+
+def address_of(text: str) -> tuple[str, int]:
+    host, port = text.split(":")
+    return host, int(port)
+
+
+def main(server: str, *sources: str) -> None:
+    with Clients() as clients:
+        held: list[Connection] = []
+        for source in sources:
+            host, port = address_of(source)
+            held += clients.connect(address_of(server), host, port=port)
+        ended(held, 60)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -341,8 +341,8 @@ def test_each_request_follows_a_look_at_that_very_host(scene: Scene) -> None:
     connections = [{"protocol": "grpc", "host": host, "port": wanted_hosts[host][0].port} for host in hosts]
     result = scene.close(connections=connections)
     assert sorted(shown(result)) == sorted(wanted_hosts[host][0].address for host in hosts)
-    assert ended([first for first, _ in wanted_hosts.values()])
-    assert all(second.open for _, second in wanted_hosts.values())
+    assert ended([pair[0] for pair in wanted_hosts.values()])
+    assert all(pair[1].open for pair in wanted_hosts.values())
     requests = scene.fleet.requests
     for number, request in enumerate(requests):
         if request.method == "POST":
