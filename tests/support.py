@@ -41,9 +41,7 @@ class PlaybookRun:
 
     def of(self, task: str, host: str | None = None) -> list[dict[str, Any]]:
         """The results of the task with this name (or FQCN, where it has no name), of all hosts or one."""
-        return [
-            entry.result for entry in self.results if entry.task == task and (host is None or entry.host == host)
-        ]
+        return [entry.result for entry in self.results if entry.task == task and (host is None or entry.host == host)]
 
     def one(self, task: str, host: str | None = None) -> dict[str, Any]:
         """The only result of the task."""

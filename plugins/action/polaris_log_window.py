@@ -33,7 +33,7 @@ OPTIONS: t.Dict[str, t.Any] = {
 }
 
 
-class Interrupted(Exception):
+class InterruptedPlayError(Exception):
     """The play is being ended."""
 
 
@@ -42,7 +42,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Result:
         result: Result = super().run(tmp, task_vars)
-        validation, options = self.validate_argument_spec(OPTIONS)
+        validation = ArgumentSpecValidator(OPTIONS).validate(self._task.args)
+        if validation.error_messages:
+            return {**result, "failed": True, "msg": validation.errors.msg}
+        options = validation.validated_parameters
         seconds: int = options["seconds"]
         if seconds < 1:
             return {**result, "failed": True, "msg": f"seconds must be 1 or more; got {seconds}."}
@@ -56,7 +59,7 @@ class ActionModule(ActionBase):
         handlers = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             interrupted = not wait(seconds)
-        except (Interrupted, EOFError, OSError) as exc:
+        except (InterruptedPlayError, EOFError, OSError) as exc:
             # Whoever ends the play may be in a hurry, and must not end this half way.
             for number in handlers:
                 signal.signal(number, signal.SIG_IGN)
@@ -72,13 +75,13 @@ class ActionModule(ActionBase):
 
 
 def _interrupt(number: int, frame: t.Any) -> t.NoReturn:
-    raise Interrupted
+    raise InterruptedPlayError
 
 
 def wait(seconds: int) -> bool:
     """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there.
 
-    :raises Interrupted: the controller process is gone.
+    :raises InterruptedPlayError: the controller process is gone.
     """
     try:
         display.prompt_until(
@@ -93,7 +96,7 @@ def wait(seconds: int) -> bool:
         while time.monotonic() < deadline:
             time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
             if os.getppid() != parent:
-                raise Interrupted from None
+                raise InterruptedPlayError from None
     return True
 
 

@@ -40,7 +40,8 @@ attributes:
   action_group:
     description: Use C(group/polarismesh.maintenance.polaris) in C(module_defaults) to set the common options once.
     support: full
-    membership: polarismesh.maintenance.polaris
+    membership:
+      - polarismesh.maintenance.polaris
 """
 
     # plugin_utils/action.py
@@ -52,9 +53,9 @@ attributes:
     support: full
   in_process:
     description:
-      - On a local connection the task runs inside the worker of the controller, without an interpreter of its own, which is
-        many times faster for a fleet. The results are the same.
-      - With C(become), C(async) or C(environment), on any other connection, or where the variable C(polaris_in_process) is
-        V(false), it runs as a module.
+      - On a local connection the task runs inside the worker of the controller, without an interpreter of its own, which
+        is many times faster for a fleet. The results are the same.
+      - With C(become), C(async) or C(environment), on any other connection, or where the variable C(polaris_in_process)
+        is V(false), it runs as a module.
     support: full
 """

@@ -120,7 +120,7 @@ unknown_scopes:
   returned: failure during the change
   sample: []
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: auth, status: 400, code: null, info: invalid token, method: PUT, path: /maintain/v1/log/outputlevel}

@@ -14,9 +14,9 @@ version_added: 0.1.0
 description:
   - The wait between raising log levels and restoring them, as in the playbook C(polarismesh.maintenance.debug_window).
   - At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
-  - When C(ansible-playbook) is ended in another way, by a signal, a cancelled job, or because its process dies, no C(always)
-    section runs any more. This task then restores the levels of O(restore) itself before it goes. That is not possible
-    after the whole machine is lost, nor for servers that this controller cannot reach.
+  - When C(ansible-playbook) is ended in another way, by a signal, a cancelled job, or because its process dies, no
+    C(always) section runs any more. This task then restores the levels of O(restore) itself before it goes. That is not
+    possible after the whole machine is lost, nor for servers that this controller cannot reach.
   - Runs on the controller, once for all hosts.
 attributes:
   check_mode:
@@ -34,7 +34,8 @@ options:
   restore:
     description:
       - What to restore in an emergency, one entry for each server.
-      - Each entry holds options of M(polarismesh.maintenance.polaris_log_level), as a rule C(url), C(token) and C(levels).
+      - Each entry holds options of M(polarismesh.maintenance.polaris_log_level), as a rule C(url), C(token) and
+        C(levels).
     type: list
     elements: dict
     required: true

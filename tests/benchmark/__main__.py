@@ -124,7 +124,12 @@ def measure(command: Sequence[str], folder: Path, environment: dict[str, str]) -
         "print(json.dumps([done.returncode, wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, *command], cwd=folder, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     code, wall, cpu, memory = json.loads(done.stdout)
     if code != 0:
@@ -132,7 +137,9 @@ def measure(command: Sequence[str], folder: Path, environment: dict[str, str]) -
     return Cost(wall, cpu, memory)
 
 
-def contest(nodes: int, rounds: int, forks: int, names: Sequence[str], say: Callable[[str], None]) -> dict[str, list[Cost]]:
+def contest(
+    nodes: int, rounds: int, forks: int, names: Sequence[str], say: Callable[[str], None]
+) -> dict[str, list[Cost]]:
     """Run the contestants in turn, ``rounds`` times."""
     costs: dict[str, list[Cost]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(prefix="polaris-benchmark-") as path, fleet(nodes, Path(path)) as served:
@@ -141,8 +148,8 @@ def contest(nodes: int, rounds: int, forks: int, names: Sequence[str], say: Call
         common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         (folder / "inventory.yml").write_text(json.dumps({"all": {"hosts": hosts, "vars": common}}))
         (folder / "ansible.cfg").write_text(f"[defaults]\nforks = {forks}\n")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "POLARIS_"))}
-        environment |= {
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "POLARIS_"))},
             "ANSIBLE_COLLECTIONS_PATH": str(collection_tree.link()),
             "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
             "ANSIBLE_HOME": str(folder / "ansible"),
@@ -174,9 +181,10 @@ def median(costs: Sequence[Cost], figure: Callable[[Cost], float]) -> float:
 
 def table(nodes: int, costs: dict[str, list[Cost]]) -> str:
     floor = costs.get(FLOOR) or []
+    row = "  {:<11} {:>4} {:>8} {:>8} {:>6} {:>11} {:>10} {:>9}"
     lines = [
         f"{nodes} nodes (medians)",
-        f"  {'':<11} {'runs':>4} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'wall/floor':>11} {'CPU/floor':>10} {'uri/wall':>9}",
+        row.format("", "runs", "wall s", "CPU s", "MB", "wall/floor", "CPU/floor", "uri/wall"),
     ]
     for name, runs in costs.items():
         wall, cpu = median(runs, lambda cost: cost.wall), median(runs, lambda cost: cost.cpu)
@@ -188,16 +196,14 @@ def table(nodes: int, costs: dict[str, list[Cost]]) -> str:
             )
         faster = f"{median(costs['uri'], lambda cost: cost.wall) / wall:.1f}" if costs.get("uri") else ""
         memory = median(runs, lambda cost: cost.memory)
-        lines.append(
-            f"  {name:<11} {len(runs):>4} {wall:>8.2f} {cpu:>8.2f} {memory:>6.0f} {ratios[0]:>11} {ratios[1]:>10} {faster:>9}"
-        )
+        lines.append(row.format(name, len(runs), f"{wall:.2f}", f"{cpu:.2f}", f"{memory:.0f}", *ratios, faster))
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", default=[50, 200], help="sizes of the fleet (also try 1000)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds; those that take minutes run once from 51 nodes on")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; uri and module run once from 51 nodes on")
     parser.add_argument("--forks", type=int, default=5, help="Ansible's forks (its default is 5)")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), help="contestants")
     options = parser.parse_args()
@@ -206,7 +212,8 @@ def main() -> None:
         print(f"{nodes} nodes:", flush=True)
         costs = contest(nodes, options.rounds, options.forks, options.only, lambda line: print(line, flush=True))
         tables.append(table(nodes, costs))
-    print(f"\nansible-core {ansible_version}, Python {sys.version.split()[0]}, {os.cpu_count()} cores, {options.forks} forks")
+    python = sys.version.split()[0]
+    print(f"\nansible-core {ansible_version}, Python {python}, {os.cpu_count()} cores, {options.forks} forks")
     print("\n" + "\n\n".join(tables))
 
 

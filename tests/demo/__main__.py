@@ -112,7 +112,12 @@ def main() -> None:
         heading(5, "A debug window of 3 seconds: raise, wait, put back exactly what each node had, come what may")
         changed = [dict(node.levels) for node in fleet.nodes]
         shell.run(
-            "ansible-playbook", "polarismesh.maintenance.debug_window", "-e", '{"levels": {"*": "debug"}}', "-e", "seconds=3"
+            "ansible-playbook",
+            "polarismesh.maintenance.debug_window",
+            "-e",
+            '{"levels": {"*": "debug"}}',
+            "-e",
+            "seconds=3",
         )
         expect([node.levels for node in fleet.nodes] == changed, "the window did not put the levels back.")
 

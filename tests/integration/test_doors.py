@@ -136,13 +136,14 @@ def test_what_sends_a_task_through_the_module_door(
             "group/polarismesh.maintenance.polaris": {"url": fleet.nodes[0].url, "token": fleet.tokens.owner}
         },
     }
-    task |= {
+    settings: dict[str, dict[str, Any]] = {
         # `become_exe` stands in for sudo, which is not on every machine: what counts is that become was honoured.
         "become": {"become": True, "vars": {"ansible_become_exe": "env", "ansible_become_flags": ""}},
         "async": {"async": 60, "poll": 1},
         "environment": {"environment": {"SOMETHING": "else"}},
         "variable": {"vars": {"polaris_in_process": "{{ 1 > 2 }}"}},
-    }[reason]
+    }
+    task |= settings[reason]
     run = playbook([{"hosts": "all", "gather_facts": False, "tasks": [task]}], fleet, args=["-vvv"])
     assert "ansiballz" in run.output.lower()
     if reason != "become":

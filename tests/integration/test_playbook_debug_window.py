@@ -48,35 +48,43 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) ->
         time.sleep(0.05)
 
 
-@contextlib.contextmanager
-def running(folder: Path, fleet: Fleet, *, terminal: bool) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The runbook with a window of ten minutes, at a terminal of its own or at none."""
+def command(folder: Path, fleet: Fleet) -> tuple[list[str], dict[str, str]]:
+    """The runbook with a window of ten minutes, and its environment."""
     inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
-    command = command_of(folder, NAME, inventory, extra_vars={"levels": RAISED, "seconds": 600})
-    environment = environment_of(folder / "results.jsonl")
-    if terminal:
-        pid, keyboard = pty.fork()
-        if pid == 0:  # pragma: no cover
-            os.chdir(folder)
-            os.execvpe(command[0], command, environment)
+    arguments = command_of(folder, NAME, inventory, extra_vars={"levels": RAISED, "seconds": 600})
+    return arguments, environment_of(folder / "results.jsonl")
+
+
+@contextlib.contextmanager
+def in_background(folder: Path, fleet: Fleet) -> Iterator[subprocess.Popen[bytes]]:
+    """The runbook without a terminal, as a job runner starts it."""
+    arguments, environment = command(folder, fleet)
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            arguments, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
         try:
-            yield pid, keyboard  # type: ignore[misc]
+            yield process
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-            os.close(keyboard)
-    else:
-        with (folder / "output").open("wb") as output:
-            process = subprocess.Popen(
-                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-            try:
-                yield process, -1
-            finally:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def at_terminal(folder: Path, fleet: Fleet) -> Iterator[tuple[int, int]]:
+    """The runbook at a terminal of its own; yields its process id and the other end of the terminal."""
+    arguments, environment = command(folder, fleet)
+    pid, keyboard = pty.fork()
+    if pid == 0:  # pragma: no cover
+        os.chdir(folder)
+        os.execvpe(arguments[0], arguments, environment)
+    try:
+        yield pid, keyboard
+    finally:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        os.close(keyboard)
 
 
 def test_raises_waits_and_restores(mixed: Fleet, playbook: Playbook) -> None:
@@ -101,7 +109,9 @@ def test_a_node_that_fails_half_way_is_restored_too(mixed: Fleet, playbook: Play
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
     node = mixed.nodes[0]
     accepted = 3
-    node.fault("PUT", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="disk full"), times=1, skip=accepted)
+    node.fault(
+        "PUT", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="disk full"), times=1, skip=accepted
+    )
     run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1})
     assert run.returncode == 2
     failure = run.one("Open the window", "node1")
@@ -113,7 +123,10 @@ def test_a_node_that_fails_half_way_is_restored_too(mixed: Fleet, playbook: Play
 def test_a_node_that_cannot_be_restored_is_named_with_the_way_to_do_it(mixed: Fleet, playbook: Playbook) -> None:
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
     mixed.nodes[1].fault(
-        "PUT", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="disk full"), skip=len(mixed.nodes[1].levels)
+        "PUT",
+        "/maintain/v1/log/outputlevel",
+        Fault("status", status=500, body="disk full"),
+        skip=len(mixed.nodes[1].levels),
     )
     run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1})
     assert run.returncode == 2
@@ -125,7 +138,7 @@ def test_a_node_that_cannot_be_restored_is_named_with_the_way_to_do_it(mixed: Fl
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_restores_when_the_process_is_ended_during_the_wait(number: int, mixed: Fleet, tmp_path: Path) -> None:
     before = levels(mixed)
-    with running(tmp_path, mixed, terminal=False) as (process, _):
+    with in_background(tmp_path, mixed) as process:
         wait_until(lambda: is_open(mixed), "the window is open")
         wait_until(lambda: "TASK [Wait]" in (tmp_path / "output").read_text(), "the wait")
         time.sleep(1)
@@ -137,7 +150,7 @@ def test_restores_when_the_process_is_ended_during_the_wait(number: int, mixed: 
 @pytest.mark.parametrize("key", [b"\r", b"\x03"], ids=["Enter", "Ctrl-C"])
 def test_restores_when_a_key_is_pressed_at_a_terminal(key: bytes, mixed: Fleet, tmp_path: Path) -> None:
     before = levels(mixed)
-    with running(tmp_path, mixed, terminal=True) as (pid, keyboard):
+    with at_terminal(tmp_path, mixed) as (pid, keyboard):
         output = b""
         while b"The window is open" not in output:
             output += os.read(keyboard, 1024)
@@ -147,7 +160,7 @@ def test_restores_when_a_key_is_pressed_at_a_terminal(key: bytes, mixed: Fleet, 
         with contextlib.suppress(OSError):  # the terminal is gone when ansible-playbook is
             while chunk := os.read(keyboard, 1024):
                 output += chunk
-        _, status = os.waitpid(pid, 0)  # type: ignore[call-overload]
+        status = os.waitpid(pid, 0)[1]
         assert levels(mixed) == before, output.decode()
         assert b"restored on 2 (node1, node2)" in output
         assert (os.waitstatus_to_exitcode(status) == 0) == (key == b"\r")

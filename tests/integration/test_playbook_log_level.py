@@ -47,8 +47,10 @@ def test_check_mode_changes_nothing_and_says_the_same(mixed: Fleet, playbook: Pl
     assert '-    "naming": "info"' in dry.output
     assert '+    "naming": "debug"' in dry.output
     wet = playbook(NAME, inventory, extra_vars=levels, args=["--diff"]).ok()
-    by_host = [{entry.host: entry.result for entry in run.results if entry.task == "Set the log levels"} for run in (dry, wet)]
-    assert by_host[0] == by_host[1]
+    would, did = (
+        {entry.host: entry.result for entry in run.results if entry.task == "Set the log levels"} for run in (dry, wet)
+    )
+    assert would == did
 
 
 def test_limit(mixed: Fleet, playbook: Playbook) -> None:
