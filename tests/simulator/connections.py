@@ -32,6 +32,7 @@ class Listener:
         max_per_host: int = 1024,
         purge_interval: float = 10.0,
         purge_expire: float = 5.0,
+        started: float = 0.0,
     ) -> None:
         self.protocol = protocol
         self.max_total = max_total
@@ -41,7 +42,7 @@ class Listener:
         self.hosts: dict[str, Host] = {}
         self.uncounted: set[Transport] = set()
         """Connections of IPv6 peers: their address does not split at ':' into two, so they pass unseen."""
-        self._started = time.time()
+        self._started = started or time.time()
 
     @property
     def total(self) -> int:

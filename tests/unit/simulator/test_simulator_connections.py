@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.simulator import Fleet, Node
+from tests.simulator.connections import Host, Listener
 
 from .conftest import Ask
 
@@ -94,6 +96,13 @@ def test_a_purge_forgets_hosts_without_connections(
     eventually(lambda: counts(ask, node) == {A: 1})
     connection.close()
     eventually(lambda: counts(ask, node) == {})
+
+
+def test_a_host_that_was_busy_at_the_last_purge_stays_until_the_next() -> None:
+    now = time.time()
+    listener = Listener("grpc", purge_interval=1000, purge_expire=5, started=now - 1500)  # last purged 500 s ago
+    listener.hosts = {A: Host(last_access=now - 600, emptied=now), B: Host(last_access=now - 600, emptied=now - 550)}
+    assert listener.counts() == {A: 0}
 
 
 @pytest.mark.parametrize(
