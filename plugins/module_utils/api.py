@@ -614,19 +614,19 @@ def _listing(client: Client, wanted: Query, most_requests: t.Optional[int]) -> L
     first = _page(client, wanted)
     if first.complete or (most_requests is not None and math.ceil(first.amount / PAGE) > most_requests):
         return first
-    amount = first.amount
     seen: t.Dict[str, Instance] = {}
     for _reading in range(_READINGS):
-        pages = _pages(client, [{**wanted, "offset": offset} for offset in range(0, amount, PAGE)])
+        following: t.List[Query] = [{**wanted, "offset": offset} for offset in range(PAGE, first.amount, PAGE)]
+        pages = [first, *_pages(client, following)]
         found = _by_id(pages)
         if {page.amount for page in pages} == {len(found)}:
             return Listing(tuple(found.values()), len(found), True)
-        found.update(_by_beginning_of_id(client, wanted, amount))
+        found.update(_by_beginning_of_id(client, wanted, first.amount))
         seen.update(found)
-        amount = _page(client, wanted).amount
-        if len(found) == amount:
-            return Listing(tuple(found.values()), amount, True)
-    return Listing(tuple(seen.values()), amount, False)
+        first = _page(client, wanted)
+        if len(found) == first.amount:
+            return Listing(tuple(found.values()), first.amount, True)
+    return Listing(tuple(seen.values()), first.amount, False)
 
 
 def _by_beginning_of_id(client: Client, wanted: Query, amount: int) -> t.Dict[str, Instance]:

@@ -179,7 +179,7 @@ unknown:
   returned: failure after the look-up
   contains: *identity
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: guard, status: null, code: null, info: null, method: null, path: null}

@@ -48,6 +48,22 @@ def connected(fleet: Fleet) -> Iterator[None]:
         yield
 
 
+def payment(number: int) -> dict[str, Any]:
+    """One of those that :func:`registered` has deleted."""
+    return {"service": "payments", "namespace": "default", "host": f"10.0.1.{number}", "port": 8080}
+
+
+@contextlib.contextmanager
+def registered(fleet: Fleet) -> Iterator[None]:
+    """A live instance, one with an id of its own, and 150 that were deleted an hour ago."""
+    fleet.store.register("payments", "default", "10.0.0.1", 8080)
+    fleet.store.register("payments", "default", "10.0.0.2", 8080, id="own-live")
+    for number in range(150):
+        row = fleet.store.register("payments", "default", f"10.0.1.{number}", 8080)
+        fleet.store.deregister(row.id, ago=3600)
+    yield
+
+
 SUBJECTS: dict[str, Subject] = {
     "polaris_client_info": Subject({"read": {}, "fail: nobody listens": NOBODY}, volatile=frozenset({"id"})),
     "polaris_cmdb_info": Subject({"read": {}, "fail: wrong token": WRONG_TOKEN}),
@@ -81,6 +97,54 @@ SUBJECTS: dict[str, Subject] = {
         },
         prepare=connected,
         volatile=frozenset({"last_access"}),
+    ),
+    "polaris_heartbeat_info": Subject(
+        {
+            "one": {"service": "payments", "namespace": "default", "host": "10.0.0.1", "port": 8080},
+            "service": {"service": "payments", "namespace": "default"},
+            "several": {"instances": [{"id": "own-live"}, {"id": "no-such"}]},
+            "fail: nothing": {},
+            "fail: half an address": {"service": "payments", "namespace": "default", "host": "10.0.0.1"},
+            "fail: both forms": {"id": "own-live", "instances": []},
+            "fail: the same twice": {"instances": [{"id": "own-live"}, {"id": "own-live"}]},
+            "fail: unknown part": {"instances": [{"idd": "own-live"}]},
+            "fail: wrong token": {"id": "own-live", **WRONG_TOKEN},
+        },
+        prepare=registered,
+    ),
+    "polaris_instance_batch_clean": Subject(
+        {
+            "some": {"batch_size": 40, "max_rows": 100},
+            "rest": {},
+            "nothing left": {},
+            "fail: batch_size": {"batch_size": 0},
+            "fail: text for batch_size": {"batch_size": "many"},
+            # (A wrong token is none in check mode, which sends nothing.)
+            "fail: max_rows": {"max_rows": 0},
+        },
+        prepare=registered,
+    ),
+    "polaris_instance_clean": Subject(
+        {
+            "one": {"settle": 0, **payment(0), "service_token": "the-secret-word", "metadata": {"a": 1}},
+            "with a wait": {**payment(1), "settle": 0.1},
+            "many": {"settle": 0, "instances": [payment(number) for number in range(2, 150)]},
+            "live ones left alone": {"settle": 0, "on_live": "skip", "instances": [payment(0), {"id": "own-live"}]},
+            "live one cleaned": {"settle": 0, "on_live": "clean", "id": "own-live"},
+            "unknown service": {"settle": 0, **payment(0), "service": "paymnets"},
+            "fail: live": {**payment(0), "host": "10.0.0.1"},
+            "fail: nothing": {},
+            "fail: half an address": {"service": "payments", "namespace": "default", "host": "10.0.0.1"},
+            "fail: both forms": {"id": "own-live", "instances": []},
+            "fail: port": {**payment(0), "port": "http"},
+            "fail: one of many": {"instances": [payment(0), {**payment(1), "port": 70000}]},
+            "fail: the same twice": {"instances": [payment(0), payment(0)]},
+            "fail: empty": {"instances": []},
+            "fail: unknown part": {"instances": [{**payment(0), "prot": 1}]},
+            "fail: text for an instance": {"instances": ["10.0.0.1:8080"]},
+            "fail: wrong token": {**payment(0), **WRONG_TOKEN},
+        },
+        prepare=registered,
     ),
     "polaris_leader_info": Subject(
         {"read": {}, "fail: wrong token": WRONG_TOKEN}, fleet={"store": "mysql"}, volatile=frozenset({"ctime", "mtime"})

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What several nodes know of the same instances, put together."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: newest_heartbeats
+short_description: Put together what several Polaris servers know about heartbeats
+version_added: 0.1.0
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+description:
+  - A Polaris server may keep the heartbeats that it receives to itself. So what is true of an instance is the newest
+    that any of them knows.
+  - Ages are compared, and not times, because the clocks of the nodes need not agree.
+positional: _input
+options:
+  _input:
+    description:
+      - Node -> the RV(polarismesh.maintenance.polaris_heartbeat_info#module:instances) that
+        M(polarismesh.maintenance.polaris_heartbeat_info) returned there.
+    type: dict
+    required: true
+seealso:
+  - module: polarismesh.maintenance.polaris_heartbeat_info
+"""
+
+EXAMPLES = r"""
+- name: Name the instances of which no node has heard lately
+  ansible.builtin.debug:
+    msg: "{{ known | polarismesh.maintenance.newest_heartbeats | selectattr('overdue') | map(attribute='host') }}"
+  vars:
+    known:
+      node1:
+        - {id: a, host: 10.0.0.7, found: true, health_check: true, last_heartbeat: 1700000000, age_seconds: 60, ttl: 5}
+      node2:
+        - {id: a, host: 10.0.0.7, found: true, health_check: true, last_heartbeat: null, age_seconds: null, ttl: 5}
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - Each instance once, in the order of the first node, with the keys that
+      M(polarismesh.maintenance.polaris_heartbeat_info) gives it.
+    - C(age_seconds) and C(last_heartbeat) are those of the node that has heard of it last, and C(node) is its name. The
+      three are null where no node has.
+    - C(found) and C(health_check) are true where they are on any node. C(overdue) follows from all this.
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_heartbeat_info import overdue
+
+Entry = t.Dict[str, t.Any]
+
+
+def newest_heartbeats(known: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> t.List[Entry]:
+    """Each instance once, as the node sees it that has heard of it last."""
+    if not isinstance(known, t.Mapping):
+        raise AnsibleFilterError("newest_heartbeats wants a dictionary: node -> its list of instances.")
+    newest: t.Dict[str, Entry] = {}
+    for node, instances in known.items():
+        for instance in instances:
+            try:
+                seen = newest.get(instance["id"])
+                newest[instance["id"]] = merged(seen, dict(instance), node)
+            except (KeyError, TypeError) as error:
+                raise AnsibleFilterError(
+                    f"newest_heartbeats: what {node} has is not from polaris_heartbeat_info: {error!r}."
+                ) from error
+    return list(newest.values())
+
+
+def merged(seen: t.Optional[Entry], instance: Entry, node: str) -> Entry:
+    """What the nodes up to now know of an instance, and what this one does."""
+    age = instance["age_seconds"]
+    instance["node"] = None if age is None else node
+    if seen is not None:
+        newer = age is not None and (seen["age_seconds"] is None or age < seen["age_seconds"])
+        best, other = (instance, seen) if newer else (seen, instance)
+        instance = {key: other.get(key) if value is None else value for key, value in best.items()}
+        # Their times belong together: none of them is taken from the other node.
+        for key in ("age_seconds", "last_heartbeat", "node"):
+            instance[key] = best[key]
+        instance["found"] = best["found"] or other["found"]
+        instance["health_check"] = best["health_check"] or other["health_check"]
+    return {**instance, "overdue": overdue(instance["age_seconds"], instance["ttl"])}
+
+
+class FilterModule:
+    """Filters for playbooks."""
+
+    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+        """Name -> filter."""
+        return {"newest_heartbeats": newest_heartbeats}
