@@ -91,6 +91,9 @@ def wait(seconds: int) -> bool:
     except AnsiblePromptInterrupt:
         return False
     except AnsiblePromptNoninteractive:
+        display.display(
+            f"The window is open for {seconds} s; the levels are put back then, or when this is interrupted."
+        )
         parent = os.getppid()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -53,9 +53,9 @@ attributes:
     support: full
   in_process:
     description:
-      - On a local connection the task runs inside the worker of the controller, without an interpreter of its own, which
-        is many times faster for a fleet. The results are the same.
-      - With C(become), C(async) or C(environment), on any other connection, or where the variable C(polaris_in_process)
-        is V(false), it runs as a module.
+      - On a local connection the task runs inside the worker of the controller, without an interpreter of its own,
+        which is many times faster for a fleet. The results are the same.
+      - With C(become), C(async) or C(environment), on any other connection, or where the variable
+        C(polaris_in_process) is V(false), it runs as a module.
     support: full
 """

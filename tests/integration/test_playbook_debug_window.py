@@ -139,9 +139,8 @@ def test_a_node_that_cannot_be_restored_is_named_with_the_way_to_do_it(mixed: Fl
 def test_restores_when_the_process_is_ended_during_the_wait(number: int, mixed: Fleet, tmp_path: Path) -> None:
     before = levels(mixed)
     with in_background(tmp_path, mixed) as process:
-        wait_until(lambda: is_open(mixed), "the window is open")
-        wait_until(lambda: "TASK [Wait]" in (tmp_path / "output").read_text(), "the wait")
-        time.sleep(1)
+        wait_until(lambda: "The window is open" in (tmp_path / "output").read_text(), "the window is open")
+        assert is_open(mixed)
         process.send_signal(number)
         process.wait(60)
         wait_until(lambda: levels(mixed) == before, "the levels are restored")
@@ -155,7 +154,7 @@ def test_restores_when_a_key_is_pressed_at_a_terminal(key: bytes, mixed: Fleet, 
         while b"The window is open" not in output:
             output += os.read(keyboard, 1024)
         assert is_open(mixed)
-        time.sleep(1)
+        time.sleep(1)  # the prompt is shown, and then throws away what was typed before it
         os.write(keyboard, key)
         with contextlib.suppress(OSError):  # the terminal is gone when ansible-playbook is
             while chunk := os.read(keyboard, 1024):
