@@ -529,10 +529,13 @@ class Client:
         ):
             # The text of the exception repeats the header's value, which may be the token.
             return error("refused", f"the request to {self.url} cannot be built: check url and token.", sent=False)
+        # A reset may overtake the TLS alert that asks for a certificate.
+        asks = self.url.startswith("https:") and not self.settings.client_cert
         return error(
             "server",
             f"{self.url} cut the connection before it had answered {method} {path}: the server crashed in this call "
-            f"or is stopping (look at its log), or this is not its HTTP port (8090 by default; 8091 is gRPC).",
+            f"or is stopping (look at its log), or this is not its HTTP port (8090 by default; 8091 is gRPC)"
+            f"{', or it asks for a client certificate (client_cert and client_key)' if asks else ''}.",
             sent=True,
         )
 
