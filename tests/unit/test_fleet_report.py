@@ -1,0 +1,501 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the fleet report finds, and that its page is safe, complete and well formed. Plain values only."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report import fleet_report
+from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report_html import (
+    age,
+    fleet_report_html,
+    number,
+    shortened,
+    size,
+)
+
+MIB = 1024 * 1024
+HOSTILE = """<script>alert("1")</script>'&{{ 7 * 7 }}{% raw %}<!--]]>"""
+Values = dict[str, Any]
+
+
+def host(index: int = 0, **changes: Any) -> Values:
+    """The variables of a host whose node answered everything; ``changes`` replaces registered results by name."""
+    url = f"http://10.0.0.{index}:8090"
+    server = {
+        "url": url,
+        "is_polaris": True,
+        "version": "v1.18.1",
+        "oldest_version": "v1.17.2",
+        "own_host": f"10.0.0.{index}",
+        "auth": {"auth": True, "consoleOpen": True},
+        "features": {"profile": False, "pprof": False, "leader_info": True},
+        "protocols": ["grpc", "http"],
+        "nodes": [],
+    }
+    results: Values = {
+        "server": server | changes.pop("server", {}),
+        "levels": {"levels": {"naming": "info", "store": "info"}},
+        "connections": {
+            "results": [
+                {"item": "grpc", "protocol": "grpc", "limit_enabled": True, "total": 100 + index},
+                {"item": "http", "protocol": "http", "limit_enabled": True, "total": 2},
+            ]
+        },
+        "memory": {"memory_before": {"heap_in_use": 64 * MIB, "releasable": (32 + index) * MIB, "sys": 128 * MIB}},
+        "heartbeats": {"instances": []},
+        "leaders": {"leaders": []},
+        "probes": {"results": [probe("anyone"), probe("default_token"), probe("default_password")]},
+    }
+    results |= changes
+    named = {f"polaris_fleet_{name}": value for name, value in results.items() if value is not None}
+    return {"inventory_hostname": f"node{index}", **named}
+
+
+def gone(index: int, msg: str = "nothing listens at http://10.0.0.9:8090.") -> Values:
+    failed = {"failed": True, "msg": msg, "url": "http://10.0.0.9:8090", "error": {"kind": "unreachable"}}
+    return {"inventory_hostname": f"node{index}", "polaris_fleet_server": failed}
+
+
+def probe(name: str, kind: str | None = "auth") -> Values:
+    return {"item": {"name": name, "token": "secret-of-a-probe"}} | (
+        {"levels": {}} if kind is None else {"msg": "no", "error": {"kind": kind}}
+    )
+
+
+def beat(name: str, age_seconds: int | None, **changes: Any) -> Values:
+    return {
+        "id": name,
+        "namespace": "default",
+        "service": "payments",
+        "host": "10.9.0.1",
+        "port": 8080,
+        "found": True,
+        "health_check": True,
+        "last_heartbeat": None if age_seconds is None else 1_700_000_000 - age_seconds,
+        "age_seconds": age_seconds,
+        "ttl": 5,
+        "overdue": None if age_seconds is None else age_seconds > 15,
+        **changes,
+    }
+
+
+def warned(report: Values) -> dict[str, list[str]]:
+    return {entry["id"]: entry["where"] for entry in report["warnings"]}
+
+
+def levels(**of: str) -> Values:
+    return {"levels": of}
+
+
+# --- what the report finds -------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_fleet_needs_no_attention() -> None:
+    report = fleet_report([host(1), host(2), host(3)], "2026-01-02T03:04:05Z", "default")
+    assert report["warnings"] == []
+    assert report["summary"] == {
+        "nodes": 3,
+        "read": 3,
+        "partial": 0,
+        "failed": 0,
+        "connections": 312,
+        "memory_in_use": 192 * MIB,
+        "memory_releasable": 102 * MIB,
+        "deviating_levels": 0,
+        "overdue": 0,
+        "warnings": {"critical": 0, "warning": 0, "note": 0},
+    }
+    assert report["connections"]["totals"] == {"grpc": 306, "http": 6}
+    assert report["connections"]["mean"] == 104.0
+
+
+def test_a_node_that_cannot_be_read_is_there_with_the_reason() -> None:
+    report = fleet_report([host(1), gone(9)])
+    node = report["nodes"][1]
+    assert (node["name"], node["status"]) == ("node9", "failed")
+    assert node["failures"] == [
+        {"what": "server", "kind": "unreachable", "msg": "nothing listens at http://10.0.0.9:8090."}
+    ]
+    assert warned(report)["not_read"] == ["node9"]
+
+
+def test_a_host_that_ansible_cannot_reach_and_one_that_never_answered() -> None:
+    by_ssh = {"inventory_hostname": "a", "polaris_fleet_server": {"unreachable": True, "msg": "Connection timed out"}}
+    report = fleet_report([by_ssh, {"inventory_hostname": "b"}])
+    assert [node["failures"][0]["msg"] for node in report["nodes"]] == ["Connection timed out", "no answer"]
+    assert report["nodes"][0]["failures"][0]["kind"] == "unreachable"
+
+
+def test_what_is_no_polaris_server_is_not_read() -> None:
+    report = fleet_report([host(1, server={"is_polaris": False, "protocols": None, "nodes": None})])
+    assert report["nodes"][0]["failures"][0]["msg"] == "http://10.0.0.1:8090 answers, but is not a Polaris server."
+    assert report["summary"]["connections"] is None
+
+
+def test_one_failed_read_leaves_the_rest_of_the_node() -> None:
+    refused = {"failed": True, "msg": "the token is not valid", "error": {"kind": "auth"}}
+    report = fleet_report([host(1, levels=refused)])
+    assert report["nodes"][0]["status"] == "partial"
+    assert report["nodes"][0]["failures"] == [{"what": "log levels", "kind": "auth", "msg": "the token is not valid"}]
+    assert report["summary"]["connections"] == 103
+
+
+@pytest.mark.parametrize(
+    ("of", "usual", "deviating"),
+    [
+        (["info", "info", "debug"], "info", {"node3": "debug"}),
+        (["debug", "debug", "info"], "debug", {"node3": "info"}),
+        (["debug", "info"], "info", {"node1": "debug"}),  # no majority: the one that servers ship with is usual
+        (["debug", "warn"], "warn", {"node1": "debug"}),
+        (["debug", "error", "debug", "error"], "error", {"node1": "debug", "node3": "debug"}),
+        (["warn"], "warn", {}),
+    ],
+)
+def test_deviating_levels(of: Sequence[str], usual: str, deviating: dict[str, str]) -> None:
+    report = fleet_report([host(index, levels=levels(naming=level)) for index, level in enumerate(of, 1)])
+    assert report["log_levels"][0]["usual"] == usual
+    marked = {node["name"]: node["deviating"]["naming"] for node in report["nodes"] if node["deviating"]}
+    assert marked == deviating
+    assert warned(report).get("deviating_levels", []) == list(deviating)
+
+
+def test_a_scope_that_only_some_versions_have_is_no_deviation() -> None:
+    report = fleet_report([host(1), host(2, levels=levels(naming="info", store="info", eureka="info"))])
+    assert report["summary"]["deviating_levels"] == 0
+
+
+def test_the_most_divided_scope_comes_first() -> None:
+    noisy = host(3, levels=levels(naming="info", store="debug"))
+    report = fleet_report([host(1), host(2), noisy])
+    assert [entry["scope"] for entry in report["log_levels"]] == ["store", "naming"]
+
+
+def test_the_newest_heartbeat_of_any_node_counts() -> None:
+    one = {"instances": [beat("fresh", None), beat("late", 400), beat("never", None)]}
+    two = {"instances": [beat("fresh", 3), beat("late", 60), beat("never", None)]}
+    report = fleet_report([host(1, heartbeats=one), host(2, heartbeats=two)], namespace="default")
+    overdue = report["heartbeats"]["overdue"]
+    assert [(entry["id"], entry["age_seconds"], entry["node"]) for entry in overdue] == [("late", 60, "node2")]
+    assert [entry["id"] for entry in report["heartbeats"]["silent"]] == ["never"]
+    assert warned(report)["overdue_heartbeats"] == ["10.9.0.1:8080"]
+
+
+def test_heartbeats_that_were_not_wanted_are_not_zero() -> None:
+    report = fleet_report([host(1, heartbeats={"skipped": True})])
+    assert report["summary"]["overdue"] is None
+
+
+def test_overdue_is_uncertain_while_a_node_was_not_asked() -> None:
+    report = fleet_report([host(1, heartbeats={"instances": [beat("late", 400)]}), gone(9)], namespace="default")
+    assert report["heartbeats"]["complete"] is False
+    assert "another may have heard" in fleet_report_html(report)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"probes": {"results": [probe("default_password", None)]}}, "default_password"),
+        ({"probes": {"results": [probe("default_token", None)]}}, "default_token"),
+        ({"probes": {"results": [probe("anyone", None)]}}, "anyone_reads"),
+        (
+            {"probes": {"results": [probe("anyone", None)]}, "server": {"auth": {"consoleOpen": False}}},
+            "no_authentication",
+        ),
+        ({"server": {"features": {"profile": True}}}, "pprof_open"),
+        ({"server": {"features": {"profile": False, "pprof": True}}}, "pprof_switchable"),
+        ({"server": {"protocols": []}, "connections": {"results": []}}, "limits_off"),
+        ({"server": {"protocols": ["http"]}}, "grpc_not_counted"),
+        ({"server": {"version": "v1.17.1"}}, "mixed_versions"),
+        ({"server": {"nodes": [{"host": "127.0.0.1"}]}}, "loopback"),
+        ({"leaders": {"leaders": [{"elect_key": "a", "host": "node1", "valid": False, "ctime": 1}]}}, "nobody_leads"),
+    ],
+)
+def test_warnings(changes: Values, expected: str) -> None:
+    report = fleet_report([host(1, **changes), host(2), host(3)])
+    assert warned(report) == {expected: ["node1"]}
+
+
+def test_where_nobody_needs_a_token_the_published_one_proves_nothing() -> None:
+    probes = {"results": [probe("anyone", None), probe("default_token", None)]}
+    report = fleet_report([host(1, probes=probes)])
+    assert "default_token" not in warned(report)
+
+
+def test_a_probe_that_failed_otherwise_is_no_answer() -> None:
+    report = fleet_report([host(1, probes={"results": [probe("default_password", "timeout")]})])
+    assert report["nodes"][0]["probes"]["default_password"] is None
+    assert report["warnings"] == []
+
+
+def test_nodes_of_the_cluster_that_nobody_asked() -> None:
+    nodes = [{"host": "10.0.0.1"}, {"host": "10.0.0.77"}]
+    assert warned(fleet_report([host(1, server={"nodes": nodes})])) == {"not_in_inventory": ["10.0.0.77"]}
+    assert warned(fleet_report([host(1, server={"nodes": nodes})], limit="node1")) == {}
+
+
+def test_an_unknown_version_is_the_oldest_possible_one() -> None:
+    report = fleet_report([host(1, server={"version": None}), host(2), host(3)])
+    assert [entry["version"] for entry in report["versions"]] == ["v1.18.1", "v1.17.2 or newer"]
+
+
+def test_without_a_shared_store_every_node_leads_for_itself() -> None:
+    def leads(index: int) -> Values:
+        leader = {"elect_key": "polaris.checker", "host": f"10.0.0.{index}", "valid": True, "ctime": None}
+        return host(index, leaders={"leaders": [leader]})
+
+    report = fleet_report([leads(1), leads(2)])
+    assert report["leaders"][0]["each_node_for_itself"] is True
+    assert "every node for itself" in fleet_report_html(report)
+
+
+# --- secrets, and text that nobody vouches for ------------------------------------------------------------------------
+
+
+def hostile_report() -> Values:
+    changes: Values = {
+        "server": {
+            "version": HOSTILE,
+            "url": HOSTILE,
+            "own_host": HOSTILE,
+            "nodes": [{"host": HOSTILE, "version": HOSTILE, "metadata": {HOSTILE: HOSTILE}}],
+            "warnings": [HOSTILE],
+        },
+        "levels": levels(**{HOSTILE: HOSTILE}),
+        "heartbeats": {
+            "instances": [
+                beat("a", 900, host=HOSTILE, service=HOSTILE, namespace=HOSTILE),
+                beat(HOSTILE, None, host=HOSTILE),
+            ]
+        },
+        "leaders": {"leaders": [{"elect_key": HOSTILE, "host": HOSTILE, "valid": False, "ctime": 1}]},
+        "connections": {"results": [{"item": HOSTILE, "msg": HOSTILE, "failed": True}]},
+    }
+    hosts = [host(1, **changes), gone(2, HOSTILE), host(3)]
+    hosts[0]["inventory_hostname"] = HOSTILE
+    return fleet_report(hosts, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+
+
+def test_hostile_text_is_shown_as_text_everywhere() -> None:
+    page = fleet_report_html(hostile_report(), HOSTILE)
+    parsed = Page(page)
+    assert "script" not in parsed.tags
+    assert "<!--" not in page
+    assert "{{ 7 * 7 }}" in page
+    assert HOSTILE in parsed.text
+    assert all(not name.startswith("on") for name in parsed.attribute_names)
+
+
+def test_control_characters_and_halves_of_characters_survive_no_report() -> None:
+    report = fleet_report([gone(1, "a\x00b\x1b[31m\ud800c")])
+    assert report["nodes"][0]["failures"][0]["msg"] == "a\ufffdb\ufffd[31m\ufffdc"
+    json.dumps(report).encode("utf-8")
+    fleet_report_html(report).encode("utf-8")
+
+
+def test_no_token_or_password_is_in_it() -> None:
+    report = fleet_report([host(1) | {"polaris_token": "secret-of-the-play", "polaris_password": "secret-too"}])
+    assert "secret" not in json.dumps(report) + fleet_report_html(report)
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """A page with what the tests want to know of it; fails where tags do not match."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.tables: list[list[str]] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    @property
+    def attribute_names(self) -> set[str]:
+        return {name for _tag, name, _value in self.attributes}
+
+    def values(self, *names: str) -> list[str]:
+        return [value for _tag, name, value in self.attributes if name in names]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag == "table":
+            self.tables.append([])
+        elif "table" in self.open:
+            self.tables[-1].append(tag)
+            if tag == "th":
+                assert dict(attrs).get("scope") in ("col", "row")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@functools.cache
+def big_report(count: int) -> Values:
+    """Nodes with differing figures, and some of everything that a page can show."""
+    hosts = []
+    for index in range(1, count + 1):
+        late = [beat(f"i{number}", 20 + number) for number in range(count)] + [beat("never", None)]
+        if index == 2:
+            hosts.append(gone(index))
+        elif index == 3:
+            hosts.append(host(index, heartbeats={"failed": True, "msg": "cut"}, levels=levels(naming="debug")))
+        else:
+            hosts.append(host(index, heartbeats={"instances": late}, leaders={"leaders": [LEADER]}))
+    return fleet_report(hosts, "2026-01-02T03:04:05Z", "default")
+
+
+LEADER = {"elect_key": "polaris.checker", "host": "10.0.0.1", "valid": True, "ctime": 1}
+
+
+@functools.cache
+def big_page(count: int) -> Page:
+    return Page(fleet_report_html(big_report(count), "report.json"))
+
+
+@pytest.fixture(params=[1, 2, 5, 25, 200], ids=lambda count: f"{count}-nodes")
+def page(request: pytest.FixtureRequest) -> Page:
+    return big_page(request.param)
+
+
+def test_every_id_is_unique_and_every_reference_has_one(page: Page) -> None:
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert set(page.values("aria-labelledby")) <= set(ids)
+    assert {link[1:] for link in page.values("href") if link.startswith("#")} <= set(ids)
+
+
+def test_headings_are_in_order(page: Page) -> None:
+    ranks = [int(tag[1]) for tag in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert ranks[0] == 1
+    assert ranks.count(1) == 1
+    assert all(later <= earlier + 1 for earlier, later in zip(ranks, ranks[1:], strict=False))
+
+
+def test_every_table_begins_with_a_caption_and_has_heads_for_rows_and_columns(page: Page) -> None:
+    assert page.tables
+    for tags in page.tables:
+        assert tags[0] == "caption"
+        assert tags.count("th") >= 2
+
+
+def test_landmarks(page: Page) -> None:
+    assert [page.tags.count(tag) for tag in ("header", "nav", "main", "footer")] == [1, 1, 1, 1]
+    assert page.tags.count("section") == page.tags.count("h2")
+
+
+def test_every_picture_has_words_or_stands_beside_its_figures(page: Page) -> None:
+    pictures = [tag for tag in page.tags if tag == "svg"]
+    named = [value for tag, name, value in page.attributes if tag == "svg" and name in ("aria-label", "aria-hidden")]
+    assert len(named) == len(pictures)
+    assert all(named)
+
+
+def test_nothing_is_loaded_and_nothing_runs(page: Page) -> None:
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
+    assert not {name for name in page.attribute_names if name.startswith("on") or name in ("src", "style")}
+    assert all(link.startswith("#") or link == "report.json" for link in page.values("href"))
+
+
+@pytest.mark.parametrize("count", [1, 5, 200])
+def test_no_node_is_left_out(count: int) -> None:
+    report = big_report(count)
+    parsed = big_page(count)
+    for section in ("connections", "memory", "nodes"):
+        assert f"{section}-caption" in parsed.values("id")
+    for node in report["nodes"]:
+        # In the tables of connections, memory and nodes, folded or not.
+        assert len(re.findall(rf"\b{node['name']}\b", parsed.text)) >= 3
+
+
+def test_the_policy_allows_the_style_sheet_and_nothing_else() -> None:
+    html = fleet_report_html(big_report(1))
+    style = html.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'; " in html
+    assert "url(http" not in style
+    assert "@import" not in style
+
+
+def test_many_rows_are_folded_away() -> None:
+    small, large = big_page(5), big_page(200)
+    assert "more nodes" not in small.text
+    assert "180 more nodes" in large.text
+    assert "Connections of 199 nodes" in " ".join(large.values("aria-label"))
+
+
+def test_bars_stay_within_their_place() -> None:
+    lengths = [float(value[:-1]) for value in big_page(25).values("width", "x", "height", "y") if value.endswith("%")]
+    assert lengths
+    assert all(0 <= length <= 100 for length in lengths)
+
+
+def test_an_empty_fleet_is_a_page_as_well() -> None:
+    Page(fleet_report_html(fleet_report([])))
+
+
+# --- how colours and figures read --------------------------------------------------------------------------------------
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_contrasts_meet_aa(scheme: int) -> None:
+    html = fleet_report_html(big_report(1))
+    block = html.split(":root {")[1 + scheme].split("}")[0]
+    colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", block))
+    for text in ("ink", "muted", "link", "critical", "warning", "note", "ok"):
+        assert contrast(colours[text], colours["ground"]) >= 4.5, text
+    for graphic in ("use", "free-line", "plain", "mean", "p0", "p1", "p2", "p3", "p4", "p5"):
+        assert contrast(colours[graphic], colours["ground"]) >= 3, graphic
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "text"),
+    [(None, "–"), (0, "0 B"), (1023, "1.0 KiB"), (1536, "1.5 KiB"), (1610612736, "1.5 GiB"), (1024**5, "1024.0 TiB")],
+)
+def test_sizes(bytes_: int | None, text: str) -> None:
+    assert size(bytes_) == text
+
+
+def test_other_figures() -> None:
+    assert [age(seconds) for seconds in (None, 5, 65, 7300, 90000)] == ["–", "5 s", "1 min 5 s", "2 h 1 min", "1 d 1 h"]
+    assert [number(count) for count in (None, 12345, 2.5)] == ["–", "12,345", "2.5"]
+    assert shortened(["a", "b", "c", "d", "e", "f"]) == "a, b, c, d and 2 more"
