@@ -1,0 +1,74 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Memory: which figures servers show, and what a free does to them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from tests.contract.server import Server
+
+FREE = "/maintain/v1/memory/free"
+
+
+def metric(server: Server, name: str) -> int | None:
+    """By a request that shares nothing with the code under test."""
+    found = re.search(rf"^{name} (\S+)$", server.call("GET", "/metrics", token=None).text, re.MULTILINE)
+    return int(float(found.group(1))) if found else None
+
+
+def test_a_free_collects_and_gives_back(server: Server) -> None:
+    client = server.client(timeout=90)
+    collections = metric(server, "go_gc_cycles_forced_gc_cycles_total")
+    before = api.memory(client)
+    api.free_memory(client)
+    after = api.memory(client)
+    assert before is not None
+    assert after is not None
+    assert before.sys >= before.heap_in_use + before.heap_idle
+    assert before.heap == before.heap_in_use + before.releasable > 0
+    # What was idle has gone back, but for what the server took in again between the two.
+    assert after.releasable < max(before.releasable, 8 * 1024 * 1024)
+    if collections is not None:
+        assert metric(server, "go_gc_cycles_forced_gc_cycles_total") == collections + 1
+
+
+def test_asking_for_figures_forces_no_collection(server: Server) -> None:
+    collections = metric(server, "go_gc_cycles_forced_gc_cycles_total")
+    for _ in range(3):
+        assert api.memory(server.client(token=None)) is not None
+    assert metric(server, "go_gc_cycles_forced_gc_cycles_total") == collections
+
+
+def test_metrics_and_pprof_show_the_same_heap(server: Server) -> None:
+    text = server.call("GET", "/debug/pprof/heap", params={"debug": "1"}, token=None, headers={"Accept": "*/*"}).text
+    found = api.memory(server.client())
+    profile = api._memory(api._figures(api._HEAP_COMMENT, text), api._HEAP_PROFILE)
+    assert found is not None
+    assert profile is not None
+    # A moment lies between the two.
+    for one, other in ((found.sys, profile.sys), (found.heap_in_use, profile.heap_in_use)):
+        assert one == pytest.approx(other, rel=0.25)
+
+
+def test_the_answer_is_empty(server: Server) -> None:
+    reply = server.call("POST", FREE)
+    assert (reply.status_code, reply.content) == (200, b"")
+
+
+def test_who_may_free(server: Server) -> None:
+    with pytest.raises(PolarisError) as caught:
+        api.free_memory(server.client("no-such-token"))
+    assert caught.value.kind == "auth"
+    with pytest.raises(PolarisError) as caught:
+        api.free_memory(server.client(server.sub_token()))
+    assert caught.value.kind == "permission"
+    api.check_account(server.client())
+    with pytest.raises(PolarisError) as caught:
+        api.check_account(server.client("no-such-token"))
+    assert caught.value.kind == "auth"

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What servers tell of themselves: routes, switches, nodes, leaders, clients, locations, profiles."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.modules import (
+    polaris_leader_release,
+    polaris_pprof,
+    polaris_profile,
+    polaris_server_info,
+)
+from tests.contract.server import Server
+
+KEY = "polaris.checker"
+
+
+def has_leaders(server: Server) -> bool:
+    return server.has("GET", "/maintain/v1/leaders")
+
+
+def test_the_banner(server: Server) -> None:
+    assert api.is_polaris(server.client(token=None))
+    if server.real:
+        # Which is why it is asked for with another Accept than everything else.
+        assert server.call("GET", "/", token=None).status_code == 406
+
+
+def test_routes_are_found_without_running_them(server: Server) -> None:
+    client = server.client(token=None)
+    for route in api.FEATURES.values():
+        assert api.has_route(client, route) is server.has(route.method, route.path), route
+    assert api.has_route(client, api.Route("GET", "/maintain/v1/nonsense")) is False
+
+
+def test_the_facts_of_the_module(server: Server) -> None:
+    result = polaris_server_info.run(server.client(), {}, False)
+    assert result["is_polaris"]
+    assert result["features"]["conn_info"] is True
+    assert result["features"]["leader_info"] is has_leaders(server)
+    assert result["features"]["profile"] is True
+    oldest = result["oldest_version"]
+    key = polaris_server_info.version_key
+    assert (key(oldest) >= key("v1.17.2")) is server.levels_as_list
+    assert result["version"] is None or polaris_server_info.credible(result["version"], oldest)
+    assert result["auth"]["auth"] is True
+    assert {"grpc", "http"} <= set(result["protocols"]) <= set(api.COUNTED_BY)
+    listed = server.call("GET", "/naming/v1/instances?namespace=Polaris&service=polaris.checker").json()["instances"]
+    assert {node["host"] for node in result["nodes"]} == {entry["host"] for entry in listed}
+    assert result["own_host"] in {node["host"] for node in result["nodes"]}
+    tokens = [entry["service_token"] for entry in listed if entry.get("service_token")]
+    assert not [token for token in tokens if token in str(result)]
+
+
+def test_a_stranger_learns_what_needs_no_account(server: Server) -> None:
+    known = polaris_server_info.run(server.client(), {}, False)
+    result = polaris_server_info.run(server.client("no-such-token"), {}, False)
+    for key in ("is_polaris", "features", "oldest_version", "auth"):
+        assert result[key] == known[key]
+    assert result["nodes"] is None
+    assert result["protocols"] is None
+
+
+def test_the_server_knows_its_address(server: Server) -> None:
+    nodes = [node.host for node in api.server_nodes(server.client())]
+    assert api.own_host(server.client(), api.metrics(server.client(token=None)), nodes) in nodes
+
+
+def test_leaders(server: Server) -> None:
+    if not has_leaders(server):
+        with pytest.raises(PolarisError) as caught:
+            api.leaders(server.client())
+        assert caught.value.kind == "unsupported"
+        assert "came with Polaris v1.14.0" in caught.value.msg
+        return
+    found = {leader.elect_key: leader for leader in api.leaders(server.client())}
+    raw = {entry["ElectKey"]: entry for entry in server.call("GET", "/maintain/v1/leaders").json()}
+    assert found.keys() == raw.keys()
+    assert KEY in found
+    for key, leader in found.items():
+        assert (leader.host, leader.valid) == (raw[key]["Host"], raw[key]["Valid"])
+        assert leader.ctime == (raw[key]["Ctime"] or None)
+
+
+def test_on_boltdb_a_leadership_never_comes_back(server: Server) -> None:
+    if not has_leaders(server):
+        pytest.skip("no such call")
+    if not server.disposable:
+        pytest.skip("would stop a job of a server that is not ours")
+    client = server.client()
+    # A cleaning job, where there is one: it is missed less than the health checks.
+    key, ctime = min((leader.elect_key, leader.ctime) for leader in api.leaders(client))
+    if ctime is not None:
+        pytest.skip("a MySQL store")
+    wanted = {"elect_key": key, "force": False}
+    with pytest.raises(PolarisError) as caught:
+        polaris_leader_release.run(client, wanted, False)
+    assert caught.value.kind == "guard"
+    if polaris_leader_release.run(client, {**wanted, "force": True}, False)["changed"]:
+        assert not next(leader for leader in api.leaders(client) if leader.elect_key == key).valid
+    assert not polaris_leader_release.run(client, {**wanted, "force": True}, False)["changed"]
+
+
+def test_what_the_server_says_to_a_wrong_key(server: Server) -> None:
+    if not has_leaders(server):
+        pytest.skip("no such call")
+    with pytest.raises(PolarisError) as caught:
+        api.release_leader(server.client(), "nonsense")
+    assert caught.value.status == 400
+    assert "LeaderElection(nonsense) not started" in str(caught.value.info)
+
+
+def test_clients_have_the_servers_among_them(server: Server) -> None:
+    if not server.has("GET", "/maintain/v1/report/clients"):
+        with pytest.raises(PolarisError) as caught:
+            api.reported_clients(server.client())
+        assert caught.value.kind == "unsupported"
+        return
+    ids = {reported.labels.get("__meta_polaris_client_id") for reported in api.reported_clients(server.client(None))}
+    nodes = api.server_nodes(server.client())
+    assert {node.id for node in nodes} <= ids
+
+
+def test_locations_are_none_without_a_plugin(server: Server) -> None:
+    if not server.has("GET", "/maintain/v1/cmdb/info"):
+        pytest.skip("no such call")
+    assert isinstance(api.cmdb_locations(server.client()), list)
+
+
+@pytest.mark.parametrize("kind", ["heap", "allocs", "goroutine", "profile", "trace"])
+def test_profiles_are_what_go_opens(server: Server, kind: str, tmp_path: Path) -> None:
+    options = {"kind": kind, "seconds": 1, "dest": str(tmp_path / "profile")}
+    if kind == "trace" and not server.has("POST", "/maintain/v1/pprof/enable"):
+        with pytest.raises(PolarisError) as caught:
+            polaris_profile.run(server.client(None), options, False)
+        assert caught.value.kind == "unsupported"
+        return
+    result = polaris_profile.run(server.client(None), options, False)
+    content = Path(result["dest"]).read_bytes()
+    assert len(content) == result["size"]
+    assert polaris_profile.is_profile(io.BytesIO(content), kind)
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if go is not None and kind != "trace":
+        subprocess.run([go, "tool", "pprof", "-top", result["dest"]], capture_output=True, check=True)
+
+
+def test_the_switch_of_profiles(server: Server) -> None:
+    client = server.client(None)
+    assert api.profiling(client)
+    if not server.has("POST", "/maintain/v1/pprof/enable"):
+        with pytest.raises(PolarisError) as caught:
+            polaris_pprof.run(client, {"enabled": False}, False)
+        assert caught.value.kind == "unsupported"
+        assert "enablePprof" in caught.value.msg
+        return
+    try:
+        assert polaris_pprof.run(client, {"enabled": False}, False)["changed"]
+        assert not api.profiling(client)
+        with pytest.raises(PolarisError) as caught:
+            api.save_profile(client, "heap", None, io.BytesIO())
+        assert "polaris_pprof" in caught.value.msg
+        # Memory figures come from the metrics all the same.
+        assert api.memory(client) is not None
+    finally:
+        polaris_pprof.run(client, {"enabled": True}, False)
+    assert api.profiling(client)
