@@ -89,6 +89,8 @@ def test_only_the_owner_may_write(server: Server, call: str) -> None:
 @pytest.mark.parametrize("call", CALLS)
 def test_the_owner_may_do_it_all(server: Server, call: str) -> None:
     skip_unless(server, call)
+    if call == "batch clean" and not server.disposable:
+        pytest.skip("would remove a row of a server that is not ours")
     error = send(server, call, server.token)
     if call == "heartbeat of nobody":
         assert error is not None
