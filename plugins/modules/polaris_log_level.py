@@ -126,6 +126,7 @@ error:
   sample: {kind: auth, status: 400, code: null, info: invalid token, method: PUT, path: /maintain/v1/log/outputlevel}
 """
 
+import json
 import typing as t
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
@@ -154,7 +155,8 @@ def wanted_levels(params: arguments.Params) -> Levels:
     if params["levels"] is None:
         wanted = {params["scope"]: params["level"]}
     else:
-        wanted = params["levels"]
+        # A module gets its options as JSON, where a key is text. So 7 and "7" are one scope in-process, too.
+        wanted = json.loads(json.dumps(params["levels"]))
         if not wanted:
             raise PolarisError("refused", "levels is empty: name at least one scope and its level, or '*' for all.")
     bad = sorted(f"{scope}: {level}" for scope, level in wanted.items() if level not in api.LEVELS)
@@ -162,8 +164,8 @@ def wanted_levels(params: arguments.Params) -> Levels:
         raise PolarisError(
             "refused", f"unknown level in {', '.join(bad)}: the levels are {', '.join(api.LEVELS)} (in lower case)."
         )
-    if any(not isinstance(scope, str) or not scope.strip() for scope in wanted):
-        raise PolarisError("refused", "a scope is empty or not text: write the name of a scope, or '*' for all.")
+    if any(not scope.strip() for scope in wanted):
+        raise PolarisError("refused", "a scope is empty: write the name of a scope, or '*' for all.")
     return dict(wanted)
 
 
