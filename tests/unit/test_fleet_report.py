@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+
 from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report import fleet_report
 from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report_html import (
     age,
@@ -25,6 +27,7 @@ from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report_htm
 )
 
 MIB = 1024 * 1024
+DASH = "\u2013"
 HOSTILE = """<script>alert("1")</script>'&{{ 7 * 7 }}{% raw %}<!--]]>"""
 Values = dict[str, Any]
 
@@ -259,7 +262,7 @@ def test_without_a_shared_store_every_node_leads_for_itself() -> None:
     assert "every node for itself" in fleet_report_html(report)
 
 
-# --- secrets, and text that nobody vouches for ------------------------------------------------------------------------
+# --- secrets, and text that nobody vouches for -----------------------------------------------------------------------
 
 
 def hostile_report() -> Values:
@@ -397,7 +400,7 @@ def test_headings_are_in_order(page: Page) -> None:
     ranks = [int(tag[1]) for tag in page.tags if re.fullmatch("h[1-6]", tag)]
     assert ranks[0] == 1
     assert ranks.count(1) == 1
-    assert all(later <= earlier + 1 for earlier, later in zip(ranks, ranks[1:], strict=False))
+    assert all(later <= earlier + 1 for earlier, later in itertools.pairwise(ranks))
 
 
 def test_every_table_begins_with_a_caption_and_has_heads_for_rows_and_columns(page: Page) -> None:
@@ -462,7 +465,7 @@ def test_an_empty_fleet_is_a_page_as_well() -> None:
     Page(fleet_report_html(fleet_report([])))
 
 
-# --- how colours and figures read --------------------------------------------------------------------------------------
+# --- how colours and figures read ------------------------------------------------------------------------------------
 
 
 def luminance(colour: str) -> float:
@@ -489,13 +492,19 @@ def test_contrasts_meet_aa(scheme: int) -> None:
 
 @pytest.mark.parametrize(
     ("bytes_", "text"),
-    [(None, "–"), (0, "0 B"), (1023, "1.0 KiB"), (1536, "1.5 KiB"), (1610612736, "1.5 GiB"), (1024**5, "1024.0 TiB")],
+    [(None, DASH), (0, "0 B"), (1023, "1.0 KiB"), (1536, "1.5 KiB"), (1610612736, "1.5 GiB"), (1024**5, "1024.0 TiB")],
 )
 def test_sizes(bytes_: int | None, text: str) -> None:
     assert size(bytes_) == text
 
 
 def test_other_figures() -> None:
-    assert [age(seconds) for seconds in (None, 5, 65, 7300, 90000)] == ["–", "5 s", "1 min 5 s", "2 h 1 min", "1 d 1 h"]
-    assert [number(count) for count in (None, 12345, 2.5)] == ["–", "12,345", "2.5"]
+    assert [age(seconds) for seconds in (None, 5, 65, 7300, 90000)] == [
+        DASH,
+        "5 s",
+        "1 min 5 s",
+        "2 h 1 min",
+        "1 d 1 h",
+    ]
+    assert [number(count) for count in (None, 12345, 2.5)] == [DASH, "12,345", "2.5"]
     assert shortened(["a", "b", "c", "d", "e", "f"]) == "a, b, c, d and 2 more"
