@@ -137,7 +137,7 @@ instances:
       type: bool
       sample: false
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: server, status: null, code: null, info: null, method: GET, path: /maintain/v1/instance/heartbeat}

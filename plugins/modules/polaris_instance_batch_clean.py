@@ -90,7 +90,7 @@ outcome_unknown:
   returned: when no answer came
   sample: true
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: null, method: POST, path: /maintain/v1/instance/batchclean}

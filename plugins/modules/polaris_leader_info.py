@@ -72,7 +72,7 @@ leaders:
       type: int
       sample: 1700000123
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /maintain/v1/leaders}

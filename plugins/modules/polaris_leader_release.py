@@ -84,7 +84,7 @@ own_host:
   returned: success
   sample: 10.0.0.1
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: guard, status: null, code: null, info: null, method: null, path: null}

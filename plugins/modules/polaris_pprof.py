@@ -59,7 +59,7 @@ enabled:
   returned: success
   sample: true
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: POST, path: /maintain/v1/pprof/enable}

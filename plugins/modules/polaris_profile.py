@@ -108,7 +108,7 @@ size:
   returned: success
   sample: 183402
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /debug/pprof/heap}

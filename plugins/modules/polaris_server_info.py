@@ -181,7 +181,7 @@ protocols:
   returned: success
   sample: [grpc, http]
 error:
-  description: What failed. RV(error.kind) is one of the kinds listed in the README.
+  description: What failed. C(error.kind) is one of the kinds listed in the README.
   type: dict
   returned: failure
   sample: {kind: unreachable, status: null, code: null, info: null, method: GET, path: /}
