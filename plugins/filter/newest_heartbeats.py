@@ -66,14 +66,14 @@ def newest_heartbeats(known: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) 
         raise AnsibleFilterError("newest_heartbeats wants a dictionary: node -> its list of instances.")
     newest: t.Dict[str, Entry] = {}
     for node, instances in known.items():
-        for instance in instances:
-            try:
+        try:
+            for instance in instances:
                 seen = newest.get(instance["id"])
                 newest[instance["id"]] = merged(seen, dict(instance), node)
-            except (KeyError, TypeError) as error:
-                raise AnsibleFilterError(
-                    f"newest_heartbeats: what {node} has is not from polaris_heartbeat_info: {error!r}."
-                ) from error
+        except (KeyError, TypeError) as error:
+            raise AnsibleFilterError(
+                f"newest_heartbeats: what {node} has is not from polaris_heartbeat_info: {error!r}."
+            ) from error
     return list(newest.values())
 
 

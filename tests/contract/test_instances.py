@@ -1,0 +1,284 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of instances, cleaning them, and their heartbeats: what the look-up for live ones relies on, and the traps.
+
+A real server keeps what it was told from test to test: every test has a service of its own.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+import requests
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_instance_clean
+from tests.contract.server import NAMESPACE, Server
+
+LIST = "/naming/v1/instances"
+CLEAN = "/maintain/v1/instance/clean"
+CRASH_IN_HEARTBEAT = ("v1.8.0", "v1.12.2", "v1.14.1")
+
+
+@pytest.fixture
+def service() -> str:
+    return f"contract-{uuid.uuid4().hex[:12]}"
+
+
+def register_many(server: Server, service: str, count: int) -> list[str]:
+    """The ids of so many instances, once the server lists them."""
+    ids = []
+    for start in range(0, count, 50):
+        bodies = [
+            {"service": service, "namespace": NAMESPACE, "host": f"10.8.{number >> 8}.{number & 255}", "port": 80}
+            for number in range(start, min(start + 50, count))
+        ]
+        reply = server.call("POST", LIST, bodies).json()
+        assert reply["code"] == 200000, reply
+        ids += [answer["instance"]["id"] for answer in reply["responses"]]
+    query = {"namespace": NAMESPACE, "service": service}
+    server.until(lambda: server.call("GET", LIST, params=query).json()["amount"] == count, f"{count} to be listed")
+    return ids
+
+
+def crashes(server: Server, instance: str) -> bool:
+    """Does it cut the connection, once its health check knows the instance?"""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            reply = server.call("GET", "/maintain/v1/instance/heartbeat", params={"id": instance})
+        except requests.ConnectionError:
+            return True
+        if reply.status_code == 200:
+            return False
+        time.sleep(0.1)
+    return False
+
+
+def searches_ids(server: Server) -> bool:
+    return bool(server.call("GET", LIST, params={"id": "no-such-id"}).status_code == 200)
+
+
+def test_the_id_is_computed_as_the_server_does(server: Server, service: str) -> None:
+    plain = server.register(service, "10.1.0.1", 8080)
+    assert plain == arguments.instance_id(NAMESPACE, service, "10.1.0.1", 8080)
+    in_vpc = server.register(service, "10.1.0.1", 8080, vpc_id="vpc-1")
+    assert in_vpc == arguments.instance_id(NAMESPACE, service, "10.1.0.1", 8080, "vpc-1")
+    assert server.register(service, "10.1.0.1", 8080, id=f"own-{service}") == f"own-{service}"
+
+
+def test_what_a_list_tells(server: Server, service: str) -> None:
+    values = {
+        "protocol": "grpc",
+        "version": "1.2",
+        "weight": 50,
+        "metadata": {"a": "b"},
+        "isolate": True,
+        "vpc_id": "v1",
+    }
+    first = server.register(service, "10.1.0.1", 8080, ttl=7, **values)
+    second = server.register(service, "10.1.0.2", 8081)
+    listing = api.instances(server.client(), namespace=NAMESPACE, service=service)
+    assert (listing.amount, listing.complete) == (2, True)
+    by_id = {entry.id: entry for entry in listing.instances}
+    one, other = by_id[first], by_id[second]
+    assert (one.service, one.namespace, one.host, one.port, one.vpc_id) == (service, NAMESPACE, "10.1.0.1", 8080, "v1")
+    assert (one.protocol, one.version, one.weight, one.isolated, one.metadata) == ("grpc", "1.2", 50, True, {"a": "b"})
+    assert (one.health_check, one.ttl) == (True, 7)
+    assert not other.health_check
+    assert (other.ttl, other.vpc_id, other.metadata) == (None, None, {})
+
+
+def test_a_list_by_address_and_by_id(server: Server, service: str) -> None:
+    one = server.register(service, "10.1.0.1", 8080)
+    server.register(service, "10.1.0.1", 8081)
+    client = server.client()
+    found = api.instances(client, host="10.1.0.1", port=8080).instances
+    assert one in {entry.id for entry in found}
+    assert {(entry.host, entry.port) for entry in found} == {("10.1.0.1", 8080)}
+    if searches_ids(server):
+        assert [entry.id for entry in api.instances(client, instance_id=one).instances] == [one]
+        assert api.instances(client, instance_id="no-such-id").instances == ()
+    else:
+        with pytest.raises(PolarisError) as caught:
+            api.instances(client, instance_id=one)
+        assert caught.value.kind == "unsupported"
+
+
+def test_a_list_of_several_pages_is_complete(server: Server, service: str) -> None:
+    ids = register_many(server, service, 230)
+    client = server.client()
+    listing = api.instances(client, namespace=NAMESPACE, service=service)
+    assert sorted(entry.id for entry in listing.instances) == sorted(ids)
+    assert (listing.amount, listing.complete) == (230, True)
+    first = api.instances(client, namespace=NAMESPACE, service=service, most_requests=1)
+    assert (len(first.instances), first.amount, first.complete) == (api.PAGE, 230, False)
+
+
+def test_a_whole_namespace(server: Server, service: str) -> None:
+    ids = {server.register(service, "10.1.0.1"), server.register(f"{service}-2", "10.1.0.2")}
+    listing = api.instances(server.client(), namespace=NAMESPACE)
+    assert ids <= {entry.id for entry in listing.instances}
+    assert {entry.namespace for entry in listing.instances} == {NAMESPACE}
+
+
+def test_an_unknown_service_has_no_instances(server: Server, service: str) -> None:
+    client = server.client()
+    assert api.instances(client, namespace=NAMESPACE, service=service).instances == ()
+    assert api.instances(client, namespace=service, service=service).instances == ()
+    assert api.services(client, NAMESPACE, service) == []
+
+
+def test_services(server: Server, service: str) -> None:
+    server.register(service, "10.1.0.1")
+    client = server.client()
+    server.until(lambda: bool(api.services(client, NAMESPACE, service)), "the service to be listed")
+    assert api.services(client, NAMESPACE, service) == [(NAMESPACE, service)]
+    assert (NAMESPACE, service) in api.services(client)
+
+
+def test_registered_and_deregistered_shows_at_once(server: Server, service: str) -> None:
+    """The look-up for live ones is one request, without waiting for caches."""
+    client = server.client()
+    body = {"service": service, "namespace": NAMESPACE, "host": "10.1.0.1", "port": 8080}
+    registered = server.call("POST", LIST, [body]).json()["responses"][0]["instance"]["id"]
+    assert [
+        entry.id for entry in api.instances(client, host="10.1.0.1", port=8080).instances if entry.service == service
+    ]
+    server.call("POST", f"{LIST}/delete", [{"id": registered}])
+    assert api.instances(client, namespace=NAMESPACE, service=service).instances == ()
+
+
+def test_every_field_of_the_published_request_is_taken(server: Server, service: str) -> None:
+    fields = {
+        "protocol": "grpc",
+        "version": "1.0",
+        "priority": 1,
+        "weight": 100,
+        "enable_health_check": True,
+        "health_check": {"type": "HEARTBEAT", "heartbeat": {"ttl": 5}},
+        "healthy": True,
+        "isolate": False,
+        "location": {"region": "r", "zone": "z", "campus": "c"},
+        "metadata": {"a": "b"},
+        "service_token": "token",
+        "vpc_id": "vpc-1",
+    }
+    address = {"service": service, "namespace": NAMESPACE, "host": "10.1.0.1", "port": 8080}
+    api.clean_instance(server.client(), {**address, **fields})
+    api.clean_instance(server.client(), {"id": "no-such-id", **address})
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, 400120),
+        ({"service": "s"}, 400110),
+        ({"service": "s", "namespace": "n"}, 400131),
+        ({"service": "s", "namespace": "n", "host": "h"}, 400132),
+        ({"id": ""}, 400130),
+        ({"id": "x", "weight": -1}, 400001),
+    ],
+)
+def test_what_a_clean_refuses(body: dict[str, object], code: int, server: Server) -> None:
+    with pytest.raises(PolarisError) as caught:
+        api.clean_instance(server.client(), body)
+    assert (caught.value.kind, caught.value.code) == ("refused", code)
+
+
+def run_clean(server: Server, **options: object) -> dict[str, object]:
+    names = polaris_instance_clean.SPEC["argument_spec"]
+    params = {name: rule.get("default") for name, rule in names.items()} | {"settle": 3.0 if server.real else 0.0}
+    return polaris_instance_clean.run(server.client(), {**params, **options}, False)
+
+
+def test_a_deleted_instance_is_cleaned_and_a_live_one_is_not(server: Server, service: str) -> None:
+    """The whole module; and the answer of the server is the same, whatever there was."""
+    dead = server.register(service, "10.1.0.1", 8080)
+    server.register(service, "10.1.0.2", 8080)
+    own = server.register(service, "10.1.0.3", 8080, id=f"own-{service}")
+    server.deregister(dead, service)
+    common = {"service": service, "namespace": NAMESPACE, "port": 8080}
+    result = run_clean(server, **common, host="10.1.0.1")
+    assert (result["changed"], result["count"]) == (True, 1)
+    for live in ("10.1.0.2", "10.1.0.3"):
+        with pytest.raises(PolarisError) as caught:
+            run_clean(server, **common, host=live)
+        assert caught.value.kind == "guard"
+    with pytest.raises(PolarisError) as caught:
+        run_clean(server, id=own)
+    assert caught.value.kind == "guard"
+    assert server.lists(own, service)
+    assert run_clean(server, id="no-such-id")["count"] == 1
+
+
+def test_clean_answers_the_same_for_what_never_was(server: Server) -> None:
+    reply = server.call("POST", CLEAN, {"id": "no-such-id"})
+    assert (reply.status_code, reply.json()["code"]) == (200, 200000)
+
+
+def test_batch_clean(server: Server, service: str) -> None:
+    client = server.client()
+    if not server.has("POST", "/maintain/v1/instance/batchclean"):
+        with pytest.raises(PolarisError) as caught:
+            api.clean_instances(client, 100)
+        assert caught.value.kind == "unsupported"
+        assert "v1.13.0" in caught.value.msg
+        return
+    live = server.register(service, "10.1.0.1")
+    assert api.clean_instances(client, 100) >= 0
+    assert server.lists(live, service)
+
+
+def test_refusals_of_other_accounts(server: Server) -> None:
+    """Cleaning takes the main account; what was refused by text, by code, or as a failing server is told apart."""
+    for call in (
+        lambda client: api.clean_instance(client, {"id": "no-such-id"}),
+        lambda client: api.clean_instances(client, 1),
+    ):
+        with pytest.raises(PolarisError) as caught:
+            call(server.client(token="no-such-token"))
+        if caught.value.kind != "unsupported":  # batches came with v1.13.0
+            assert caught.value.kind == "auth", caught.value.msg
+    with pytest.raises(PolarisError) as caught:
+        api.instances(server.client(token=None), namespace=NAMESPACE)
+    assert caught.value.kind in ("auth", "permission")
+
+
+def test_heartbeats(server: Server, service: str) -> None:
+    client = server.client()
+    watched = server.register(service, "10.1.0.1", 8080, ttl=5)
+    unwatched = server.register(service, "10.1.0.2", 8080)
+    assert api.heartbeat(client, "no-such-id") is None
+    assert api.heartbeat(client, unwatched) is None
+    if server.name in CRASH_IN_HEARTBEAT or (server.real and crashes(server, watched)):
+        with pytest.raises(PolarisError) as caught:
+            api.heartbeat(client, watched)
+        assert "v1.14.2" in caught.value.msg
+        return
+    server.until(lambda: api.heartbeat(client, watched) is not None, "the health check to know the instance")
+    silent = api.heartbeat(client, watched)
+    assert silent is not None
+    assert (silent.id, silent.host, silent.port, silent.ttl) == (watched, "10.1.0.1", 8080, 5)
+    assert (silent.last_heartbeat, silent.age_seconds) == (None, None)
+
+    address = {"service": service, "namespace": NAMESPACE, "host": "10.1.0.1", "port": 8080}
+    beat = server.call("POST", "/v1/Heartbeat", address).json()
+    assert beat["code"] == 200000, beat
+    time.sleep(1.1)
+    heard = api.heartbeat(client, watched)
+    assert heard is not None
+    assert heard.last_heartbeat is not None
+    assert abs(time.time() - heard.last_heartbeat) < 30
+    assert heard.age_seconds is not None
+    assert 0 < heard.age_seconds < 30
+
+
+@pytest.mark.profiles("v1.17.1", "v1.18.1", "head")
+def test_a_deletion_that_the_cache_has_missed(server: Server) -> None:
+    """0 on a server that is well; the two figures behind it exist on real servers of every version."""
+    assert api.unnoticed_deletions(server.client()) >= 0

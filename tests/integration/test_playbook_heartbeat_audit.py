@@ -1,0 +1,132 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runbook heartbeat_audit, as an operator runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.simulator import Fleet
+from tests.simulator.store import Row
+from tests.support import PlaybookRun, inventory_of
+
+NAME = "polarismesh.maintenance.heartbeat_audit"
+Playbook = Callable[..., PlaybookRun]
+
+
+@pytest.fixture
+def trio(make_fleet: Callable[..., Fleet]) -> Fleet:
+    """Three nodes that keep heartbeats to themselves, the clock of the second a day ahead and in another zone."""
+    fleet = make_fleet(nodes=3)
+    fleet.nodes[1].config.set("clock_offset", 86400.0)
+    fleet.nodes[1].config.set("timezone", "+08:00")
+    return fleet
+
+
+def inventory(fleet: Fleet) -> dict[str, Any]:
+    return inventory_of(fleet, polaris_token=fleet.tokens.sub)  # any account may read
+
+
+def payments(fleet: Fleet, host: str, **values: Any) -> Row:
+    return fleet.store.register("payments", "default", host, 8080, **{"ttl": 5, **values})
+
+
+def beat(fleet: Fleet, row: Row, node: int, seconds_ago: float) -> None:
+    at = fleet.nodes[node]
+    at.beat(row.id, at.now() - seconds_ago)
+
+
+def test_the_newest_that_any_node_knows_counts(trio: Fleet, playbook: Playbook) -> None:
+    fresh, overdue, silent = (payments(trio, f"10.0.0.{number}") for number in (1, 2, 3))
+    payments(trio, "10.0.0.4", ttl=None)
+    beat(trio, fresh, 0, 600)
+    beat(trio, fresh, 1, 1)
+    beat(trio, overdue, 1, 600)
+    beat(trio, overdue, 2, 500)
+    run = playbook(NAME, inventory(trio), extra_vars={"namespace": "default", "service": "payments"}).ok()
+    assert (
+        "Polaris heartbeats of default/payments: 1 of 3 watched instances overdue, as 3 of 3 nodes know" in run.output
+    )
+    assert "OVERDUE payments 10.0.0.2:8080: last heartbeat 50" in run.output
+    assert "s ago (node3), ttl 5 s" in run.output
+    assert f"never heard of (1): {silent.host}:8080" in run.output
+    assert "without a health check: 1" in run.output
+    assert fresh.host + ":8080" not in run.output
+    assert {request.method for request in trio.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("fail_on_overdue", [True, "yes", False])
+def test_fail_on_overdue(fail_on_overdue: Any, trio: Fleet, playbook: Playbook) -> None:
+    beat(trio, payments(trio, "10.0.0.1"), 0, 600)
+    variables = {"service": "payments", "fail_on_overdue": fail_on_overdue}
+    run = playbook(NAME, inventory(trio), extra_vars=variables)
+    assert run.returncode == (2 if fail_on_overdue else 0)
+    assert "OVERDUE payments 10.0.0.1:8080" in run.output
+    if fail_on_overdue:
+        assert run.one("Fail when instances are overdue")["msg"] == "1 instances are overdue."
+
+
+def test_nothing_overdue_does_not_fail(trio: Fleet, playbook: Playbook) -> None:
+    beat(trio, payments(trio, "10.0.0.1"), 2, 1)
+    run = playbook(NAME, inventory(trio), extra_vars={"service": "payments", "fail_on_overdue": True}).ok()
+    assert "0 of 1 watched instances overdue" in run.output
+
+
+def test_all_services_of_the_namespace(trio: Fleet, playbook: Playbook) -> None:
+    beat(trio, payments(trio, "10.0.0.1"), 0, 600)
+    other = trio.store.register("refunds", "default", "10.0.1.1", 80, ttl=5)
+    beat(trio, other, 1, 700)
+    trio.store.register("refunds", "elsewhere", "10.0.2.1", 80, ttl=5)
+    run = playbook(NAME, inventory(trio)).ok()
+    assert "Polaris heartbeats of default/*: 2 of 2 watched instances overdue" in run.output
+    assert run.output.index("OVERDUE refunds 10.0.1.1:80") < run.output.index("OVERDUE payments 10.0.0.1:8080")
+
+
+def test_a_node_that_fails_is_named_and_what_it_knows_is_missing(trio: Fleet, playbook: Playbook) -> None:
+    beat(trio, payments(trio, "10.0.0.1"), 0, 600)
+    hosts = inventory(trio)
+    hosts["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
+    run = playbook(NAME, hosts, extra_vars={"service": "payments"})
+    assert run.returncode == 2
+    assert "as 3 of 4 nodes know" in run.output
+    assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
+    assert "What a node that failed has heard is missing here." in run.output
+
+
+def test_no_node_answers(trio: Fleet, playbook: Playbook) -> None:
+    hosts = inventory(trio)
+    hosts["polaris_servers"]["hosts"] = {"gone": {"polaris_url": "http://127.0.0.1:1"}}
+    run = playbook(NAME, hosts, extra_vars={"fail_on_overdue": True})
+    assert run.returncode == 2
+    assert "as 0 of 1 node know" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_limit(trio: Fleet, playbook: Playbook) -> None:
+    row = payments(trio, "10.0.0.1")
+    beat(trio, row, 0, 600)
+    beat(trio, row, 1, 1)
+    run = playbook(NAME, inventory(trio), extra_vars={"service": "payments"}, args=["--limit", "node1", "--check"]).ok()
+    assert "1 of 1 watched instances overdue, as 1 of 1 node know" in run.output
+
+
+@pytest.mark.parametrize(
+    "variables", [{"service": "pay ments"}, {"namespace": "a b"}, {"service": "payments", "fail_on_overdue": "maybe"}]
+)
+def test_bad_variables_are_one_sentence_and_no_request(
+    variables: dict[str, Any], trio: Fleet, playbook: Playbook
+) -> None:
+    run = playbook(NAME, inventory(trio), extra_vars=variables)
+    assert run.returncode == 2
+    assert run.one("Check the variables")["msg"].startswith("Give the variables namespace and service")
+    assert trio.requests == []
+
+
+def test_empty_answers_of_a_survey(trio: Fleet, playbook: Playbook) -> None:
+    payments(trio, "10.0.0.1")
+    variables = {"namespace": "", "service": "", "fail_on_overdue": ""}
+    assert "Polaris heartbeats of default/*" in playbook(NAME, inventory(trio), extra_vars=variables).ok().output
