@@ -149,6 +149,7 @@ nodes:
     url:
       description:
         - The URL of its HTTP API, by guess. Servers do not register their HTTP port; it is taken to be that of O(url).
+        - For a node that registered itself as 127.0.0.1, O(url) itself.
       type: str
       sample: http://10.0.0.1:8090
     version:
@@ -244,7 +245,7 @@ def node_list(nodes: t.Sequence[Instance], url: str, own: t.Optional[str]) -> t.
         listed[node.host] = {
             "host": node.host,
             "port": node.port,
-            "url": url if node.host == own else url_of(node.host, http_ports.get(node.host), url),
+            "url": url if node.host in (own, api.DEFAULT_HOST) else url_of(node.host, http_ports.get(node.host), url),
             "version": node.version,
             "healthy": node.healthy,
             "isolated": node.isolated,

@@ -140,6 +140,8 @@ def test_one_entry_for_each_address_with_the_url_that_is_known() -> None:
         ("10.0.0.2", 8091, "https://polaris.example:8443"),
         ("2001:db8::1", 8091, "https://[2001:db8::1]:8443"),
     ]
+    # A default installation, looked at from elsewhere.
+    assert node_list([instance("127.0.0.1")], "http://10.0.0.5:8090", None)[0]["url"] == "http://10.0.0.5:8090"
     assert url_of("10.0.0.2", None, "http://polaris.example/api") == "http://10.0.0.2/api"
 
 
