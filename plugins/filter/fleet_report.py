@@ -51,7 +51,8 @@ RETURN = r"""
 _value:
   description:
     - The report. It has C(schema), C(generated), C(limit), C(summary), C(nodes), C(versions), C(connections),
-      C(memory), C(log_levels), C(heartbeats), C(leaders) and C(warnings).
+      C(memory), C(log_levels), C(heartbeats), C(leaders), C(warnings) and C(registered) (the addresses under which
+      servers registered themselves).
     - Memory is in bytes, times are epoch seconds.
   type: dict
 """
@@ -104,6 +105,8 @@ def fleet_report(
         "warnings": [],
     }
     report["warnings"] = warnings_of(report, variables)
+    # Each node lists all of them, which is a square: once is enough.
+    report["registered"] = sorted({str(host) for node in nodes for host in node.pop("registered")})
     report["summary"] = summary_of(report)
     return t.cast(Values, clean(report))
 
@@ -160,7 +163,7 @@ def node_of(host: t.Mapping[str, t.Any], heartbeats_wanted: bool) -> Values:
         "pprof": (server.get("features") or {}).get("profile"),
         "pprof_switchable": (server.get("features") or {}).get("pprof"),
         "protocols": server.get("protocols"),
-        "registered": [registered(entry) for entry in server.get("nodes") or ()],
+        "registered": [entry.get("host") for entry in server.get("nodes") or ()],
         "connections": None,
         "connections_total": None,
         "memory": None,
@@ -187,11 +190,6 @@ def node_of(host: t.Mapping[str, t.Any], heartbeats_wanted: bool) -> Values:
     unknown = server.get("protocols") is None or server.get("nodes") is None
     node["status"] = "partial" if node["failures"] or unknown else "ok"
     return node
-
-
-def registered(entry: t.Mapping[str, t.Any]) -> Values:
-    """A node as it registered itself, without its metadata, which anybody may fill."""
-    return {key: entry.get(key) for key in ("host", "version", "healthy", "isolated")}
 
 
 def take(node: Values, what: str, registered: t.Optional[Values], key: str) -> t.Any:
@@ -567,7 +565,7 @@ def registry_warnings(report: t.Mapping[str, t.Any], hosts: t.Sequence[t.Mapping
             "loopback",
             "Nodes registered themselves as 127.0.0.1",
             "Nobody else can find them by that. Set self_address, or probe_address, in polaris-server.yaml.",
-            names(nodes, lambda node: any(entry["host"] in _LOOPBACK for entry in node["registered"])),
+            names(nodes, lambda node: any(host in _LOOPBACK for host in node["registered"])),
         ),
     ]
 
@@ -583,7 +581,7 @@ def unlisted(nodes: t.Sequence[Values], hosts: t.Sequence[t.Mapping[str, t.Any]]
             urlsplit(str(node["url"] or "")).hostname,
         )
         ours.update(str(address) for address in addresses if address)
-    return sorted({str(entry["host"]) for node in nodes for entry in node["registered"]} - ours)
+    return sorted({str(host) for node in nodes for host in node["registered"]} - ours)
 
 
 def summary_of(report: t.Mapping[str, t.Any]) -> Values:

@@ -244,7 +244,9 @@ def test_a_probe_that_failed_otherwise_is_no_answer() -> None:
 def test_nodes_of_the_cluster_that_nobody_asked() -> None:
     nodes = [{"host": "10.0.0.1"}, {"host": "10.0.0.77"}]
     assert warned(fleet_report([host(1, server={"nodes": nodes})])) == {"not_in_inventory": ["10.0.0.77"]}
-    assert warned(fleet_report([host(1, server={"nodes": nodes})], limit="node1")) == {}
+    limited = fleet_report([host(1, server={"nodes": nodes})], limit="node1")
+    assert warned(limited) == {}
+    assert limited["registered"] == ["10.0.0.1", "10.0.0.77"]
 
 
 def test_an_unknown_version_is_the_oldest_possible_one() -> None:
