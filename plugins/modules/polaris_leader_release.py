@@ -99,7 +99,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils.model impo
 
 SPEC = arguments.spec(
     {
-        "elect_key": {"type": "str", "required": True},
+        "elect_key": {"type": "str", "required": True, "no_log": False},
         "force": {"type": "bool", "default": False},
     }
 )
