@@ -179,9 +179,15 @@ unknown:
   returned: failure after the look-up
   contains: *identity
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed.
   type: dict
   returned: failure
+  contains:
+    kind:
+      description: One of the kinds listed in the README.
+      type: str
+      returned: failure
+      sample: guard
   sample: {kind: guard, status: null, code: null, info: null, method: null, path: null}
 """
 
