@@ -61,6 +61,49 @@ requirements:
   - requests (Python library) where the task runs
 """
 
+    # For plugins, whose options Ansible itself looks up: merged with the texts above, option by option.
+    PLUGIN = r"""
+options:
+  url:
+    env:
+      - name: POLARIS_URL
+  token:
+    env:
+      - name: POLARIS_TOKEN
+    vars:
+      - name: polaris_token
+  username:
+    env:
+      - name: POLARIS_USERNAME
+    vars:
+      - name: polaris_username
+  password:
+    env:
+      - name: POLARIS_PASSWORD
+    vars:
+      - name: polaris_password
+  owner:
+    env:
+      - name: POLARIS_OWNER
+    vars:
+      - name: polaris_owner
+  validate_certs:
+    vars:
+      - name: polaris_validate_certs
+  ca_path:
+    vars:
+      - name: polaris_ca_path
+  client_cert:
+    vars:
+      - name: polaris_client_cert
+  client_key:
+    vars:
+      - name: polaris_client_key
+  timeout:
+    vars:
+      - name: polaris_timeout
+"""
+
     PARALLEL = r"""
 options:
   parallel:

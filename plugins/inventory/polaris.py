@@ -1,0 +1,584 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: polaris
+short_description: The nodes of a Polaris cluster, or the instances of any services registered there, as hosts
+version_added: 0.1.0
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+description:
+  - Asks one Polaris server which nodes its cluster has, or which instances are registered for some services, and makes
+    them hosts of the inventory.
+  - Its configuration is a file whose name ends in C(polaris.yml) or C(polaris.yaml). For several clusters write several
+    files, side by side in one folder or each given by C(-i).
+  - A server node is named by its address, is in the group C(polaris_servers), and is one host, however many of its
+    ports are registered.
+  - An instance of another service is named by its address where no other host of this file has that address, else
+    C(address_port), else C(address_port_service), else the same with a part of the digest of its id. It is in a group
+    named like its service, with an underscore for everything but letters, digits and underscores.
+  - Where a host of another file has the same name but is another instance, the name begins with O(cluster) and an
+    underscore, and a warning tells.
+  - In the name of a host, the colons of an IPv6 address become hyphens. C(ansible_host) has the address itself.
+  - A loopback address in the registry, which default installations have, is replaced by the host of O(url), with a
+    warning. Where that host is a loopback address, too, only V(127.0.0.1), V(::1), V(localhost), V(0.0.0.0) and V(::)
+    are replaced.
+  - What comes from the registry is never evaluated as a template. An instance whose address is neither an IP address
+    nor a host name is left out, with a warning.
+  - The variables of a server node are C(ansible_host), C(polaris_url) (its HTTP API, which the playbooks of this
+    collection use), C(polaris_cluster), and what is registered of it as C(polaris_id), C(polaris_service),
+    C(polaris_namespace), C(polaris_vpc_id), C(polaris_port), C(polaris_protocol), C(polaris_version),
+    C(polaris_weight), C(polaris_priority), C(polaris_healthy), C(polaris_isolated), C(polaris_location) and
+    C(polaris_metadata). An instance of another service has the same, but no C(polaris_url).
+  - Of the version, servers from v1.13.0 to v1.18.1 may register V(v0.1.0), which only says that it was not built in.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+  - polarismesh.maintenance.connection.plugin
+  - polarismesh.maintenance.connection.parallel
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+options:
+  plugin:
+    description: Marks the file as a configuration of this plugin.
+    type: str
+    required: true
+    choices: [polarismesh.maintenance.polaris]
+  namespace:
+    description: The namespace of the services.
+    type: str
+    default: Polaris
+  service:
+    description:
+      - The services whose instances become hosts.
+      - The instances of V(polaris.checker), in the namespace V(Polaris), are the server nodes themselves.
+    type: list
+    elements: str
+    default: [polaris.checker]
+  http_port:
+    description:
+      - The port of the HTTP API of all server nodes, for C(polaris_url).
+      - The registry does not know it, unless C(api-http) is among the protocols that a node registers. Without this
+        option, the port registered by C(api-http) is used, else the one of O(url).
+    type: int
+  cluster:
+    description:
+      - A name for the cluster, in the variable C(polaris_cluster), of letters, digits, hyphens, underscores and dots.
+      - Without this option, it is the host of O(url).
+    type: str
+  filters:
+    description:
+      - Which instances become hosts. The first condition that is met decides. An instance that meets none is included.
+      - A condition sees the variables of the host, and has to give V(true) or V(false). One that fails, because a
+        variable is not there, fails the inventory, whatever O(strict) says.
+      - A healthy node may be marked unhealthy. With the heartbeat checker C(heartbeatMemory), which Polaris ships with,
+        each node of a cluster knows its own heartbeats only. So be careful with C(polaris_healthy) of server nodes.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      include:
+        description: Where this condition is met, the instance is included.
+        type: raw
+      exclude:
+        description: Where this condition is met, the instance is left out.
+        type: raw
+notes:
+  - O(url), O(token), O(username), O(password), O(owner) and O(cluster) may be templates. Of variables, extra variables
+    (C(-e)) are known here, others are not yet.
+  - O(token) and O(password) may be vaulted (C(!vault)), or the whole file (C(ansible-vault encrypt)).
+  - O(url) cannot be given by an extra variable C(polaris_url), because that would be the URL of all hosts in a
+    playbook.
+  - The cache holds what the registry said, so that changes of O(filters), O(compose), O(groups) and O(keyed_groups)
+    take effect at once. It never holds a token.
+  - Hosts have no C(ansible_connection), so that tasks run on them, by SSH. To let the tasks of this collection run on
+    the controller and speak to the nodes by HTTP, which is many times faster, compose it, as the first example does.
+    But then B(every) task for these hosts runs on the controller, C(ansible -m reboot), too.
+seealso:
+  - module: polarismesh.maintenance.polaris_server_info
+"""
+
+EXAMPLES = r"""
+# polaris.yml: all nodes of a cluster. The token is in the environment, as POLARIS_TOKEN.
+plugin: polarismesh.maintenance.polaris
+url: http://127.0.0.1:8090
+compose:
+  ansible_connection: "'local'"
+
+---
+# eu.polaris.yml: one of several clusters, grouped by cluster, version and zone.
+# Run playbooks for one of them with: -e target=cluster_eu
+plugin: polarismesh.maintenance.polaris
+url: https://polaris-eu.example.com:8090
+ca_path: /etc/pki/polaris-ca.pem
+token: "{{ lookup('ansible.builtin.file', '~/.polaris/eu.token') }}"
+cluster: eu
+keyed_groups:
+  - {key: polaris_cluster, prefix: cluster}
+  - {key: polaris_version, prefix: version}
+  - {key: polaris_location.zone | default(''), prefix: zone}
+compose:
+  # The playbooks of this collection take the options of all modules as variables, and do not know those of this file.
+  polaris_ca_path: "'/etc/pki/polaris-ca.pem'"
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/polaris-inventory
+cache_timeout: 300
+
+---
+# orders.polaris.yml: the instances of two services, without those that are isolated or not healthy.
+plugin: polarismesh.maintenance.polaris
+url: http://127.0.0.1:8090
+namespace: production
+service: [orders, payments]
+filters:
+  - exclude: polaris_isolated
+  - include: polaris_healthy
+  - exclude: true
+groups:
+  canary: polaris_metadata.stage | default('') == 'canary'
+"""
+
+import hashlib
+import ipaddress
+import json
+import os
+import re
+import typing as t
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.module_utils.basic import missing_required_lib
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import (
+    HAS_REQUESTS,
+    Client,
+    PolarisError,
+    normalized_url,
+    shorten,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Instance, address_order
+
+Mark = t.Callable[[str], t.Any]
+
+
+def _unmarked(value: str) -> str:
+    return value
+
+
+# How harmless text is marked, and how text that could be evaluated.
+_MARKS: t.Tuple[Mark, Mark]
+try:
+    # Every text is taken as it is, unless it is marked as a template.
+    from ansible.template import trust_as_template
+except ImportError:
+    # Up to ansible-core 2.18, every text is a template, unless it is marked as none.
+    from ansible.utils.unsafe_proxy import wrap_var
+
+    _MARKS = (_unmarked, wrap_var)
+else:
+    _MARKS = (trust_as_template, _unmarked)
+
+SERVERS_GROUP = "polaris_servers"
+NODES = "polaris.checker"
+
+#: Where a default installation, or a client that knows no better, says it is.
+_PLACEHOLDERS = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::")  # noqa: S104
+_HOST_NAME = re.compile(r"^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?\Z")
+_CLUSTER = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]*\Z")
+_ODD = re.compile(r"[^0-9A-Za-z._-]")
+# Text in which no template, and no expression that does anything, can be.
+_HARMLESS = re.compile(r"^[\w .:/@+,=-]*\Z")
+
+_TEMPLATED = ("url", "token", "username", "password", "owner", "cluster")
+_SETTINGS = ("validate_certs", "ca_path", "client_cert", "client_key", "timeout", "retries", "parallel")
+
+Variables = t.Dict[str, t.Any]
+Entry = t.Dict[str, t.Any]
+
+
+@dataclass
+class Host:
+    """A host to be: the instance, and where and how it is found."""
+
+    instance: Instance
+    address: str
+    variables: Variables
+    name: str = ""
+
+    @property
+    def is_node(self) -> bool:
+        return self.instance.service == NODES
+
+
+@dataclass
+class Found:
+    """What becomes of the instances of a registry."""
+
+    hosts: t.List[Host] = field(default_factory=list)
+    # Instances whose registered address is a loopback one, and those that have none that could be an address.
+    loopback: t.List[Instance] = field(default_factory=list)
+    unusable: t.List[Instance] = field(default_factory=list)
+
+
+# --- decisions -------------------------------------------------------------------------------------------------------
+
+
+def hosts_of(instances: t.Iterable[Instance], url: str, http_port: t.Optional[int], cluster: str) -> Found:
+    """The hosts that these instances make, named and sorted."""
+    url_host = str(urlsplit(url).hostname)
+    found = Found()
+    nodes: t.Dict[str, t.List[Instance]] = {}
+    for instance in instances:
+        address = reachable(instance.host, url_host)
+        if address != instance.host:
+            found.loopback.append(instance)
+        if not is_address(address):
+            found.unusable.append(instance)
+        elif instance.service == NODES:
+            nodes.setdefault(address, []).append(instance)
+        else:
+            found.hosts.append(Host(instance, address, variables_of(instance, address, cluster)))
+    for address, ports in nodes.items():
+        # What clients use first; the HTTP API is registered only where somebody has added it.
+        ports.sort(key=lambda instance: (instance.protocol != "grpc", instance.protocol == "http", instance.port))
+        registered = next((instance.port for instance in ports if instance.protocol == "http"), None)
+        variables = variables_of(ports[0], address, cluster)
+        variables["polaris_url"] = node_url(url, address, http_port or registered)
+        found.hosts.append(Host(ports[0], address, variables))
+    found.hosts.sort(key=lambda host: (not host.is_node, address_order(host.address), host.instance.port))
+    for host, name in zip(found.hosts, names_of(found.hosts)):
+        host.name = name
+    return found
+
+
+def reachable(registered: str, url_host: str) -> str:
+    """The address by which an instance can be reached from here.
+
+    Loopback means the machine of the server that was asked, as far as anybody can tell. Only where that is this machine
+    may it be left, since all of 127.0.0.0/8 is this machine; what default installations register is replaced even so.
+    """
+    if not is_loopback(registered) or (is_loopback(url_host) and registered.lower() not in _PLACEHOLDERS):
+        return registered
+    return url_host
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def is_address(host: str) -> bool:
+    """Whether this may go to a command line and into a URL: clients register what they like."""
+    if _HOST_NAME.match(host):
+        return True
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return "%" not in host
+
+
+def node_url(url: str, address: str, port: t.Optional[int]) -> str:
+    """The HTTP API of a node, by the scheme of ``url`` and, without ``port``, by the port of it."""
+    parts = urlsplit(url)
+    port = port or parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{f'[{address}]' if ':' in address else address}:{port}"
+
+
+def variables_of(instance: Instance, address: str, cluster: str) -> Variables:
+    return {
+        "ansible_host": address,
+        "polaris_cluster": cluster,
+        "polaris_id": instance.id,
+        "polaris_service": instance.service,
+        "polaris_namespace": instance.namespace,
+        "polaris_vpc_id": instance.vpc_id,
+        "polaris_port": instance.port,
+        "polaris_protocol": instance.protocol,
+        "polaris_version": instance.version,
+        "polaris_weight": instance.weight,
+        "polaris_priority": instance.priority,
+        "polaris_healthy": instance.healthy,
+        "polaris_isolated": instance.isolated,
+        "polaris_location": instance.location,
+        "polaris_metadata": instance.metadata,
+    }
+
+
+def names_of(hosts: t.Sequence[Host]) -> t.List[str]:
+    """For each host the shortest of its names that no other host could have, too; a node always has its address."""
+    choices = [_choices(host) for host in hosts]
+    claims = Counter(name for names in choices for name in names)
+    return [
+        names[0] if host.is_node else next((name for name in names if claims[name] == 1), names[-1])
+        for host, names in zip(hosts, choices)
+    ]
+
+
+def _choices(host: Host) -> t.List[str]:
+    # Colons separate host patterns.
+    names = [host.address.replace(":", "-")]
+    if not host.is_node:
+        digest = hashlib.sha256(host.instance.id.encode()).hexdigest()[:12]
+        for part in (str(host.instance.port), _ODD.sub("_", host.instance.service), digest):
+            names.append(f"{names[-1]}_{part}")
+    return names
+
+
+def inert(value: t.Any) -> t.Any:
+    """``value`` from the registry, where clients write what they like, so that Ansible never evaluates it.
+
+    Only what could be evaluated is marked as such (before 2.19) or left unmarked (from then on), because
+    ansible-inventory writes all that is not taken for a template in a form that other programs do not understand.
+    """
+    if isinstance(value, dict):
+        return {inert(key): inert(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return _MARKS[0 if _HARMLESS.match(value) else 1](value)
+    return value
+
+
+def check_filters(filters: t.Sequence[t.Any]) -> t.List[t.Tuple[bool, t.Any]]:
+    """(include?, condition) of each filter."""
+    checked = []
+    for index, entry in enumerate(filters):
+        if len(entry) != 1 or not set(entry) <= {"include", "exclude"}:
+            raise PolarisError("refused", f"filters[{index}] must have one key, which is include or exclude.")
+        ((verb, condition),) = entry.items()
+        if not isinstance(condition, (bool, str)) or condition == "":
+            raise PolarisError(
+                "refused", f"filters[{index}].{verb} must be a condition, such as polaris_isolated, or true or false."
+            )
+        checked.append((verb == "include", condition))
+    return checked
+
+
+def unknown_options(given: t.Iterable[str], known: t.Iterable[str]) -> t.List[str]:
+    return sorted(set(map(str, given)) - set(known) - {"plugin"})
+
+
+def reader(namespace: str, services: t.Sequence[str], listed: t.Dict[str, Entry]) -> runner.Operation:
+    """An operation that puts the instances of these services into ``listed``, by their ids, in a form fit for a cache.
+
+    They are no part of its result, out of which every occurrence of the password is taken: that of the default account
+    is a part of the name polaris.checker.
+    """
+
+    def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+        warnings = []
+        for service in services:
+            found = api.instances(client, namespace=namespace, service=service)
+            if not found.instances:
+                warnings.append(
+                    f"{client.url} knows no instance of {service} in the namespace {namespace}: check the options "
+                    f"service and namespace."
+                )
+            elif not found.complete:
+                warnings.append(
+                    f"the instances of {service} changed while they were read, so that some may be missing from the "
+                    f"inventory ({len(found.instances)} of {found.amount} were read)."
+                )
+            listed.update((instance.id, dict(vars(instance))) for instance in found.instances)
+        return {"changed": False, "warnings": warnings}
+
+    return run
+
+
+# --- the plugin ------------------------------------------------------------------------------------------------------
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    NAME = "polarismesh.maintenance.polaris"
+
+    def verify_file(self, path: str) -> bool:
+        valid: bool = super().verify_file(path)  # type: ignore[no-untyped-call]
+        return valid and path.endswith(("polaris.yml", "polaris.yaml"))
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        config = self._read_config_data(path)
+        try:
+            self._parse(inventory, config, path, cache)
+        except PolarisError as error:
+            raise AnsibleParserError(error.msg) from None
+
+    def _parse(self, inventory: t.Any, config: t.Mapping[str, t.Any], path: str, cache: bool) -> None:
+        self._check(config)
+        url = normalized_url(str(self._value("url")))
+        cluster = self._value("cluster") or str(urlsplit(url).hostname)
+        if not _CLUSTER.match(cluster):
+            raise PolarisError(
+                "refused",
+                f"cluster must be of letters, digits, hyphens, underscores and dots; got {shorten(cluster)!r}.",
+            )
+        instances = [Instance(**entry) for entry in self._instances(config, url, path, cache)]
+        found = hosts_of(instances, url, self.get_option("http_port"), cluster)
+        for host in found.hosts:
+            host.variables = {name: inert(value) for name, value in host.variables.items()}
+        self._tell(found, url)
+        filters = check_filters(self.get_option("filters"))
+        self._add(inventory, [host for host in found.hosts if self._wanted(host, filters)], cluster)
+
+    def _check(self, config: t.Mapping[str, t.Any]) -> None:
+        """Refuse what cannot be meant, before anything is sent."""
+        if not HAS_REQUESTS:
+            raise AnsibleParserError(missing_required_lib("requests"))
+        unknown = unknown_options(config, self.option_definitions)
+        if unknown:
+            raise PolarisError(
+                "refused", f"unknown option {', '.join(unknown)}: ansible-doc -t inventory {self.NAME} lists them all."
+            )
+        port = self.get_option("http_port")
+        if port is not None and not 1 <= port <= 65535:
+            raise PolarisError("refused", f"http_port must be from 1 to 65535; got {port}.")
+        check_filters(self.get_option("filters"))
+        if not self.get_option("service"):
+            raise PolarisError("refused", "service is empty: name at least one, or leave the option out.")
+        for service in self.get_option("service"):
+            if service != NODES and self._sanitize_group_name(service) in (SERVERS_GROUP, "all", "ungrouped"):
+                raise PolarisError(
+                    "refused", f"service {service!r} would make a group that means something else to Ansible."
+                )
+
+    def _value(self, option: str) -> t.Any:
+        """An option that may be a template."""
+        value = self.get_option(option)
+        if not isinstance(value, str):
+            return value
+        self.templar.available_variables = self._vars or {}
+        try:
+            value = self.templar.template(value)
+        except AnsibleError as error:
+            raise PolarisError("refused", f"the template of {option} failed: {error}") from None
+        return None if value is None else str(value)
+
+    def _instances(self, config: t.Mapping[str, t.Any], url: str, path: str, cache: bool) -> t.List[Entry]:
+        """The instances, from the cache where it may be used and has them."""
+        namespace, services = str(self.get_option("namespace")), list(self.get_option("service"))
+        if not self.get_option("cache"):
+            return self._fetch(config, url, namespace, services)
+        # What was asked is part of the key: a file that names another cluster now must not show the old one.
+        asked = hashlib.sha256(json.dumps([url, namespace, services]).encode()).hexdigest()[:12]
+        key = f"{self.get_cache_key(path)}_{asked}"
+        if cache:
+            try:
+                return t.cast("t.List[Entry]", self._cache[key]["instances"])
+            except KeyError:
+                pass
+        instances = self._fetch(config, url, namespace, services)
+        self._cache[key] = {"instances": instances}
+        return instances
+
+    def _fetch(self, config: t.Mapping[str, t.Any], url: str, namespace: str, services: t.List[str]) -> t.List[Entry]:
+        params: arguments.Params = {"url": url, **{name: self.get_option(name) for name in _SETTINGS}}
+        # Those of the environment are left to perform(), which takes them only where the file names no account.
+        for name in arguments.CREDENTIALS:
+            given = config.get(name) is not None or (self._vars or {}).get(f"polaris_{name}") is not None
+            params[name] = self._value(name) if given else None
+        listed: t.Dict[str, Entry] = {}
+        outcome = runner.perform(
+            reader(namespace, services, listed),
+            params,
+            {params[name] for name in ("token", "password") if params[name]},
+            check_mode=False,
+            diff_mode=False,
+            environ=os.environ,
+            progress=self.display.vvv,
+        )
+        for warning in outcome.warnings:
+            self.display.warning(warning)
+        if outcome.result.get("failed"):
+            raise AnsibleParserError(outcome.result["msg"])
+        return list(listed.values())
+
+    def _tell(self, found: Found, url: str) -> None:
+        """Warn about addresses that are not what they should be."""
+        if found.loopback:
+            first = found.loopback[0]
+            self.display.warning(
+                f"{len(found.loopback)} registered under a loopback address (such as {first.host}:{first.port} of "
+                f"{first.service}) became {urlsplit(url).hostname}, the host of {url}. For server nodes, set "
+                f"bootstrap.polaris_service.self_address in polaris-server.yaml of each node."
+            )
+        if found.unusable:
+            first = found.unusable[0]
+            self.display.warning(
+                f"{len(found.unusable)} left out, because the address is neither an IP address nor a host name (such "
+                f"as {shorten(repr(first.host))} of {first.service})."
+            )
+
+    def _wanted(self, host: Host, filters: t.Sequence[t.Tuple[bool, t.Any]]) -> bool:
+        for index, (include, condition) in enumerate(filters):
+            met = condition
+            if isinstance(condition, str):
+                try:
+                    met = self._compose(condition, host.variables)
+                except AnsibleError as error:
+                    raise AnsibleParserError(f"filters[{index}] failed for {host.name}: {error}") from None
+            if not isinstance(met, bool):
+                raise PolarisError(
+                    "refused",
+                    f"filters[{index}] gives {shorten(repr(met))} for {host.name}, which is neither true nor false: "
+                    f"write a comparison, or add | bool.",
+                )
+            if met:
+                return include
+        return True
+
+    def _add(self, inventory: t.Any, hosts: t.Sequence[Host], cluster: str) -> None:
+        """Add all hosts before any group is constructed: one with the name of a host would get its variables."""
+        for service in self.get_option("service"):
+            inventory.add_group(self._group(service))
+        for host in hosts:
+            host.name = self._free_name(inventory, host, cluster)
+            inventory.add_host(host.name, group=self._group(host.instance.service))
+            for name, value in host.variables.items():
+                inventory.set_variable(host.name, name, value)
+        self._construct(inventory, [host.name for host in hosts])
+
+    def _group(self, service: str) -> str:
+        return SERVERS_GROUP if service == NODES else str(self._sanitize_group_name(service))
+
+    def _free_name(self, inventory: t.Any, host: Host, cluster: str) -> str:
+        """The name of a host, or one that begins with the cluster where another instance has that name."""
+        own = {name: host.variables[name] for name in ("polaris_id", "polaris_cluster")}
+        for name in (host.name, f"{cluster}_{host.name}"):
+            known = inventory.hosts.get(name)
+            # One without these is from a static inventory, which may well add variables of its own.
+            if name not in inventory.groups and (
+                known is None or all(known.vars.get(key, value) == value for key, value in own.items())
+            ):
+                return name
+            self.display.warning(
+                f"{name} is another host or a group already, so {host.instance.host}:{host.instance.port} of "
+                f"{host.instance.service} in the cluster {cluster} gets another name."
+            )
+        raise PolarisError(
+            "refused",
+            f"{host.name} of {host.instance.service} has no name of its own: give the clusters different names by the "
+            f"option cluster, and name all services of a cluster in one file.",
+        )
+
+    def _construct(self, inventory: t.Any, names: t.Sequence[str]) -> None:
+        strict, compose = self.get_option("strict"), self.get_option("compose")
+        groups, keyed_groups = self.get_option("groups"), self.get_option("keyed_groups")
+        if compose:
+            for name in names:
+                self._set_composite_vars(compose, inventory.get_host(name).get_vars(), name, strict=strict)
+        if groups or keyed_groups:
+            for name in names:
+                variables = inventory.get_host(name).get_vars()
+                self._add_host_to_composed_groups(groups, variables, name, strict=strict, fetch_hostvars=False)
+                self._add_host_to_keyed_groups(keyed_groups, variables, name, strict=strict, fetch_hostvars=False)
