@@ -1,0 +1,108 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many runs of the rebalance plan even out a cluster: `python -m tests.unit.rebalance_simulation` shows a table.
+
+Clients do what SDKs do: one whose connection ends connects again at once, to a node that it takes at random.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tests.conftest  # noqa: F401  by which the collection can be imported
+
+# isort: split
+from ansible_collections.polarismesh.maintenance.plugins.filter.rebalance_plan import rebalance_plan
+
+#: What happened -> how many connections each node has then.
+SCENARIOS: dict[str, list[int]] = {
+    "3 nodes become 5": [300] * 3 + [0] * 2,
+    "3 nodes become 5, many clients": [3000] * 3 + [0] * 2,
+    "3 nodes become 6": [1000] * 3 + [0] * 3,
+    "1 node becomes 2": [1000, 0],
+    "1 node becomes 5": [1000, 0, 0, 0, 0],
+    "9 nodes become 10": [1000] * 9 + [0],
+    "one of 5 nodes was restarted": [400, 400, 400, 400, 0],
+    "20 nodes become 30": [600] * 20 + [0] * 10,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One simulated course: expected and needed runs, and the connections of each node after each run."""
+
+    expected: int | None
+    course: list[list[int]]
+    most_lost: int
+    """The largest share of its connections that a node lost in one run."""
+
+    @property
+    def runs(self) -> int:
+        return len(self.course) - 1
+
+
+def simulate(
+    counts: Sequence[int], seed: int = 0, tolerance: float = 0.1, max_share: float = 0.2, most_runs: int = 50
+) -> Outcome:
+    """Run the plan until it closes nothing any more."""
+    chance = random.Random(seed)
+    ports = itertools.count(1024)
+    nodes: list[dict[str, list[int]]] = [{} for _count in counts]
+
+    def connect(node: int, host: str) -> None:
+        nodes[node].setdefault(host, []).append(next(ports))
+
+    for node, count in enumerate(counts):
+        for number in range(count):
+            # Some clients hold many connections, most hold one or two.
+            connect(
+                node,
+                f"10.{node}.{number % 7}.{number % 11}" if number % 3 == 0 else f"10.1.{number // 250}.{number % 250}",
+            )
+    expected, course, most_lost = None, [list(counts)], 0.0
+    for run in range(most_runs + 1):
+        plan = rebalance_plan(found(nodes), tolerance, max_share)
+        if run == 0:
+            expected = plan["runs"]
+        if plan["count"] == 0:
+            return Outcome(expected, course, round(100 * most_lost))
+        closed = [plan["nodes"][str(number)]["close"] for number in range(len(nodes))]
+        most_lost = max(most_lost, *(len(gone) / max(1, now) for gone, now in zip(closed, course[-1], strict=True)))
+        for node, gone in enumerate(closed):
+            for each in gone:
+                nodes[node][each["host"]].remove(each["port"])
+                connect(chance.randrange(len(nodes)), each["host"])
+        course.append([sum(map(len, node.values())) for node in nodes])
+    raise AssertionError(f"not even after {most_runs} runs: {course[-1]}")
+
+
+def found(nodes: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
+    """As polaris_conn_info gives it."""
+    return {
+        str(number): {
+            "protocol": "grpc",
+            "stats": [{"host": host, "actives": [f"{host}:{port}" for port in held]} for host, held in node.items()],
+        }
+        for number, node in enumerate(nodes)
+    }
+
+
+def main() -> None:
+    print(
+        f"{'what happened':<32} {'expected':>8} {'runs':>8}   most connections on a node, run by run, in % of the mean"
+    )
+    for name, counts in SCENARIOS.items():
+        outcomes = [simulate(counts, seed) for seed in range(10)]
+        runs = sorted(outcome.runs for outcome in outcomes)
+        mean = sum(counts) / len(counts)
+        course = " ".join(f"{100 * max(loads) / mean:.0f}" for loads in outcomes[0].course)
+        print(f"{name:<32} {outcomes[0].expected:>8} {f'{runs[0]}-{runs[-1]}':>8}   {course}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rebalancing converges, with clients that connect to a random node again, and in as many runs as it says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.rebalance_simulation import SCENARIOS, simulate
+
+SEEDS = range(5)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_node_is_within_the_tolerance_after_few_runs(name: str) -> None:
+    counts = SCENARIOS[name]
+    mean = sum(counts) / len(counts)
+    for seed in SEEDS:
+        outcome = simulate(counts, seed)
+        assert max(outcome.course[-1]) <= 1.1 * mean
+        assert all(sum(loads) == sum(counts) for loads in outcome.course)
+        assert outcome.runs <= 20
+
+
+@pytest.mark.parametrize("name", ["3 nodes become 5, many clients", "1 node becomes 2", "1 node becomes 5"])
+def test_where_chance_is_small_it_takes_as_many_runs_as_the_plan_says(name: str) -> None:
+    for seed in SEEDS:
+        outcome = simulate(SCENARIOS[name], seed)
+        assert outcome.expected is not None
+        assert abs(outcome.runs - outcome.expected) <= 2
+
+
+def test_no_node_loses_more_than_its_share_in_one_run() -> None:
+    for max_share in (0.05, 0.2, 0.5):
+        assert simulate(SCENARIOS["3 nodes become 5"], max_share=max_share).most_lost <= 100 * max_share
+
+
+def test_the_new_nodes_fill_up_from_run_to_run() -> None:
+    course = simulate(SCENARIOS["3 nodes become 5, many clients"]).course
+    new = [loads[3] + loads[4] for loads in course]
+    assert new == sorted(new)
+
+
+def test_an_even_cluster_is_left_alone() -> None:
+    assert simulate([300, 310, 290]).runs == 0
