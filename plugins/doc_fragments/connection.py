@@ -34,7 +34,8 @@ options:
     description: The name of the main account that O(username) belongs to, where it is a sub-account.
     type: str
   validate_certs:
-    description: Whether the certificate of an C(https) server must be valid. Only switch it off where nobody can listen in.
+    description:
+      - Whether the certificate of an C(https) server must be valid. Only switch it off where nobody can listen in.
     type: bool
     default: true
   ca_path:
@@ -52,8 +53,8 @@ options:
     default: 30
   retries:
     description:
-      - How often a request is repeated, with growing pauses, when the server cannot be reached, does not answer in time, or
-        fails in a way that may pass.
+      - How often a request is repeated, with growing pauses, when the server cannot be reached, does not answer in time,
+        or fails in a way that may pass.
       - Only what is safe to repeat is repeated, that is reading, and setting a log level.
     type: int
     default: 2

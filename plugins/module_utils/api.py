@@ -120,11 +120,11 @@ def log_levels(client: Client) -> t.Dict[str, str]:
     else:
         pairs = list(parsed.items()) if isinstance(parsed, dict) else []
         complete = isinstance(parsed, dict)
+    levels = {scope: level for scope, level in pairs if isinstance(scope, str) and isinstance(level, str)}
     # Every server has scopes: another one that answers {} to everything must not pass for one with nothing to do.
-    complete = complete and any(level in LEVELS for _scope, level in pairs)
-    if not complete or not all(isinstance(scope, str) and isinstance(level, str) for scope, level in pairs):
+    if not complete or len(levels) < len(pairs) or not any(level in LEVELS for level in levels.values()):
         raise _not_polaris(client, reply)
-    return dict(sorted(pairs))
+    return dict(sorted(levels.items()))
 
 
 def set_log_level(client: Client, scope: str, level: str) -> None:

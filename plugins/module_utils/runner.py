@@ -109,7 +109,7 @@ class _Module(AnsibleModule):
 
 def run_module(spec: Spec, operation: Operation) -> t.NoReturn:
     """The whole main() of a module."""
-    module = _Module(**spec)  # type: ignore[no-untyped-call]
+    module = _Module(**spec)
     if not HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     outcome = perform(

@@ -29,7 +29,7 @@ attributes:
 options:
   levels:
     description:
-      - What to set, as scope and level, for example V({naming: debug, store: info}).
+      - "What to set, as scope and level, for example V({naming: debug, store: info})."
       - The key V(*) means every other scope that the server has.
       - The levels are V(debug), V(info), V(warn), V(error), V(fatal) and V(none), in lower case. V(none) silences a
         scope wholly, its errors too.
