@@ -31,9 +31,8 @@ def has_leaders(server: Server) -> bool:
 
 def test_the_banner(server: Server) -> None:
     assert api.is_polaris(server.client(token=None))
-    if server.real:
-        # Which is why it is asked for with another Accept than everything else.
-        assert server.call("GET", "/", token=None).status_code == 406
+    # Which is why it is asked for with another Accept than everything else.
+    assert server.call("GET", "/", token=None).status_code == 406
 
 
 def test_routes_are_found_without_running_them(server: Server) -> None:

@@ -138,7 +138,8 @@ class Router:
                 return Reply(200, b"", "", {"Allow": allow, "Access-Control-Allow-Methods": allow, **cors})
             return error(405, "405: Method Not Allowed", {"Allow": allow})
         if path == "/":
-            return handler
+            # This route names nothing that it gives, so that nothing but */* matches it.
+            return handler if accepts(call.headers.get("Accept", ""), gives=()) else self._not_acceptable(call, "")
         return self._content(call) or handler
 
     def _content(self, call: Call) -> Reply | None:
@@ -183,11 +184,9 @@ def consumes(method: str, content_type: str) -> bool:
     return any(part.partition(";")[0].strip(" ") == JSON for part in content_type.split(","))
 
 
-def accepts(accept: str) -> bool:
-    """matchesAccept of a route that gives JSON; ranges like application/* do not count."""
-    if accept in ("", "*/*", JSON):
-        return True
-    return any(part.partition(";")[0].strip(" ") in ("*/*", JSON) for part in accept.split(","))
+def accepts(accept: str, gives: tuple[str, ...] = (JSON,)) -> bool:
+    """matchesAccept of a route; ranges like application/* do not count."""
+    return not accept or any(part.partition(";")[0].strip(" ") in ("*/*", *gives) for part in accept.split(","))
 
 
 class Response(web.Response):
