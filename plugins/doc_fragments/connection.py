@@ -53,8 +53,8 @@ options:
     default: 30
   retries:
     description:
-      - How often a request is repeated, with growing pauses, when the server cannot be reached, does not answer in time,
-        or fails in a way that may pass.
+      - How often a request is repeated, with growing pauses, when the server cannot be reached, does not answer in
+        time, or fails in a way that may pass.
       - Only what is safe to repeat is repeated, that is reading, and setting a log level.
     type: int
     default: 2
