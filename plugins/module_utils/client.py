@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import re
+import threading
 import time
 import traceback
 import typing as t
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import islice
 from urllib.parse import urlsplit
 
 try:
@@ -292,11 +292,16 @@ class Client:
         # Routes that answered 404 or 405 (METHOD path), so that a dialect is found out once, not once a call.
         self.missing: t.Set[str] = set()
         self._session = _session(settings)
-        self._verify: t.Union[bool, str] = (settings.ca_path or True) if settings.validate_certs else False
+        verify = (settings.ca_path or True) if settings.validate_certs else False
+        # Proxies, and what REQUESTS_CA_BUNDLE makes of ``verify`` (it beats the session's own): looked up once.
+        self._environment = self._session.merge_environment_settings(self.url, {}, True, verify, None)
+        # (method, path, accept) -> what all requests of that kind have in common.
+        self._prepared: t.Dict[t.Tuple[str, str, t.Optional[str]], requests.PreparedRequest] = {}
 
     def use_token(self, token: str) -> None:
         """Send this token from now on (after a login)."""
         self._session.headers["X-Polaris-Token"] = token
+        self._prepared.clear()
 
     def close(self) -> None:
         self._session.close()
@@ -338,23 +343,49 @@ class Client:
         knows of every item whether it was sent.
         """
         begin = iter(range(len(items)))
-        failed = False
-        with ThreadPoolExecutor(max_workers=self.settings.parallel) as pool:
-            running: t.Dict[Future[Answer], int] = {
-                pool.submit(call, items[index]): index for index in islice(begin, self.settings.parallel)
-            }
-            while running:
-                done = wait(running, return_when=FIRST_COMPLETED).done
-                failed = failed or any(future.exception() is not None for future in done)
-                for future in done:
-                    index = running.pop(future)
+        taking = threading.Lock()
+        finished: queue.SimpleQueue[t.Any] = queue.SimpleQueue()
+        stopped = threading.Event()
+
+        def work() -> None:
+            # They take the next item themselves: threads that are handed theirs wait for that most of the time.
+            try:
+                while True:
+                    with taking:
+                        index = None if stopped.is_set() else next(begin, None)
+                    if index is None:
+                        break
                     try:
-                        answer: t.Union[Answer, PolarisError] = future.result()
+                        answer: t.Union[Answer, PolarisError] = call(items[index])
                     except PolarisError as error:
+                        stopped.set()
                         answer = error
-                    for following in () if failed else islice(begin, 1):
-                        running[pool.submit(call, items[following])] = following
-                    yield index, answer
+                    finished.put((index, answer))
+            except BaseException as error:
+                stopped.set()
+                finished.put(error)
+            else:
+                finished.put(None)
+
+        threads = [threading.Thread(target=work) for _thread in range(min(self.settings.parallel, len(items)))]
+        for thread in threads:
+            thread.start()
+        crash: t.Optional[BaseException] = None
+        at_work = len(threads)
+        try:
+            while at_work:
+                done = finished.get()
+                if isinstance(done, tuple):
+                    yield done
+                else:
+                    at_work -= 1
+                    crash = crash or done
+        finally:
+            stopped.set()
+            for thread in threads:
+                thread.join()
+        if crash is not None:
+            raise crash
 
     def collect(
         self, call: t.Callable[[Item], Answer], items: t.Sequence[Item], what: str = "answers read"
@@ -408,18 +439,8 @@ class Client:
         timeout = timeout or self.settings.timeout
         deadline = time.monotonic() + timeout
         try:
-            with self._session.request(
-                method,
-                self.url + path,
-                params=query,
-                data=None if body is None else json.dumps(body).encode(),
-                headers={"Accept": accept} if accept else None,
-                timeout=timeout,
-                allow_redirects=False,
-                # Given with each request, because the session's own value loses against REQUESTS_CA_BUNDLE.
-                verify=self._verify,
-                stream=True,
-            ) as response:
+            request = self._request(method, path, query, body, accept)
+            with self._session.send(request, timeout=timeout, allow_redirects=False, **self._environment) as response:
                 # Known only until the body is read: then the connection goes back to the pool.
                 local_address = _local_address(response)
                 content = _read(response, deadline, target if response.status_code == 200 else None)
@@ -445,6 +466,21 @@ class Client:
         if reply.status == 400 and re.search(rb"HTTP request (to an HTTPS server|was sent to HTTPS port)", content):
             raise reply.error("tls", _asked_by_http(self.url))
         return reply
+
+    def _request(
+        self, method: str, path: str, query: t.Optional[Query], body: Json, accept: t.Optional[str]
+    ) -> requests.PreparedRequest:
+        """A request, ready to send. What those of one path have in common, a third of the work, is done once."""
+        key = (method, path, accept)
+        if key not in self._prepared:
+            headers = {"Accept": accept} if accept else None
+            self._prepared[key] = self._session.prepare_request(requests.Request(method, self.url + path, headers))
+        request = self._prepared[key].copy()
+        if query:
+            request.prepare_url(self.url + path, query)
+        if body is not None:
+            request.prepare_body(json.dumps(body).encode(), None)
+        return request
 
     def _redirect(self, reply: Reply) -> PolarisError:
         try:

@@ -54,6 +54,8 @@ options:
       - How many seconds to wait before the first clean, and then to look again.
       - An instance must not leave the store before all nodes have noticed that it was deregistered. A node that has not
         goes on naming it to clients until that node restarts. Nodes look every second.
+      - There is no wait for a node that is the only one of its cluster, from v1.17.2 on, because looking up instances
+        lets it notice.
       - V(0) saves the time where nothing was deregistered in the last few seconds.
     type: float
     default: 3
@@ -259,11 +261,11 @@ class Clean:
         """Clean what is to be cleaned, after so many seconds."""
         pending = self.pending()
         progress = Progress(self.client.progress, "instances cleaned", len(pending))
-        if pending and settle:
-            time.sleep(settle)
         try:
-            if pending and settle and self.spare_live:
-                self.look_up(pending)
+            if pending and settle and not is_aware(self.client):
+                time.sleep(settle)
+                if self.spare_live:
+                    self.look_up(pending)
             looked = time.monotonic()
             for start in range(0, len(pending), SLICE):
                 part = pending[start : start + SLICE]
@@ -452,6 +454,19 @@ def certain(client: Client, listing: Listing) -> Listing:
             f"this again when fewer of them register at the same time.",
         )
     return listing
+
+
+def is_aware(client: Client) -> bool:
+    """Whether every node has noticed what was deregistered before the look-up, because there is only this one.
+
+    The list of instances is that of its cache, brought up to date, from the release on that has one switch of
+    authentication more. (The release that a server claims to be is of no use: most say v0.1.0.)
+    """
+    try:
+        nodes = {node.host for node in api.server_nodes(client)}
+        return len(nodes) == 1 and "consoleOpen" in (api.auth_switches(client) or {})
+    except PolarisError:
+        return False
 
 
 # --- what the server does not say ------------------------------------------------------------------------------------

@@ -137,6 +137,21 @@ def measure(command: Sequence[str], folder: Path, environment: dict[str, str]) -
     return Cost(wall, cpu, memory)
 
 
+def environment_of(folder: Path, token: str, forks: int = 5) -> dict[str, str]:
+    """Of an ansible-playbook that knows this checkout, that token, and nothing of the user's own settings."""
+    (folder / "ansible.cfg").write_text(f"[defaults]\nforks = {forks}\n")
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "POLARIS_"))},
+        "ANSIBLE_COLLECTIONS_PATH": str(collection_tree.link()),
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "POLARIS_TOKEN": token,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "NO_PROXY": "*",
+        "no_proxy": "*",
+    }
+
+
 def contest(
     nodes: int, rounds: int, forks: int, names: Sequence[str], say: Callable[[str], None]
 ) -> dict[str, list[Cost]]:
@@ -147,17 +162,7 @@ def contest(
         hosts = {f"node{number}": {"polaris_url": url} for number, url in enumerate(served["urls"], 1)}
         common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         (folder / "inventory.yml").write_text(json.dumps({"all": {"hosts": hosts, "vars": common}}))
-        (folder / "ansible.cfg").write_text(f"[defaults]\nforks = {forks}\n")
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "POLARIS_"))},
-            "ANSIBLE_COLLECTIONS_PATH": str(collection_tree.link()),
-            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
-            "ANSIBLE_HOME": str(folder / "ansible"),
-            "POLARIS_TOKEN": served["tokens"]["owner"],
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-            "NO_PROXY": "*",
-            "no_proxy": "*",
-        }
+        environment = environment_of(folder, served["tokens"]["owner"], forks)
         for number in range(rounds):
             for name in names:
                 if name in SLOW and nodes > 50 and number > 0:

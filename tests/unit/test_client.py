@@ -673,9 +673,11 @@ def test_each_reports_every_item_and_keeps_to_the_limit(make_client: MakeClient)
 def test_each_begins_nothing_after_a_failure_and_reports_what_was_under_way(make_client: MakeClient) -> None:
     begun: list[int] = []
     seen = threading.Event()
+    all_begun = threading.Barrier(4)
 
     def call(item: int) -> int:
         begun.append(item)
+        all_begun.wait(10)
         if item == 2:
             raise PolarisError("server", "it failed.")
         assert seen.wait(10)
@@ -691,9 +693,9 @@ def test_each_begins_nothing_after_a_failure_and_reports_what_was_under_way(make
     assert found == {0: 0, 1: 1, 3: 3}
 
 
-def test_each_begins_nothing_when_a_success_and_a_failure_come_together(make_client: MakeClient) -> None:
+def test_each_begins_nothing_when_successes_follow_a_failure(make_client: MakeClient) -> None:
     begun: list[int] = []
-    go, ended = threading.Event(), threading.Semaphore(0)
+    go, failed, ended = threading.Event(), threading.Event(), threading.Semaphore(0)
 
     def call(item: int) -> int:
         begun.append(item)
@@ -702,7 +704,10 @@ def test_each_begins_nothing_when_a_success_and_a_failure_come_together(make_cli
         assert go.wait(10)
         try:
             if item == 2:
+                failed.set()
                 raise PolarisError("server", "it failed.")
+            assert failed.wait(10)
+            time.sleep(0.05)
             return item
         finally:
             ended.release()

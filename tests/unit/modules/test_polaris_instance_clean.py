@@ -322,14 +322,45 @@ def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, ma
     assert site.fleet.store.ghosts != {}
 
 
-def test_the_wait_is_three_seconds_unless_told_otherwise() -> None:
-    assert SPEC["argument_spec"]["settle"]["default"] == 3
+@pytest.mark.parametrize(
+    ("profile", "nodes", "waits"),
+    [("v1.18.1", 1, False), ("v1.18.1", 2, True), ("v1.17.1", 1, True), ("v1.12.2", 1, True), ("head", 1, False)],
+)
+def test_the_wait_is_for_nodes_that_were_not_asked(
+    profile: str,
+    nodes: int,
+    waits: bool,
+    make_fleet: MakeFleet,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The look-up lets the node that is asked notice, from v1.17.2 on."""
+    site = Site(make_fleet(profile=profile, nodes=nodes, cache_interval=60), make_client)
+    row = site.live()
+    site.fleet.store.deregister(row.id)
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    site.clean(settle=SPEC["argument_spec"]["settle"]["default"], **tetrad(row))
+    assert slept == ([3] if waits else [])
+    assert site.sent == [tetrad(row)]
+    if not waits:
+        assert site.fleet.store.ghosts == {}
+
+
+def test_who_cannot_tell_how_many_nodes_there_are_waits(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = site.dead()
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    site.node.fault("GET", "/core/v1/auth/status", Fault("status", 404))
+    site.clean(settle=3, **tetrad(row))
+    assert slept == [3]
 
 
 @pytest.mark.parametrize("on_live", ["fail", "skip"])
 def test_one_that_registers_during_the_wait_is_spared(
-    on_live: str, site: Site, monkeypatch: pytest.MonkeyPatch
+    on_live: str, make_fleet: MakeFleet, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    site = Site(make_fleet(nodes=2), make_client)
     rows = [site.dead("10.0.0.1"), site.dead("10.0.0.2")]
     monkeypatch.setattr(time, "sleep", lambda dummy: site.live("10.0.0.1"))
     options: dict[str, Any] = {"instances": [tetrad(row) for row in rows], "on_live": on_live, "settle": 3}
