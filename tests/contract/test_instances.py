@@ -216,6 +216,24 @@ def test_a_deleted_instance_is_cleaned_and_a_live_one_is_not(server: Server, ser
     assert run_clean(server, id="no-such-id")["count"] == 1
 
 
+def test_what_is_cleaned_right_after_its_end_is_served_no_more(server: Server, service: str) -> None:
+    """A row that leaves the store before a node has noticed its end is served until that node restarts."""
+    question = {"type": 1, "service": {"name": service, "namespace": NAMESPACE}}
+    if server.call("POST", "/v1/Discover", question).status_code == 404:
+        pytest.skip("a simulated server has no discovery")
+
+    def served() -> set[str]:
+        return {entry["host"] for entry in server.call("POST", "/v1/Discover", question).json().get("instances") or []}
+
+    address = {"service": service, "namespace": NAMESPACE, "port": 8080}
+    server.register(service, "10.1.0.1", 8080)
+    server.register(service, "10.1.0.2", 8080)
+    server.until(lambda: served() == {"10.1.0.1", "10.1.0.2"}, "both to be served")
+    server.call("POST", f"{LIST}/delete", [{**address, "host": "10.1.0.1"}])
+    assert run_clean(server, **address, host="10.1.0.1")["count"] == 1
+    server.until(lambda: served() == {"10.1.0.2"}, "the one to be gone")
+
+
 def test_clean_answers_the_same_for_what_never_was(server: Server) -> None:
     reply = server.call("POST", CLEAN, {"id": "no-such-id"})
     assert (reply.status_code, reply.json()["code"]) == (200, 200000)
