@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,30 +62,42 @@ def git_files() -> list[str]:
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
-def copy(collections: Path) -> Path:
-    """Make a fresh copy with a git repository of its own; return the folder of the collection in it."""
-    tree = collections / NAME
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
-    for name in git_files():
-        target = tree / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target, follow_symlinks=False)
-    # The author's own git settings (hooks, signing, templates) have no say in a repository nobody keeps.
-    git = ["git", "-c", "core.hooksPath=/dev/null", "-c", "init.defaultBranch=main"]
-    environment = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    for arguments in (["init", "--quiet", "--template="], ["add", "--all", "--force"]):
-        subprocess.run(git + arguments, cwd=tree, check=True, env=environment)
-    return tree
+@contextlib.contextmanager
+def copied(name: str) -> Iterator[Path]:
+    """Make a fresh copy with a git repository of its own, for one user at a time; yield the collection in it."""
+    tree = ROOT / ".cache" / name / NAME
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    with (ROOT / ".cache" / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(tree, ignore_errors=True)
+        for file in git_files():
+            target = tree / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Several people may work in one clone: what is gone again by now is not missed.
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy2(ROOT / file, target, follow_symlinks=False)
+        # The author's own git settings (hooks, signing, templates) have no say in a repository nobody keeps.
+        git = ["git", "-c", "core.hooksPath=/dev/null", "-c", "init.defaultBranch=main"]
+        environment = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        for arguments in (["init", "--quiet", "--template="], ["add", "--all", "--force"]):
+            subprocess.run(git + arguments, cwd=tree, check=True, env=environment)
+        yield tree
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("how", choices=("link", "copy"))
-    parser.add_argument("collections", nargs="?", type=Path, default=COLLECTIONS, help="folder for ansible_collections")
+    commands = parser.add_subparsers(dest="how", required=True)
+    commands.add_parser("link", help="make or mend the tree of links in .cache/collections")
+    run = commands.add_parser("copy", help="run a command in a fresh copy")
+    run.add_argument("name", help="folder in .cache for the copy")
+    run.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
-    print({"link": link, "copy": copy}[arguments.how](arguments.collections.resolve()))
-    return 0
+    if arguments.how == "link":
+        link()
+        return 0
+    with copied(arguments.name) as tree:
+        environment = os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / arguments.name)}
+        return subprocess.run(arguments.command, check=False, cwd=tree, env=environment).returncode
 
 
 if __name__ == "__main__":

@@ -83,9 +83,7 @@ def link_pythons(folder: Path) -> list[str]:
     return found
 
 
-def main() -> int:
-    work = collection_tree.ROOT / ".cache" / "sanity"
-    tree = collection_tree.copy(work / "collections")
+def run_sanity(work: Path, tree: Path) -> int:
     ignore_files = sorted(path.name for path in tree.glob("tests/sanity/ignore*"))
     if ignore_files:
         print(f"sanity without ignore files, please: {', '.join(ignore_files)}", file=sys.stderr)
@@ -99,6 +97,11 @@ def main() -> int:
         environment.pop(name, None)
     command = [str(Path(sys.executable).with_name("ansible-test")), "sanity", "--color", "no", *sys.argv[1:]]
     return subprocess.run(command, check=False, cwd=tree, env=environment, stdin=subprocess.DEVNULL).returncode
+
+
+def main() -> int:
+    with collection_tree.copied("sanity") as tree:
+        return run_sanity(collection_tree.ROOT / ".cache" / "sanity", tree)
 
 
 if __name__ == "__main__":
