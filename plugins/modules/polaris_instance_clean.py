@@ -52,10 +52,10 @@ options:
   settle:
     description:
       - How many seconds to wait before the first clean, and then to look again.
-      - An instance must not leave the store before all nodes have noticed that it was deregistered. A node that has not
-        goes on naming it to clients until that node restarts. Nodes look every second.
-      - There is no wait for a node that is the only one of its cluster, from v1.17.2 on, because looking up instances
-        lets it notice.
+      - An instance must not leave the store before all nodes have noticed that it was deregistered. A node that has
+        not goes on naming it to clients until that node restarts. Nodes look every second.
+      - There is no wait with a boltdb store from v1.17.2 on, because such a node is the only one, and looking up
+        instances lets it notice.
       - V(0) saves the time where nothing was deregistered in the last few seconds.
     type: float
     default: 3
@@ -280,7 +280,7 @@ class Clean:
 
     def look_up(self, part: t.Sequence[int]) -> None:
         """Find out which of ``part`` are live (again), and fail if that is what the task wants."""
-        found = look_up(self.client, [self.targets[at] for at in part])
+        found = find_live(self.client, [self.targets[at] for at in part])
         self.live.update((part[at], instance) for at, instance in found.items())
         if found and self.fail_on_live:
             raise self.guard()
@@ -377,7 +377,7 @@ def address(named: t.Union[Target, Instance]) -> t.Tuple[t.Any, ...]:
     return (named.namespace, named.service, named.host, named.port)
 
 
-def look_up(client: Client, targets: t.Sequence[Target]) -> Live:
+def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
     """Which targets are live, by as few requests as that takes."""
     names = Names(targets)
     live: Live = {}
@@ -412,12 +412,12 @@ def look_up(client: Client, targets: t.Sequence[Target]) -> Live:
     # An id may have been registered again, for another address. (In a list of a service that was seen already.)
     own = [target.id for at, target in enumerate(targets) if target.own_id and at not in live]
     computed = [targets[at].id for at in one_by_one if not targets[at].own_id and at not in live]
-    for listing in look_up_ids(client, own, computed):
+    for listing in find_ids(client, own, computed):
         live.update(names.meant_by(listing))
     return live
 
 
-def look_up_ids(client: Client, own: t.Sequence[str], computed: t.Sequence[str]) -> t.List[Listing]:
+def find_ids(client: Client, own: t.Sequence[str], computed: t.Sequence[str]) -> t.List[Listing]:
     """The instances with these ids, one by one or out of the list of all, whichever takes fewer requests.
 
     Servers that cannot search for an id have all their services read, if there are ``own`` ones to find.
@@ -459,12 +459,14 @@ def certain(client: Client, listing: Listing) -> Listing:
 def is_aware(client: Client) -> bool:
     """Whether every node has noticed what was deregistered before the look-up, because there is only this one.
 
-    The list of instances is that of its cache, brought up to date, from the release on that has one switch of
-    authentication more. (The release that a server claims to be is of no use: most say v0.1.0.)
+    That is certain with a boltdb store, whose leaderships have no time of creation. (A registry of nodes with one entry
+    is no proof: by default all register as 127.0.0.1.) And the list of instances is that of its cache, brought up to
+    date, from the release on that has one switch of authentication more; most do not know the name of their release.
     """
     try:
-        nodes = {node.host for node in api.server_nodes(client)}
-        return len(nodes) == 1 and "consoleOpen" in (api.auth_switches(client) or {})
+        leaders = api.leaders(client)
+        alone = bool(leaders) and all(leader.ctime is None for leader in leaders)
+        return alone and "consoleOpen" in (api.auth_switches(client) or {})
     except PolarisError:
         return False
 
