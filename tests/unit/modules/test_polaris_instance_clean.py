@@ -309,7 +309,7 @@ def test_when_nobody_can_tell_nothing_is_cleaned(site: Site, monkeypatch: pytest
 
 def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     """A row that leaves the store before a node has noticed its end is served by that node until it restarts."""
-    site = Site(make_fleet(nodes=2, cache_interval=0.5), make_client)
+    site = Site(make_fleet(nodes=2, cache_interval=0.5, store="mysql"), make_client)
     row = site.live()
     site.fleet.store.deregister(row.id)
     site.clean(**tetrad(row), settle=1.2)
@@ -323,19 +323,27 @@ def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, ma
 
 
 @pytest.mark.parametrize(
-    ("profile", "nodes", "waits"),
-    [("v1.18.1", 1, False), ("v1.18.1", 2, True), ("v1.17.1", 1, True), ("v1.12.2", 1, True), ("head", 1, False)],
+    ("profile", "store", "waits"),
+    [
+        ("v1.12.2", "boltdb", True),
+        ("v1.17.1", "boltdb", True),
+        ("v1.17.1", "mysql", True),
+        ("v1.18.1", "boltdb", False),
+        ("v1.18.1", "mysql", True),
+        ("head", "boltdb", False),
+        ("head", "mysql", True),
+    ],
 )
 def test_the_wait_is_for_nodes_that_were_not_asked(
     profile: str,
-    nodes: int,
+    store: str,
     waits: bool,
     make_fleet: MakeFleet,
     make_client: MakeClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The look-up lets the node that is asked notice, from v1.17.2 on."""
-    site = Site(make_fleet(profile=profile, nodes=nodes, cache_interval=60), make_client)
+    """The look-up lets the node that is asked notice, from v1.17.2 on; with a boltdb store it is the only one."""
+    site = Site(make_fleet(profile=profile, store=store, cache_interval=60), make_client)
     row = site.live()
     site.fleet.store.deregister(row.id)
     slept: list[float] = []
@@ -347,11 +355,12 @@ def test_the_wait_is_for_nodes_that_were_not_asked(
         assert site.fleet.store.ghosts == {}
 
 
-def test_who_cannot_tell_how_many_nodes_there_are_waits(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", ["/core/v1/auth/status", "/maintain/v1/leaders"])
+def test_who_cannot_tell_waits(path: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     row = site.dead()
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    site.node.fault("GET", "/core/v1/auth/status", Fault("status", 404))
+    site.node.fault("GET", path, Fault("status", 404))
     site.clean(settle=3, **tetrad(row))
     assert slept == [3]
 
@@ -360,7 +369,7 @@ def test_who_cannot_tell_how_many_nodes_there_are_waits(site: Site, monkeypatch:
 def test_one_that_registers_during_the_wait_is_spared(
     on_live: str, make_fleet: MakeFleet, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site = Site(make_fleet(nodes=2), make_client)
+    site = Site(make_fleet(nodes=2, store="mysql"), make_client)
     rows = [site.dead("10.0.0.1"), site.dead("10.0.0.2")]
     monkeypatch.setattr(time, "sleep", lambda dummy: site.live("10.0.0.1"))
     options: dict[str, Any] = {"instances": [tetrad(row) for row in rows], "on_live": on_live, "settle": 3}
