@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.simulator import Fleet
@@ -45,6 +46,12 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 # A terminal's colours and a proxy's detour are not what is tested; the simulated fleet lives on loopback.
 os.environ["ANSIBLE_NOCOLOR"] = "1"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+
+# How fast the machine is must not decide about a property.
+hypothesis.settings.register_profile(
+    "any speed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("any speed")
 
 # --- fixtures -------------------------------------------------------------------------------------------------------
 
