@@ -73,10 +73,6 @@ def plugin_names(folder: Path) -> set[str]:
     return sidecars or {path.stem for path in files}
 
 
-# They reach no server by options of their own, so the group's defaults would be refused.
-UNGROUPED = {"polaris_log_window"}
-
-
 def routing_problems() -> list[str]:
     """Forget a module in the action group, and `module_defaults: group/...` silently passes it by."""
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
