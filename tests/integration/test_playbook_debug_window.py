@@ -41,7 +41,7 @@ def is_open(fleet: Fleet) -> bool:
     return all(node.levels["naming"] == "debug" and node.levels["auth"] == "warn" for node in fleet.nodes)
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 200) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
