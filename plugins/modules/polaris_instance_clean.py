@@ -22,7 +22,7 @@ description:
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.parallel
-  - polarismesh.maintenance.instance.fields
+  - polarismesh.maintenance.instance
   - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.action_group
   - polarismesh.maintenance.attributes.in_process
@@ -39,6 +39,91 @@ attributes:
       - A server answers the same whether there was such an instance or not, so that a clean which was sent counts as a
         change. To clean again what is gone does no harm.
 options:
+  protocol: &protocol
+    description: The protocol that the instance speaks.
+    type: str
+  version: &version
+    description: The version of the instance.
+    type: str
+  priority: &priority
+    description: The priority of the instance, a whole number of V(0) or more.
+    type: raw
+  weight: &weight
+    description: The weight of the instance, a whole number of V(0) or more.
+    type: raw
+  enable_health_check: &enable_health_check
+    description: Whether the instance has a health check, V(true) or V(false).
+    type: raw
+  health_check: &health_check
+    description: The health check of the instance.
+    type: dict
+    suboptions:
+      type:
+        description: V(HEARTBEAT) or V(UNKNOWN), or the number of it in the API, V(1) or V(0).
+        type: str
+      heartbeat:
+        description: What goes with V(HEARTBEAT).
+        type: dict
+        suboptions:
+          ttl:
+            description: How many seconds may pass between two heartbeats.
+            type: raw
+  healthy: &healthy
+    description: Whether the instance is healthy, V(true) or V(false).
+    type: raw
+  isolate: &isolate
+    description: Whether the instance is isolated, V(true) or V(false).
+    type: raw
+  location: &location
+    description: Where the instance is.
+    type: dict
+    suboptions:
+      region:
+        description: The region.
+        type: str
+      zone:
+        description: The zone in the region.
+        type: str
+      campus:
+        description: The campus in the zone.
+        type: str
+  metadata: &metadata
+    description: The metadata of the instance, a dictionary of text.
+    type: dict
+  service_token: &service_token
+    description: The token of the service. It is in no result.
+    type: str
+  instances:
+    suboptions:
+      id:
+        description: As O(id).
+        type: str
+      service:
+        description: As O(service).
+        type: str
+      namespace:
+        description: As O(namespace).
+        type: str
+      host:
+        description: As O(host).
+        type: str
+      port:
+        description: As O(port).
+        type: raw
+      vpc_id:
+        description: As O(vpc_id).
+        type: str
+      protocol: *protocol
+      version: *version
+      priority: *priority
+      weight: *weight
+      enable_health_check: *enable_health_check
+      health_check: *health_check
+      healthy: *healthy
+      isolate: *isolate
+      location: *location
+      metadata: *metadata
+      service_token: *service_token
   on_live:
     description:
       - What to do about instances that are live.

@@ -40,7 +40,7 @@ def test_a_free_collects_and_gives_back(server: Server) -> None:
 
 def test_asking_for_figures_forces_no_collection(server: Server) -> None:
     collections = metric(server, "go_gc_cycles_forced_gc_cycles_total")
-    for _ in range(3):
+    for _dummy in range(3):
         assert api.memory(server.client(token=None)) is not None
     assert metric(server, "go_gc_cycles_forced_gc_cycles_total") == collections
 

@@ -90,45 +90,6 @@ def start_nodes(node: Node, body: Any) -> None:
             each.start()
 
 
-PER_NODE: dict[tuple[str, str], Action] = {
-    ("GET", "state"): lambda node, _: state(node),
-    ("GET", "requests"): lambda node, _: [record.as_dict() for record in list(node.requests)],
-    ("DELETE", "requests"): lambda node, _: node.requests.clear(),
-    ("PATCH", "config"): set_config,
-    ("POST", "faults"): add_fault,
-    ("DELETE", "faults"): lambda node, _: node.clear_faults(),
-    ("PUT", "levels"): set_levels,
-    ("PUT", "heap"): set_heap,
-}
-ONCE: dict[tuple[str, str], Action] = {
-    ("GET", "instances"): lambda node, _: [row.as_dict() for row in list(node.store.rows.values())],
-    ("POST", "instances"): lambda node, body: change_instances(node, body),
-    ("POST", "clients"): lambda node, body: node.store.clients.extend(body),
-    ("POST", "locations"): lambda node, body: node.store.locations.extend(body),
-    ("POST", "start"): start_nodes,
-    ("POST", "shutdown"): shut_down,
-}
-
-
-def route(call: Call, name: str, body: Any) -> Reply:
-    """The part of /_simulator that was asked for; with ?all=true the answer is a list with one entry per node."""
-    node, what = call.node, (call.method, name)
-    if what in ONCE:
-        return answer(ONCE[what](node, body))
-    everywhere = call.query.get("all") == "true"
-    nodes = node.fleet.nodes if everywhere else [node]
-    if what in (("POST", "restart"), ("POST", "stop")):
-        for each in nodes:
-            end = each.restart if name == "restart" else each.stop
-            end(f"{call.peer[0]}:{call.peer[1]}")
-        return Reply(200, b"{}", JSON, {"Connection": "close"})
-    if what not in PER_NODE:
-        return answer({"error": f"There is no {call.method} /_simulator/{name}."}, 404)
-    if everywhere:
-        return answer([PER_NODE[what](each, body) for each in nodes])
-    return answer(PER_NODE[what](node, body))
-
-
 def change_instances(node: Node, body: Any) -> dict[str, Any]:
     """{register: [{service, host, port, ...}], deregister: [id or {id, ago}], remove: [id], beats: {id: ago}}.
 
@@ -162,6 +123,45 @@ def change_instances(node: Node, body: Any) -> dict[str, Any]:
     for row_id, ago in body.get("beats", {}).items():
         node.beat(row_id, node.now() - ago)
     return {"ids": ids}
+
+
+PER_NODE: dict[tuple[str, str], Action] = {
+    ("GET", "state"): lambda node, _: state(node),
+    ("GET", "requests"): lambda node, _: [record.as_dict() for record in list(node.requests)],
+    ("DELETE", "requests"): lambda node, _: node.requests.clear(),
+    ("PATCH", "config"): set_config,
+    ("POST", "faults"): add_fault,
+    ("DELETE", "faults"): lambda node, _: node.clear_faults(),
+    ("PUT", "levels"): set_levels,
+    ("PUT", "heap"): set_heap,
+}
+ONCE: dict[tuple[str, str], Action] = {
+    ("GET", "instances"): lambda node, _: [row.as_dict() for row in list(node.store.rows.values())],
+    ("POST", "instances"): change_instances,
+    ("POST", "clients"): lambda node, body: node.store.clients.extend(body),
+    ("POST", "locations"): lambda node, body: node.store.locations.extend(body),
+    ("POST", "start"): start_nodes,
+    ("POST", "shutdown"): shut_down,
+}
+
+
+def route(call: Call, name: str, body: Any) -> Reply:
+    """The part of /_simulator that was asked for; with ?all=true the answer is a list with one entry per node."""
+    node, what = call.node, (call.method, name)
+    if what in ONCE:
+        return answer(ONCE[what](node, body))
+    everywhere = call.query.get("all") == "true"
+    nodes = node.fleet.nodes if everywhere else [node]
+    if what in (("POST", "restart"), ("POST", "stop")):
+        for each in nodes:
+            end = each.restart if name == "restart" else each.stop
+            end(f"{call.peer[0]}:{call.peer[1]}")
+        return Reply(200, b"{}", JSON, {"Connection": "close"})
+    if what not in PER_NODE:
+        return answer({"error": f"There is no {call.method} /_simulator/{name}."}, 404)
+    if everywhere:
+        return answer([PER_NODE[what](each, body) for each in nodes])
+    return answer(PER_NODE[what](node, body))
 
 
 def state(node: Node) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def recording(name: str, size: int) -> bytes:
     def value_type(pair: tuple[str, str]) -> bytes:
         return _number(1, text(pair[0])) + _number(2, text(pair[1]))
 
-    values = [size if unit == "bytes" else size // 96 if unit == "count" else 10000000 for _, unit in types]
+    values = [size if unit == "bytes" else size // 96 if unit == "count" else 10000000 for _dummy, unit in types]
     parts = [_bytes(1, value_type(pair)) for pair in types]
     parts.append(_bytes(2, _number(1, 1) + _bytes(2, b"".join(_varint(value) for value in values))))
     parts.append(_bytes(4, _number(1, 1) + _bytes(4, _number(1, 1) + _number(2, 84))))

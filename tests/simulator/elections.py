@@ -36,7 +36,7 @@ class Elections:
         self.nodes = nodes
         self.tick = tick
         self.shared = {key: Election(index % nodes, now) for index, key in enumerate(keys)}
-        self.local: list[dict[str, bool]] = [dict.fromkeys(keys, True) for _ in range(nodes)]
+        self.local: list[dict[str, bool]] = [dict.fromkeys(keys, True) for _dummy in range(nodes)]
 
     def release_local(self, node: int, key: str) -> bool:
         """boltdb; False when the key is unknown there."""

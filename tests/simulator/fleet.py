@@ -143,8 +143,8 @@ class Fleet:
             node.port, node.grpc_port = port, grpc_port
             await self._serve(node, http_socket, grpc_socket)
         if self.ipv6:
-            http6, _ = bind_all(["::1"], port)
-            grpc6, _ = bind_all(["::1"], grpc_port)
+            http6, _dummy = bind_all(["::1"], port)
+            grpc6, _dummy = bind_all(["::1"], grpc_port)
             await self._serve(self.nodes[0], http6[0], grpc6[0])
         self._seed()
 
@@ -164,8 +164,8 @@ class Fleet:
     async def bring_up(self, node: Node) -> None:
         """Lets a node listen again that was shut down."""
         if not node.listening:
-            http, _ = bind_all([node.host], node.port)
-            grpc, _ = bind_all([node.host], node.grpc_port)
+            http, _dummy = bind_all([node.host], node.port)
+            grpc, _dummy = bind_all([node.host], node.grpc_port)
             await self._serve(node, http[0], grpc[0])
 
     def _ssl_context(self) -> ssl.SSLContext | None:
@@ -281,7 +281,7 @@ def raise_file_limit(wanted: int) -> None:
 
 def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]:
     """A bound socket per host, all on one port; port 0 finds one that is free on all."""
-    for _ in range(PORT_TRIES):
+    for _dummy in range(PORT_TRIES):
         sockets: list[socket.socket] = []
         chosen = port
         try:
@@ -317,7 +317,7 @@ async def accept_tls(
     starting: set[asyncio.Task[None]] = set()
     try:
         while True:
-            connection, _ = await loop.sock_accept(listening)
+            connection, _dummy = await loop.sock_accept(listening)
             task = loop.create_task(start_tls(loop, connection, server, context))
             starting.add(task)
             task.add_done_callback(starting.discard)

@@ -295,7 +295,7 @@ def list_namespaces(call: Call) -> Reply:
         return codes.write(call, codes.batch_query(profile, 400103))
     offset, limit = window
     by_name: dict[str, list[list[Row]]] = {"Polaris": [], "default": []}
-    for (namespace, _), rows in node.store.services().items():
+    for (namespace, _dummy), rows in node.store.services().items():
         by_name.setdefault(namespace, []).append(rows)
     found = sorted(name for name in by_name if name == call.query.get("name", name))
     created = node.local_time(node.started)

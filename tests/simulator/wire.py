@@ -86,7 +86,7 @@ def split_target(target: str) -> tuple[str, str]:
     """Path (decoded) and raw query of a request target; an absolute target loses its origin."""
     if not target.startswith("/"):
         target = re.sub(r"^[a-z]+://[^/?]*", "", target) or "/"
-    path, _, raw_query = target.partition("?")
+    path, _dummy, raw_query = target.partition("?")
     return (unquote(path) if "%" in path else path), raw_query
 
 

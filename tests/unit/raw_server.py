@@ -72,7 +72,7 @@ class RawServer:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                connection, _ = self.listener.accept()
+                connection, _dummy = self.listener.accept()
                 thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -99,12 +99,12 @@ class RawServer:
 
 def read_request(incoming: Iterable[bytes]) -> Request:
     """One request off the wire; ValueError when it is none."""
-    method, target, _ = next(iter(incoming)).decode("latin-1").split(" ", 2)
+    method, target, _dummy = next(iter(incoming)).decode("latin-1").split(" ", 2)
     headers: dict[str, str] = {}
     for line in incoming:
         if not line.strip():
             break
-        name, _, value = line.decode("latin-1").partition(":")
+        name, _dummy, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
     length = int(headers.get("content-length", 0))
     body = incoming.read(length) if length else b""  # type: ignore[attr-defined]

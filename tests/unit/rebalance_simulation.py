@@ -8,16 +8,17 @@ Clients do what SDKs do: one whose connection ends connects again at once, to a 
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import tests.conftest  # noqa: F401  by which the collection can be imported
+# By this, the collection can be imported.
+importlib.import_module("tests.conftest")
 
-# isort: split
-from ansible_collections.polarismesh.maintenance.plugins.filter.rebalance_plan import rebalance_plan
+from ansible_collections.polarismesh.maintenance.plugins.filter.rebalance_plan import rebalance_plan  # noqa: E402
 
 #: What happened -> how many connections each node has then.
 SCENARIOS: dict[str, list[int]] = {

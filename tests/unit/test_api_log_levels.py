@@ -84,7 +84,7 @@ def test_both_words_for_a_switched_off_api(fleet: Fleet, make_client: MakeClient
 
 def test_neither_way_to_set(fleet: Fleet, make_client: MakeClient) -> None:
     client = answering(fleet, make_client, "405: Method Not Allowed", 405)
-    for _ in range(2):
+    for _dummy in range(2):
         with pytest.raises(PolarisError) as failure:
             api.set_log_level(client, "naming", "debug")
         assert failure.value.kind == "unsupported"

@@ -152,7 +152,7 @@ def test_a_proxy_that_is_down_is_named(serve: Serve, make_client: MakeClient, mo
 
 def test_one_connection_carries_all_requests(make_client: MakeClient, fleet: Any) -> None:
     client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
-    for _ in range(3):
+    for _dummy in range(3):
         assert client.get("/maintain/v1/log/outputlevel").status == 200
     assert len({record.peer for record in fleet.requests}) == 1
 
@@ -207,7 +207,12 @@ TRANSPORT: dict[str, tuple[bytes | list[Part], str, str, bool]] = {
     "cut in the body": ([HEAD_10, b"12345"], "server", "cut the connection", True),
     "cut in a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n123", "server", "cut the", True),
     "no answer in time": ([2.0], "timeout", "did not answer", True),
-    "a body that drips": ([HEAD_10, *[part for _ in range(10) for part in (b"1", 0.4)]], "timeout", "did not", True),
+    "a body that drips": (
+        [HEAD_10, *[part for _dummy in range(10) for part in (b"1", 0.4)]],
+        "timeout",
+        "did not",
+        True,
+    ),
     "gRPC": (GRPC, "protocol", "8091", True),
     "no HTTP at all": (b"220 mail.example ESMTP\r\n", "protocol", "does not speak HTTP", True),
     "TLS asked by HTTP": (TLS_ALERT, "tls", "https://", False),
@@ -233,7 +238,7 @@ def test_an_answer_that_is_none(serve: Serve, make_client: MakeClient, case: str
 
 def test_a_drip_fed_answer_ends_with_the_time_out(serve: Serve, make_client: MakeClient) -> None:
     """A time-out for each byte would let such a server hold a task for ever."""
-    server = serve([HEAD_10, *[part for _ in range(10) for part in (b"1", 0.5)]])
+    server = serve([HEAD_10, *[part for _dummy in range(10) for part in (b"1", 0.5)]])
     begin = time.monotonic()
     assert failure_of(lambda: make_client(server.url, timeout=1.0).get("/x")).kind == "timeout"
     assert time.monotonic() - begin < 4
@@ -241,7 +246,7 @@ def test_a_drip_fed_answer_ends_with_the_time_out(serve: Serve, make_client: Mak
 
 def test_a_redirect_is_not_read_for_ever(serve: Serve, make_client: MakeClient) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\nContent-Length: 10\r\n\r\n"
-    server = serve([head, *[part for _ in range(10) for part in (b"1", 0.5)]])
+    server = serve([head, *[part for _dummy in range(10) for part in (b"1", 0.5)]])
     begin = time.monotonic()
     failure_of(lambda: make_client(server.url, timeout=1.0).get("/x"))
     assert time.monotonic() - begin < 4
@@ -255,7 +260,7 @@ def test_a_huge_answer_is_none_of_polaris(
 
     def endless(request: Request) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\n\r\n"
-        for _ in range(100):
+        for _dummy in range(100):
             sent.append(b"x" * 1_000_000)
             yield sent[-1]
 
@@ -280,7 +285,7 @@ def test_packets_that_are_dropped(make_client: MakeClient) -> None:
     # A listener whose queue is full leaves the next connection without an answer, as a firewall does.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         address = full.getsockname()
-        waiting = [socket.socket() for _ in range(4)]
+        waiting = [socket.socket() for _dummy in range(4)]
         for each in waiting:
             each.setblocking(False)
             each.connect_ex(address)
@@ -715,10 +720,10 @@ def test_each_begins_nothing_when_successes_follow_a_failure(make_client: MakeCl
     results = make_client("http://127.0.0.1:1", parallel=4).each(call, list(range(20)))
     assert next(results) == (0, 0)
     go.set()
-    for _ in range(4):
+    for _item in range(4):
         assert ended.acquire(timeout=10)
     time.sleep(0.05)
-    assert sorted(index for index, _ in results) == [1, 2, 3, 4]
+    assert sorted(index for index, _answer in results) == [1, 2, 3, 4]
     assert sorted(begun) == [0, 1, 2, 3, 4]
 
 

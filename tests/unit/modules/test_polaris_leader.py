@@ -103,7 +103,7 @@ def test_on_boltdb_it_is_guarded_forced_and_then_nobody_leads(fleet: Fleet, make
 
 def test_a_node_that_cannot_be_told_from_the_others_is_guarded(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     fleet = make_fleet(nodes=2, store="mysql", loopback=True)
-    here, _ = leading(fleet)
+    here, _dummy = leading(fleet)
     client = make_client(fleet.nodes[here], token=fleet.tokens.owner)
     with pytest.raises(PolarisError) as caught:
         release(client)

@@ -108,7 +108,7 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
     """Wait until something is so; fail when it does not become so."""
 
     def wait(condition: Callable[[], bool]) -> None:
-        for _ in range(500):
+        for _dummy in range(500):
             if condition():
                 return
             time.sleep(0.01)

@@ -33,8 +33,8 @@ def counts(ask: Ask, node: Node, protocol: str = "grpc") -> dict[str, int]:
 
 
 def three_and_two(node: Node, dial: Dial, eventually: Eventually) -> tuple[list[socket.socket], list[socket.socket]]:
-    first = [dial(node.host, node.grpc_port, A) for _ in range(3)]
-    second = [dial(node.host, node.grpc_port, B) for _ in range(2)]
+    first = [dial(node.host, node.grpc_port, A) for _dummy in range(3)]
+    second = [dial(node.host, node.grpc_port, B) for _dummy in range(2)]
     eventually(lambda: len(node.connections["grpc"]) == 5)
     return first, second
 
@@ -127,7 +127,7 @@ def test_a_close_that_names_nothing_closes_nothing(
     fleet: Fleet, ask: Ask, dial: Dial, still_open: Open, eventually: Eventually, body: str, status: int, text: str
 ) -> None:
     node = fleet.nodes[0]
-    first, _ = three_and_two(node, dial, eventually)
+    first, _dummy = three_and_two(node, dial, eventually)
     answer = ask(node, "POST", CLOSE, body)
     assert (answer.status, answer.text) == (status, text)
     assert all(still_open(each) for each in first)
@@ -181,7 +181,7 @@ def test_limits_refuse_by_closing(
     make_fleet: Callable[..., Fleet], dial: Dial, still_open: Open, eventually: Eventually
 ) -> None:
     node = make_fleet(max_conn_per_host=2, max_conn_limit=3).nodes[0]
-    connections = [dial(node.host, node.grpc_port, A) for _ in range(3)]
+    connections = [dial(node.host, node.grpc_port, A) for _dummy in range(3)]
     eventually(lambda: not still_open(connections[2]))
     assert [still_open(each) for each in connections] == [True, True, False]
     others = [dial(node.host, node.grpc_port, B), dial(node.host, node.grpc_port, "127.0.2.3")]

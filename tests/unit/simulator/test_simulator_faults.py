@@ -112,7 +112,7 @@ def test_faults_over_http(fleet: Fleet, ask: Ask) -> None:
     node = fleet.nodes[0]
     fault = {"method": "GET", "path": LEVELS, "kind": "status", "status": 503, "times": 1}
     assert ask(node, "POST", "/_simulator/faults", fault, token=None).status == 200
-    assert [ask(node, "GET", LEVELS).status for _ in range(2)] == [503, 200]
+    assert [ask(node, "GET", LEVELS).status for _dummy in range(2)] == [503, 200]
     ask(node, "POST", "/_simulator/faults", {"kind": "cut"})
     ask(node, "DELETE", "/_simulator/faults")
     assert ask(node, "GET", LEVELS).status == 200

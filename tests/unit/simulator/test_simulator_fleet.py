@@ -101,14 +101,14 @@ def test_an_unknown_election(make_fleet: Make, ask: Ask, store: str) -> None:
 
 def test_rate_limits(make_fleet: Make, ask: Ask) -> None:
     node = make_fleet(rate_limit="ip", rate_limit_quota=2, rate_limit_refill=0.0).nodes[0]
-    statuses = [ask(node, "GET", "/maintain/v1/cmdb/info").status for _ in range(3)]
+    statuses = [ask(node, "GET", "/maintain/v1/cmdb/info").status for _dummy in range(3)]
     assert statuses == [200, 200, 403]
     answer = ask(node, "GET", "/maintain/v1/cmdb/info")
     assert answer.json()["code"] == 403001
     assert ask(node, "GET", "/metrics").status == 200
     node.set("rate_limit", "api")
     assert ask(node, "GET", "/maintain/v1/cmdb/info").status == 200
-    assert [ask(node, "GET", LEADERS).json() for _ in range(3)][2]["code"] == 403002
+    assert [ask(node, "GET", LEADERS).json() for _dummy in range(3)][2]["code"] == 403002
 
 
 def test_a_whitelist_guards_naming_only(make_fleet: Make, ask: Ask) -> None:

@@ -231,7 +231,7 @@ def test_pages_of_rows_with_one_mtime_need_not_fit_together(make_fleet: Make, as
     for number in range(60):
         fleet.store.register("s", "n", f"10.0.0.{number}", modified=now)
     query = "service=s&namespace=n&limit=30"
-    orders = {tuple(listed(ask, fleet.nodes[0], query)) for _ in range(5)}
+    orders = {tuple(listed(ask, fleet.nodes[0], query)) for _dummy in range(5)}
     assert len(orders) > 1
 
 
@@ -450,7 +450,7 @@ def test_a_batch_of_none_takes_one_on_boltdb(make_fleet: Make, ask: Ask, store: 
         fleet.store.deregister(row.id, ago=3600)
     node = fleet.nodes[0]
     assert [batch(ask, node, body) for body in ({"batch_size": 0}, {}, {"batchSize": 5})] == [zero] * 3
-    taken = [batch(ask, node, {"batch_size": 2}) for _ in range(5)]
+    taken = [batch(ask, node, {"batch_size": 2}) for _dummy in range(5)]
     assert sum(taken) == 7 - 3 * zero
     assert taken[-1] == 0
 

@@ -18,7 +18,7 @@ LEVELS = "/maintain/v1/log/outputlevel"
 
 def test_the_list_has_a_random_order_the_object_a_sorted_one(make_fleet: Callable[..., Fleet], ask: Ask) -> None:
     fleet = make_fleet(nodes=2, profile=["v1.18.1", "v1.17.1"])
-    orders = {tuple(each["Name"] for each in ask(fleet.nodes[0], "GET", LEVELS).json()) for _ in range(10)}
+    orders = {tuple(each["Name"] for each in ask(fleet.nodes[0], "GET", LEVELS).json()) for _dummy in range(10)}
     assert len(orders) > 1
     assert {tuple(sorted(order)) for order in orders} == {tuple(sorted(fleet.nodes[0].levels))}
     levels = ask(fleet.nodes[1], "GET", LEVELS).json()

@@ -85,7 +85,7 @@ def test_each_node_has_its_own_heap_which_can_surge(make_fleet: Make, ask: Ask) 
 def test_frees_queue_and_go_on_when_the_client_gives_up(make_fleet: Make, ask: Ask) -> None:
     node = make_fleet(free_latency=0.3).nodes[0]
     started = time.monotonic()
-    threads = [threading.Thread(target=ask, args=(node, "POST", FREE)) for _ in range(2)]
+    threads = [threading.Thread(target=ask, args=(node, "POST", FREE)) for _dummy in range(2)]
     for thread in threads:
         thread.start()
     with pytest.raises((TimeoutError, http.client.HTTPException)):

@@ -67,7 +67,7 @@ def test_it_tells_what_it_serves_and_stops_cleanly(start: Start, tmp_path: Path,
     assert [host["polaris_url"] for host in group["hosts"].values()] == ready["urls"]
     assert group["vars"]["ansible_connection"] == "local"
     os.kill(process.pid, signum)
-    output, _ = process.communicate(timeout=20)
+    output, _dummy = process.communicate(timeout=20)
     assert process.returncode == 0
     for url in ready["urls"]:
         assert url in output
@@ -76,7 +76,7 @@ def test_it_tells_what_it_serves_and_stops_cleanly(start: Start, tmp_path: Path,
 
 
 def test_options_reach_the_nodes(start: Start) -> None:
-    _, ready = start(
+    _dummy, ready = start(
         *("--nodes", "1", "--profile", "v1.17.1", "--store", "mysql", "--auth", "open", "--no-conn-limit"),
         *("--clock-offset", "3600", "--timezone", "+08:00", "--seed-instances", "3", "--set", "pprof=false"),
         *("--loopback", "--version", "v9", "--owner-token", "mine", "--latency", "0.001"),
@@ -116,7 +116,7 @@ def test_what_it_cannot_do_is_one_sentence(options: tuple[str, ...], sentence: s
 
 
 def test_a_port_in_use_is_one_sentence(start: Start) -> None:
-    _, ready = start("--nodes", "1")
+    _dummy, ready = start("--nodes", "1")
     command = [sys.executable, "-m", "tests.simulator", "--port", str(ready["port"]), "--grpc-port", "0"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 2
@@ -132,7 +132,7 @@ def test_tls_with_client_certificates(start: Start, tmp_path: Path) -> None:
     for name, issued in (("server", server), ("client", client)):
         issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / f"{name}.pem")
     files = {name: str(tmp_path / f"{name}.pem") for name in ("ca", "server", "client")}
-    _, ready = start("--nodes", "1", "--tls", files["server"], files["server"], "--client-ca", files["ca"])
+    _dummy, ready = start("--nodes", "1", "--tls", files["server"], files["server"], "--client-ca", files["ca"])
     assert ready["url"].startswith("https://127.0.1.1:")
     good = requests.get(ready["url"] + "/", verify=files["ca"], cert=files["client"], timeout=10)
     assert good.text == "Polaris Server"
@@ -147,7 +147,7 @@ def test_tls_with_client_certificates(start: Start, tmp_path: Path) -> None:
 
 
 def test_tls_to_a_plain_port_fails_as_such(start: Start) -> None:
-    _, ready = start("--nodes", "1")
+    _dummy, ready = start("--nodes", "1")
     context = ssl.create_default_context()
     with (
         socket.create_connection((ready["hosts"][0], ready["port"]), timeout=5) as connection,
