@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.awx.jobs import ExecutionNode
 from tests.simulator import Fleet
 from tests.support import PlaybookRun, run_playbook
 from tools import collection_tree
@@ -87,6 +90,26 @@ def make_client() -> Iterator[Callable[..., Client]]:
 def playbook(tmp_path: Path) -> Callable[..., PlaybookRun]:
     """tests.support.run_playbook in the test's own folder."""
     return functools.partial(run_playbook, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def execution_node(tmp_path_factory: pytest.TempPathFactory) -> ExecutionNode:
+    """A home folder with the built collection installed in it, as it comes from Galaxy: no link into this checkout."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # One for all workers.
+        folder = folder.parent
+    node = ExecutionNode(folder / "execution-node")
+    with (folder / "execution-node.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (node.home / ".ansible" / "collections").exists():
+            node.home.mkdir(exist_ok=True)
+            galaxy = ["ansible-galaxy", "collection"]
+            build = [*galaxy, "build", "--output-path", str(folder)]
+            subprocess.run(build, cwd=collection_tree.ROOT, check=True, capture_output=True)
+            install = [*galaxy, "install", "--offline", *map(str, folder.glob("*.tar.gz"))]
+            subprocess.run(install, env=node.environment, check=True, capture_output=True)
+    return node
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -36,6 +36,7 @@ SHIPPED_FILES = (
     "README.md",
     "changelogs/changelog.yaml",
     "changelogs/config.yaml",
+    "execution-environment.yml",
     "requirements.txt",
 )
 DOCUMENTED = {

@@ -5,13 +5,16 @@
 
 Ctrl-C at a terminal reaches the prompt and ends the wait, so that the play goes on to restore the levels. Any other
 interrupt (SIGINT or SIGTERM without a terminal, as a cancelled job sends it, or the death of the controller process)
-ends ansible-playbook before an ``always:`` can run. Its workers are told, though: this one restores, then goes.
+ends ansible-playbook before an ``always:`` can run. This worker is told, or sees that the controller process is gone: it
+restores, then goes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +61,8 @@ class ActionModule(ActionBase):
         started = time.monotonic()
         handlers = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            interrupted = not wait(seconds)
+            with interrupted_without_controller():
+                interrupted = not wait(seconds)
         except (InterruptedPlayError, EOFError, OSError) as exc:
             # Whoever ends the play may be in a hurry, and must not end this half way.
             for number in handlers:
@@ -78,11 +82,31 @@ def _interrupt(number: int, frame: t.Any) -> t.NoReturn:
     raise InterruptedPlayError
 
 
-def wait(seconds: int) -> bool:
-    """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there.
+@contextlib.contextmanager
+def interrupted_without_controller() -> t.Iterator[None]:
+    """Interrupt this worker when the controller process is gone: a prompt waits for its answer for ever."""
+    parent, over = os.getppid(), threading.Event()
+    waiting = threading.main_thread().ident or 0
 
-    :raises InterruptedPlayError: the controller process is gone.
-    """
+    def watch() -> None:
+        # A signal that this thread took would not end the wait of the other.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        while not over.wait(0.5):
+            if os.getppid() != parent:
+                signal.pthread_kill(waiting, signal.SIGTERM)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def wait(seconds: int) -> bool:
+    """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there."""
     try:
         display.prompt_until(
             f"The window is open for {seconds} s. Enter closes it now, so does Ctrl-C; the levels are put back.\r",
@@ -94,12 +118,7 @@ def wait(seconds: int) -> bool:
         display.display(
             f"The window is open for {seconds} s; the levels are put back then, or when this is interrupted."
         )
-        parent = os.getppid()
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
-            if os.getppid() != parent:
-                raise InterruptedPlayError from None
+        time.sleep(seconds)
     return True
 
 

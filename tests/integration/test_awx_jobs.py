@@ -1,0 +1,297 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs as AWX runs them: by ansible-runner, on an execution node, whole and in slices.
+
+No test here has a link to this checkout on the worker's side: the collection is installed there from its archive.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.awx import config, jobs
+from tests.clients import ALICE, Clients, Connection, ended, until
+from tests.simulator import Fleet
+from tests.support import PlaybookRun
+from tools.collection_tree import ROOT, git_files
+
+MIB = 1024 * 1024
+TEMPLATES = {Path(template["playbook"]).stem: template for template in config.job_templates()}
+#: What the inventory of AWX says of all hosts.
+COMMON = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+
+Launch = Callable[..., jobs.Job]
+Scenario = Generator[dict[str, Any], PlaybookRun, None]
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with Clients() as opened:
+        yield opened
+
+
+def inventory(fleet: Fleet) -> jobs.Inventory:
+    hosts = {f"node{number}": {"polaris_url": node.url} for number, node in enumerate(fleet.nodes, 1)}
+    return jobs.inventory_script_data(hosts, COMMON)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project of AWX, which is the repository of this collection."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in git_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def launch(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) -> Launch:
+    """launch(fleet, runbook, answers): start its job template; more options are those of tests.jobs.launch."""
+
+    def start(
+        fleet: Fleet,
+        runbook: str,
+        answers: dict[str, Any] | None = None,
+        *,
+        hosts: jobs.Inventory | None = None,
+        workflow: str = "",
+        more: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> jobs.Job:
+        template = TEMPLATES[runbook]
+        variables = {
+            **jobs.survey_variables(template["survey_spec"], answers or {}),
+            **jobs.meta_variables(template["name"], workflow=workflow),
+            **(more or {}),
+        }
+        folder = tmp_path / f"job{len(list(tmp_path.glob('job*')))}"
+        folder.mkdir()
+        return jobs.launch(
+            folder,
+            execution_node,
+            project,
+            template["playbook"],
+            hosts or inventory(fleet),
+            variables,
+            jobs.injected({"url": fleet.url, "token": fleet.tokens.owner}),
+            **options,
+        )
+
+    return start
+
+
+# --- every runbook ---------------------------------------------------------------------------------------------------
+# A scenario prepares the fleet, yields the answers to those questions of the survey that need one, gets the finished
+# job, and looks at what it did.
+
+
+def log_level(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    job = yield {"levels": '{"naming": "debug"}'}
+    assert [node.levels["naming"] for node in fleet.nodes] == ["debug", "debug"]
+    assert "changed on 2 (node1, node2): naming info -> debug" in job.output
+
+
+def debug_window(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    before = [dict(node.levels) for node in fleet.nodes]
+    job = yield {"levels": "naming: debug", "seconds": 1}
+    assert [dict(node.levels) for node in fleet.nodes] == before
+    assert Counter(writes(fleet)) == {0: 2, 1: 2}
+    # ansible-runner gives it a terminal, at which nobody sits.
+    assert job.one("Wait")["ended_by"] == "time"
+
+
+def conn_drain(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    held = [one for node in fleet.nodes for one in connect(clients, fleet, node.index, ALICE, 2)]
+    job = yield {"protocol": "grpc", "client_host": ALICE}
+    assert ended(held)
+    assert sorted(len(result["connections"]) for result in job.of("Close the connections")) == [2, 2]
+
+
+def conn_rebalance(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    held = [one for number in range(10) for one in connect(clients, fleet, 0, f"127.0.0.{21 + number}", 1)]
+    job = yield {"settle_seconds": 0}
+    assert sum(not each.open for each in held) == 2
+    assert job.of("Summary")[0]["msg"][-1].startswith("closed 2")
+
+
+def instance_clean(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    row = fleet.store.register("payments", "default", "10.0.0.1", 8080)
+    fleet.store.deregister(row.id, ago=3600)
+    job = yield {
+        "instances": json.dumps([{"service": "payments", "namespace": "default", "host": "10.0.0.1", "port": 8080}])
+    }
+    assert row.id not in fleet.store.rows
+    assert "cleaned 1 of 1 at node1" in job.output
+
+
+def heartbeat_audit(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    row = fleet.store.register("payments", "default", "10.0.0.1", 8080, ttl=5)
+    fleet.nodes[1].beat(row.id, fleet.nodes[1].now() - 600)
+    job = yield {}
+    assert "OVERDUE payments 10.0.0.1:8080: last heartbeat" in job.output
+
+
+def memory_free(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    fleet.nodes[1].heap.free = 8 * MIB
+    fleet.nodes[1].heap.garbage = 0
+    job = yield {}
+    assert [node.heap.forced for node in fleet.nodes] == [1, 0]
+    assert "Polaris memory: freed on 1 of 2 nodes" in job.output
+
+
+def memory_incident(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    fleet.nodes[0].heap.live = 1200 * MIB
+    yield {"dest": str(folder / "profiles")}
+    assert [node.heap.forced for node in fleet.nodes] == [1, 0]
+    assert sorted(path.name.split("-20")[0] for path in (folder / "profiles").iterdir()) == [
+        "node1-goroutine",
+        "node1-heap",
+    ]
+
+
+def fleet_report(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
+    yield {"dest": str(folder / "report.html")}
+    report = json.loads((folder / "report.json").read_text())
+    assert [node["name"] for node in report["nodes"]] == ["node1", "node2"]
+    assert (folder / "report.html").exists()
+
+
+SCENARIOS: dict[str, Callable[[Fleet, Clients, Path], Scenario]] = {
+    scenario.__name__: scenario
+    for scenario in (
+        log_level,
+        debug_window,
+        conn_drain,
+        conn_rebalance,
+        instance_clean,
+        heartbeat_audit,
+        memory_free,
+        memory_incident,
+        fleet_report,
+    )
+}
+
+
+def connect(clients: Clients, fleet: Fleet, index: int, source: str, count: int) -> list[Connection]:
+    node = fleet.nodes[index]
+    made = clients.connect((node.host, node.grpc_port), source, count)
+    assert until(lambda: {each.address for each in made} <= set(node.connections["grpc"]))
+    return made
+
+
+def writes(fleet: Fleet) -> list[int]:
+    """The nodes that were asked to change something, one entry for each request."""
+    return [request.node for request in fleet.requests if request.method != "GET"]
+
+
+def test_every_runbook_has_a_job_template_and_is_run_here() -> None:
+    assert sorted(TEMPLATES) == sorted(SCENARIOS) == sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+
+
+@pytest.mark.parametrize("runbook", SCENARIOS)
+def test_a_job_of_its_template_does_what_the_runbook_does(
+    runbook: str, make_fleet: Callable[..., Fleet], clients: Clients, launch: Launch, tmp_path: Path
+) -> None:
+    fleet = make_fleet(nodes=2)
+    scenario = SCENARIOS[runbook](fleet, clients, tmp_path)
+    job = launch(fleet, runbook, next(scenario))
+    run = job.result().ok()
+    with pytest.raises(StopIteration):
+        scenario.send(run)
+    # AWX keeps the events, and shows them to whoever may see the job.
+    assert fleet.tokens.owner not in job.kept()
+
+
+# --- the door on an execution node ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_the_in_process_door_on_an_execution_node(
+    in_process: bool, make_fleet: Callable[..., Fleet], launch: Launch, execution_node: jobs.ExecutionNode
+) -> None:
+    """With nothing set, a task runs in the worker of ansible-playbook; with the variable, as a module. Same result."""
+    fleet = make_fleet(nodes=2)
+    more = {} if in_process else {"polaris_in_process": False}
+    run = launch(fleet, "log_level", {"levels": "naming: debug"}, arguments=["-vvv"], more=more).result().ok()
+    # A module is packed, and copied to a temporary folder; this would be seen.
+    assert ("ansiballz" in run.output.lower()) != in_process
+    assert ("ansible-tmp-" in run.output) != in_process
+    assert [result["previous"] for result in run.of("Set the log levels")] == [{"naming": "info"}] * 2
+    # The proof is void if it was this checkout that ran.
+    installed = execution_node.home / ".ansible" / "collections" / "ansible_collections" / "polarismesh" / "maintenance"
+    assert f"task path: {installed}/playbooks/log_level.yml" in run.output
+    assert str(ROOT / ".cache" / "collections") not in run.output
+    assert not [path for path in installed.rglob("*") if path.is_symlink()]
+
+
+def test_a_cancelled_debug_window_puts_the_levels_back(make_fleet: Callable[..., Fleet], launch: Launch) -> None:
+    """ansible-runner kills the whole process group of ansible-playbook when its job is cancelled."""
+    fleet = make_fleet(nodes=2)
+    before = [dict(node.levels) for node in fleet.nodes]
+    job = launch(fleet, "debug_window", {"levels": "naming: debug", "seconds": 600})
+    assert until(lambda: all(node.levels["naming"] == "debug" for node in fleet.nodes), 120)
+    assert until(lambda: "Wait" in job.kept(), 120)
+    import time; time.sleep(6); import subprocess; print(subprocess.run("ps -eo pid,ppid,pgid,sid,tty,stat,args | grep -v grep | grep ansible-", shell=True, capture_output=True, text=True).stdout); print(job.kept()[-1500:])
+    job.processes["worker"].terminate()
+    assert job.result().returncode == 254
+    assert until(lambda: [dict(node.levels) for node in fleet.nodes] == before, 15)
+
+
+# --- slices -----------------------------------------------------------------------------------------------------------
+
+
+def test_slices_side_by_side_do_together_what_one_job_does(make_fleet: Callable[..., Fleet], launch: Launch) -> None:
+    fleet = make_fleet(nodes=9)
+    hosts = inventory(fleet)
+    answers = {"levels": '{"naming": "debug"}'}
+    name = TEMPLATES["log_level"]["name"]
+    started = [launch(fleet, "log_level", answers, hosts=part, workflow=name) for part in jobs.sliced(hosts, 3)]
+    slices = [job.result().ok() for job in started]
+    assert [node.levels["naming"] for node in fleet.nodes] == ["debug"] * 9
+    assert Counter(writes(fleet)) == dict.fromkeys(range(9), 1)
+
+    fleet.clear_requests()
+    for node in fleet.nodes:
+        node.levels["naming"] = "info"
+    whole = launch(fleet, "log_level", answers).result().ok()
+    assert Counter(writes(fleet)) == dict.fromkeys(range(9), 1)
+
+    def results(run: PlaybookRun) -> list[tuple[str, dict[str, Any]]]:
+        return [(entry.host, entry.result) for entry in run.results if entry.task == "Set the log levels"]
+
+    by_host = sorted((found for run in slices for found in results(run)), key=lambda found: found[0])
+    assert by_host == sorted(results(whole), key=lambda found: found[0])
+    assert [len(results(run)) for run in slices] == [3, 3, 3]
+
+
+def test_what_needs_the_whole_fleet_refuses_to_run_in_slices(
+    make_fleet: Callable[..., Fleet], launch: Launch, tmp_path: Path
+) -> None:
+    fleet = make_fleet(nodes=3)
+    part = jobs.sliced(inventory(fleet), 3)[0]
+    reasons = {
+        "conn_rebalance": ({}, "a mean over some nodes is a wrong one"),
+        "fleet_report": ({"dest": str(tmp_path / "report.html")}, "a report on a part of the fleet"),
+        "heartbeat_audit": ({}, "what the nodes of the other slices have heard would be missing"),
+        "instance_clean": ({"instances": '[{"id": "abc"}]'}, "every slice would clean the same store"),
+    }
+    started = {
+        runbook: launch(fleet, runbook, answers, hosts=part, workflow=TEMPLATES[runbook]["name"])
+        for runbook, (answers, _reason) in reasons.items()
+    }
+    for runbook, job in started.items():
+        run = job.result()
+        assert run.returncode == 2, run.output
+        msg = run.one("Refuse to run in slices")["msg"]
+        assert msg.startswith(f"This is one slice of a sliced job, and {reasons[runbook][1]}"), msg
+        assert "set the job slicing of the job template to 1" in msg
+    assert fleet.requests == []
