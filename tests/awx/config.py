@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jinja2.sandbox
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -117,6 +118,13 @@ def answer_problems(question: Question, answer: Any) -> list[str]:
     return [f"{answer!r} is too small"] * (low is not None and size < low) + [f"{answer!r} is too large"] * (
         high is not None and size > high
     )
+
+
+def injected(inputs: dict[str, str]) -> dict[str, str]:
+    """The environment of a job, as AWX makes it of a credential: by Jinja, where a field without a value is not there."""
+    sandbox = jinja2.sandbox.ImmutableSandboxedEnvironment()
+    templates = extension("credential_type.yml")["polaris_awx_credential_type"]["injectors"]["env"]
+    return {name: sandbox.from_string(template).render(**inputs) for name, template in templates.items()}
 
 
 # --- what the runbooks say ----------------------------------------------------------------------------------------------

@@ -151,14 +151,6 @@ def test_schedules_are_ones_that_awx_takes() -> None:
 TYPE = config.extension("credential_type.yml")["polaris_awx_credential_type"]
 
 
-def injected(inputs: dict[str, str]) -> dict[str, str]:
-    """The environment of a job, as AWX makes it: by Jinja, where a field without a value is not there."""
-    sandbox = jinja2.sandbox.ImmutableSandboxedEnvironment()
-    return {
-        name: sandbox.from_string(template).render(**inputs) for name, template in TYPE["injectors"]["env"].items()
-    }
-
-
 def test_the_credential_type_is_one_that_awx_takes() -> None:
     fields = {field["id"]: field for field in TYPE["inputs"]["fields"]}
     for field in fields.values():
@@ -173,7 +165,7 @@ def test_the_credential_type_is_one_that_awx_takes() -> None:
     for template in TYPE["injectors"]["env"].values():
         assert strict.from_string(template).render(**dict.fromkeys(fields, "EXAMPLE")) == "EXAMPLE"
     # Every field arrives somewhere.
-    assert sorted(injected({name: name for name in fields}).values()) == sorted(fields)
+    assert sorted(config.injected({name: name for name in fields}).values()) == sorted(fields)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +181,7 @@ def test_the_credential_type_is_one_that_awx_takes() -> None:
     ],
 )
 def test_what_is_injected_is_the_account_of_the_modules(inputs: dict[str, str], account: dict[str, str]) -> None:
-    environment = injected({"url": "http://10.0.0.1:8090", **inputs})
+    environment = config.injected({"url": "http://10.0.0.1:8090", **inputs})
     assert environment["POLARIS_URL"] == "http://10.0.0.1:8090"
     params = arguments.with_environment(dict.fromkeys(arguments.CREDENTIALS), environment)
     assert {name: value for name, value in params.items() if value is not None} == account
