@@ -350,6 +350,15 @@ def inert(value: t.Any) -> t.Any:
     return value
 
 
+def legible(value: t.Any) -> t.Any:
+    """``value`` that a template gave, with what is harmless in it marked as such, for the same programs."""
+    if isinstance(value, dict):
+        return {legible(key): legible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [legible(item) for item in value]
+    return _MARKS[0](value) if isinstance(value, str) and _HARMLESS.match(value) else value
+
+
 def check_filters(filters: t.Sequence[t.Any]) -> t.List[t.Tuple[bool, t.Any]]:
     """(include?, condition) of each filter."""
     checked = []
@@ -577,6 +586,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if compose:
             for name in names:
                 self._set_composite_vars(compose, inventory.get_host(name).get_vars(), name, strict=strict)
+                composed = inventory.get_host(name).vars
+                for variable in compose.keys() & composed.keys():
+                    inventory.set_variable(name, variable, legible(composed[variable]))
         if groups or keyed_groups:
             for name in names:
                 variables = inventory.get_host(name).get_vars()

@@ -1,0 +1,235 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What extensions/awx says, what the runbooks say, and what AWX takes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2.sandbox
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXTENSION = ROOT / "extensions" / "awx"
+PLAYBOOKS = ROOT / "playbooks"
+
+#: The options of the modules of awx.awx (ansible/awx at e21dd0a, October 2024): facts, no code.
+MODULES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "modules.json").read_text())
+
+Question = dict[str, Any]
+Survey = dict[str, Any]
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with Ansible's mark for text that is no template."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
+
+
+@functools.cache
+def load(path: Path) -> Any:
+    return yaml.load(path.read_text(), Loader=Loader)
+
+
+def extension(name: str) -> Any:
+    """The data of a file in extensions/awx."""
+    return load(EXTENSION / name)
+
+
+def job_templates() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = extension("job_templates.yml")["polaris_awx_job_templates"]
+    return found
+
+
+def surveys() -> dict[str, Survey]:
+    """Runbook -> the survey of its job template."""
+    return {Path(template["playbook"]).stem: template["survey_spec"] for template in job_templates()}
+
+
+# --- what AWX takes ---------------------------------------------------------------------------------------------------
+
+#: Question type -> the type of its default (ansible/awx, awx/main/constants.py).
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "text": str,
+    "textarea": str,
+    "password": str,
+    "multiplechoice": str,
+    "multiselect": str,
+    "integer": int,
+    "float": (float, int),
+}
+KEYS = {"variable", "question_name", "question_description", "type", "required", "default", "choices", "min", "max"}
+
+
+def survey_problems(survey: Survey) -> list[str]:
+    """Why the API of AWX would refuse this survey, or would take no default from it (awx/api/views, models/mixins)."""
+    problems = [
+        f"{key} is no {kind.__name__}"
+        for key, kind in (("name", str), ("description", str), ("spec", list))
+        if not isinstance(survey.get(key), kind)
+    ]
+    if not survey.get("spec"):
+        return [*problems, "no questions"]
+    variables = [question.get("variable") for question in survey["spec"]]
+    problems += [f"{variable} is asked twice" for variable in set(variables) if variables.count(variable) > 1]
+    for question in survey["spec"]:
+        problems += [f"{question.get('variable')}: {problem}" for problem in question_problems(question)]
+    return problems
+
+
+def question_problems(question: Question) -> list[str]:
+    problems = [f"{key} is no key of a question" for key in question.keys() - KEYS]
+    problems += [
+        f"{key} is no {kind.__name__}"
+        for key, kind in (("variable", str), ("question_name", str), ("type", str), ("required", bool))
+        if not isinstance(question.get(key), kind)
+    ]
+    if question.get("type") not in TYPES:
+        return [*problems, "type is unknown"]
+    problems += [
+        f"{key} is no whole number"
+        for key in ("min", "max")
+        if question.get(key) is not None and type(question[key]) is not int
+    ]
+    chosen = question["type"] in ("multiplechoice", "multiselect")
+    choices = question.get("choices")
+    if chosen and not (isinstance(choices, list) and choices and all(isinstance(choice, str) for choice in choices)):
+        problems.append("choices are no list of texts")
+    if "default" in question and not problems:
+        problems += answer_problems(question, question["default"])
+    return problems
+
+
+def answer_problems(question: Question, answer: Any) -> list[str]:
+    """Why AWX would not let this answer through."""
+    if not isinstance(answer, TYPES[question["type"]]) or isinstance(answer, bool):
+        return [f"{answer!r} is no {question['type']}"]
+    if question["type"] == "multiplechoice":
+        return [] if answer in question["choices"] else [f"{answer!r} is no choice"]
+    size = len(answer) if isinstance(answer, str) else answer
+    low, high = question.get("min"), question.get("max")
+    return [f"{answer!r} is too small"] * (low is not None and size < low) + [f"{answer!r} is too large"] * (
+        high is not None and size > high
+    )
+
+
+def injected(inputs: dict[str, str]) -> dict[str, str]:
+    """The environment of a job, as AWX makes it of a credential: by Jinja, where a field without a value is not there."""
+    sandbox = jinja2.sandbox.ImmutableSandboxedEnvironment()
+    templates = extension("credential_type.yml")["polaris_awx_credential_type"]["injectors"]["env"]
+    return {name: sandbox.from_string(template).render(**inputs) for name, template in templates.items()}
+
+
+# --- what the runbooks say ----------------------------------------------------------------------------------------------
+
+_VARIABLE = re.compile(r"^#   (?P<names>[a-z_]+(?:, [a-z_]+)*)(?: {2,}(?P<text>.*))?$")
+_DEFAULT = re.compile(r"Default: (?P<value>[0-9]*\.[0-9]+|[^\s.,]+)")
+_RANGE = re.compile(r"\b(?P<low>[0-9]+) to (?P<high>[0-9]+)\b")
+#: How the text goes on where there is no value to name: no limit, all services, as many as are registered, none.
+_PROSE = ("no", "all", "as", "none")
+
+
+def documented(runbook: Path) -> dict[str, str]:
+    """Variable -> what the top of the runbook says of it."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    lines = iter(runbook.read_text().splitlines())
+    for line in lines:
+        if line == "# Variables":
+            break
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        if match := _VARIABLE.match(line):
+            names = match["names"].split(", ")
+            found.update(dict.fromkeys(names, match["text"] or ""))
+        else:
+            for name in names:
+                found[name] += " " + line.lstrip("# ")
+    return found
+
+
+def documented_default(text: str) -> str | None:
+    """The default as text; None where the variable has none."""
+    match = _DEFAULT.search(text)
+    return None if match is None or match["value"] in _PROSE else match["value"]
+
+
+def documented_range(text: str) -> tuple[int, int] | None:
+    match = _RANGE.search(text)
+    return (int(match["low"]), int(match["high"])) if match else None
+
+
+# --- answers that must and must not pass --------------------------------------------------------------------------------
+
+#: Good answers where no default, choice or limit names one.
+SAMPLES: dict[str, list[Any]] = {
+    "levels": ["naming: debug", 'naming: debug\n"*": warn', '{"naming": "debug"}'],
+    "client_host": ["10.0.0.7", "255.255.255.255"],
+    "spare_hosts": ["10.0.0.7", "10.0.0.7, 10.0.0.8"],
+    "fleet_size": [3],
+    "max_connections": [50],
+    "max_rows": [5000],
+    "instances": ["- {service: payments, namespace: default, host: 10.0.0.7, port: 8080}", '[{"id": "a1"}]'],
+    "service": ["payments"],
+    "namespace": ["Polaris"],
+    "min_releasable": ["0", "64M", "1.5G"],
+    "min_size": ["512M"],
+}
+#: Texts that AWX lets through and the runbook must not.
+WRONG: dict[str, list[Any]] = {
+    "levels": ["naming", "[]"],
+    "client_host": ["10.0.0", "example", "10.0.0.256"],
+    "instances": ["payments"],
+    "service": ["two words"],
+    "namespace": ["two words"],
+    "min_releasable": ["much"],
+    "min_size": ["-1M"],
+}
+#: Limits that AWX cannot express, for it knows whole numbers only: a share of 0 is let through, and refused by the runbook.
+OPEN_LOW = {"max_share"}
+#: Servers may have protocols of their own: the runbooks take any name, and a server that does not know it says so.
+OPEN_CHOICES = {"protocol"}
+
+
+def good_answers(question: Question) -> list[Any]:
+    answers = [*question.get("choices", []), *SAMPLES.get(question["variable"], [])]
+    if "default" in question:
+        answers.append(question["default"])
+    if question["type"] in ("integer", "float"):
+        answers += [question[key] for key in ("min", "max") if key in question]
+        if question["variable"] in OPEN_LOW:
+            answers[answers.index(question["min"])] = 0.001
+    if not question["required"]:
+        answers.append("")
+    return answers
+
+
+def bad_answers(question: Question) -> list[Any]:
+    answers: list[Any] = list(WRONG.get(question["variable"], []))
+    if question["type"] in ("integer", "float"):
+        answers.append("many")
+        if "min" in question:
+            answers.append(question["min"] - (question["variable"] not in OPEN_LOW))
+        if "max" in question:
+            answers.append(question["max"] + 1)
+    if question["type"] == "integer":
+        answers.append(2.5)
+    if question["type"] == "multiplechoice" and question["variable"] not in OPEN_CHOICES:
+        answers.append("perhaps")
+    if question["required"]:
+        answers.append("")
+    return answers
+
+
+def answers_of(survey: Survey, values: Callable[[Question], Any]) -> dict[str, Any]:
+    """Answers to all questions for which ``values`` has one."""
+    answers = {question["variable"]: values(question) for question in survey["spec"]}
+    return {variable: answer for variable, answer in answers.items() if answer is not None}

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The surveys of the AWX job templates against the checks of their runbooks, which run for real.
+
+All cases run in one ansible-playbook: the plays of the runbooks themselves, as far as their checks go, and each case a
+host whose variables are the answers. These arrive as AWX passes them: text marked as unsafe, numbers as numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.awx import config
+from tests.support import PlaybookRun, run_playbook
+
+
+@dataclass(frozen=True)
+class Case:
+    runbook: str
+    answers: dict[str, Any]
+    good: bool
+    about: str
+
+
+class Unsafe(str):
+    """Text that is no template."""
+
+
+class Dumper(yaml.SafeDumper):
+    pass
+
+
+Dumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text)))
+
+
+def as_awx_passes(answers: dict[str, Any]) -> dict[str, Any]:
+    return {name: Unsafe(value) if isinstance(value, str) else value for name, value in answers.items()}
+
+
+def cases(folder: Path) -> Iterator[Case]:
+    for runbook, survey in config.surveys().items():
+
+        def usual(question: config.Question, runbook: str = runbook) -> Any:
+            if question["variable"] == "dest":
+                return str(folder / ("page.html" if runbook == "fleet_report" else "profiles"))
+            if "default" in question:
+                return question["default"]
+            return config.good_answers(question)[0] if question["required"] else None
+
+        usually = config.answers_of(survey, usual)
+        if runbook == "instance_clean":
+            usually["batch"] = "true"
+        yield Case(runbook, usually, True, "the defaults")
+        for question in survey["spec"]:
+            variable = question["variable"]
+            for good, answers in ((True, config.good_answers(question)), (False, config.bad_answers(question))):
+                for answer in answers:
+                    others = dict(usually)
+                    if runbook == "instance_clean" and variable in ("instances", "batch"):
+                        # One of the two, and only one, says what is cleaned.
+                        others |= {"batch": "false", "instances": '[{"id": "a1"}]'}
+                        if answer == "true" or (variable == "instances" and answer == ""):
+                            others |= {"batch": "true", "instances": ""}
+                    if variable == "dest" and answer not in ("",):
+                        continue
+                    yield Case(runbook, {**others, variable: answer}, good, f"{variable}: {answer!r}")
+                # An answer that is not given at all: AWX leaves out an integer without a default.
+        yield Case(
+            runbook,
+            {key: value for key, value in usually.items() if any(
+                question["variable"] == key and (question["required"] or key == "batch") for question in survey["spec"]
+            )},
+            True,
+            "only what is required",
+        )
+
+
+def play_of(runbook: str) -> dict[str, Any]:
+    """The play of a runbook, no more of it than its checks, for each host by itself."""
+    (play,) = yaml.safe_load((config.PLAYBOOKS / f"{runbook}.yml").read_text())
+    checks = [
+        {**task, "run_once": False}
+        for task in play["tasks"]
+        if task["name"].startswith("Check") and task.get("tags") == ["always"]
+    ]
+    assert checks, runbook
+    # A refusal ends a run; here other runbooks follow.
+    return {**play, "hosts": runbook, "tasks": checks, "ignore_errors": True}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Case], PlaybookRun]:
+    folder = tmp_path_factory.mktemp("surveys")
+    every = {f"case{number}": case for number, case in enumerate(cases(folder))}
+    inventory: dict[str, Any] = {}
+    for host, case in every.items():
+        group = inventory.setdefault(case.runbook, {"hosts": {}, "vars": {"ansible_connection": "local"}})
+        group["hosts"][host] = as_awx_passes(case.answers)
+    (folder / "inventory.yml").write_text(yaml.dump(inventory, Dumper=Dumper))
+    return every, run_playbook(folder, [play_of(runbook) for runbook in inventory], "inventory.yml")
+
+
+def test_the_runbooks_take_what_the_surveys_let_through_and_refuse_the_rest(
+    run: tuple[dict[str, Case], PlaybookRun],
+) -> None:
+    every, done = run
+    done.ok()
+    refused = {entry.host for entry in done.results if entry.status == "ignored"}
+    assert {entry.host for entry in done.results} == every.keys()
+    wrong = [
+        f"{case.runbook}, {case.about}: {'refused' if host in refused else 'accepted'}"
+        for host, case in every.items()
+        if (host in refused) == case.good
+    ]
+    assert not wrong, "\n".join(wrong)
