@@ -98,22 +98,18 @@ def split(entries: Nodes) -> t.Tuple[Nodes, Nodes]:
 
 
 def by_connections(nodes: Nodes) -> Nodes:
-    """The most loaded first; those that do not count, or could not be read, at the end."""
-    return sorted(
-        nodes, key=lambda node: (node["connections"] is None, -(node["connections_total"] or 0), node["name"])
-    )
+    """The most loaded first; those that do not count, or could not be read, at the end. Equals stay in their order."""
+    return sorted(nodes, key=lambda node: (node["connections"] is None, -(node["connections_total"] or 0)))
 
 
 def by_memory(nodes: Nodes) -> Nodes:
     """The one with the most to give back first."""
-    return sorted(
-        nodes, key=lambda node: (node["memory"] is None, -(node["memory"] or {}).get("releasable", 0), node["name"])
-    )
+    return sorted(nodes, key=lambda node: (node["memory"] is None, -(node["memory"] or {}).get("releasable", 0)))
 
 
 def by_state(nodes: Nodes) -> Nodes:
     """What could not be read first."""
-    return sorted(nodes, key=lambda node: (("failed", "partial", "ok").index(node["status"]), node["name"]))
+    return sorted(nodes, key=lambda node: ("failed", "partial", "ok").index(node["status"]))
 
 
 # --- how figures are written -----------------------------------------------------------------------------------------

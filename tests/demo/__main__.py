@@ -5,24 +5,36 @@
 
 from __future__ import annotations
 
-import json
 import os
+import random
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.simulator import Fleet
-from tests.support import inventory_of
+from tests.clients import Clients
+from tests.simulator import Fleet, Node
 from tools import collection_tree
 
 HERE = Path(__file__).parent
 WIDTH = 96
 # Two releases side by side, as in the middle of an upgrade: they answer in different forms.
 PROFILES = ["v1.18.1", "v1.18.1", "v1.18.1", "v1.17.1", "v1.17.1"]
+#: What an operator writes to let the inventory plugin find all nodes of a cluster by the address of one.
+INVENTORY = """\
+plugin: polarismesh.maintenance.polaris
+url: {url}
+compose:
+  ansible_connection: "'local'"
+"""
+SDK_CLIENTS = ["127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.24"]
+#: The report is the one thing to keep: everything else is gone with the demo.
+REPORT = collection_tree.ROOT / ".cache" / "demo" / "fleet.html"
 
 
 def heading(number: int, text: str) -> None:
@@ -35,7 +47,7 @@ class Shell:
     """Runs commands as an operator would, and shows them."""
 
     def __init__(self, folder: Path, fleet: Fleet) -> None:
-        (folder / "inventory.yml").write_text(json.dumps(inventory_of(fleet), indent=2))
+        (folder / "polaris.yml").write_text(INVENTORY.format(url=fleet.nodes[0].url))
         (folder / "ansible.cfg").write_text("[defaults]\n")
         shutil.copy(HERE / "levels.yml", folder)
         self.folder = folder
@@ -45,7 +57,7 @@ class Shell:
             "ANSIBLE_COLLECTIONS_PATH": str(collection_tree.link()),
             "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
             "ANSIBLE_HOME": str(folder / "ansible"),
-            "ANSIBLE_INVENTORY": "inventory.yml",
+            "ANSIBLE_INVENTORY": "polaris.yml",
             "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
             "POLARIS_TOKEN": fleet.tokens.owner,
@@ -74,6 +86,33 @@ class Shell:
         return output
 
 
+class Applications(Clients):
+    """Clients that do what SDKs do: one whose connection ends connects again, to a node that it takes at random."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        super().__init__()
+        self.nodes = nodes
+        self.stopped = threading.Event()
+        self.connections = [
+            self.connect((node.host, node.grpc_port), host)[0] for node in nodes for host in SDK_CLIENTS * 5
+        ]
+
+    def serve(self, nodes: Sequence[Node]) -> None:
+        """From now on, connect again, to any of these nodes."""
+        self.nodes = nodes
+        thread = threading.Thread(target=self._connect_again)
+        thread.start()
+        self.callback(thread.join)
+        self.callback(self.stopped.set)
+
+    def _connect_again(self) -> None:
+        while not self.stopped.wait(0.05):
+            for index, connection in enumerate(self.connections):
+                if not connection.open:
+                    node = random.choice(self.nodes)
+                    self.connections[index] = self.connect((node.host, node.grpc_port), connection.host)[0]
+
+
 def expect(condition: bool, what: str) -> None:
     if not condition:
         raise SystemExit(f"The demo stopped: {what}")
@@ -86,42 +125,63 @@ def main() -> None:
         Fleet(nodes=len(PROFILES), profile=PROFILES) as fleet,
     ):
         shell = Shell(Path(folder), fleet)
+        first = fleet.nodes[0].host
         before = [dict(node.levels) for node in fleet.nodes]
 
         print("A simulated fleet of five Polaris servers runs now, in the middle of an upgrade:")
-        for number, node in enumerate(fleet.nodes, 1):
-            print(f"  node{number}  {node.url}  {PROFILES[number - 1]}")
+        for profile, node in zip(PROFILES, fleet.nodes, strict=True):
+            print(f"  {node.url}  {profile}")
         print("Only the main account may change anything; its token is in POLARIS_TOKEN.")
 
-        heading(1, "The levels now")
+        heading(1, "You know one address; the inventory plugin finds the others")
+        shell.run("cat", "polaris.yml")
+        output = shell.run("ansible-inventory", "--graph")
+        expect(all(node.host in output for node in fleet.nodes), "the inventory misses a node.")
+
+        heading(2, "The levels now")
         shell.run("ansible-playbook", "levels.yml")
 
-        heading(2, "What would a change do? --check asks the server, --diff shows it, --limit takes one node")
+        heading(3, "What would a change do? --check asks the server, --diff shows it, --limit takes one node")
         log_level = ("ansible-playbook", "polarismesh.maintenance.log_level", *change)
-        shell.run(*log_level, "--check", "--diff", "--limit", "node1")
+        shell.run(*log_level, "--check", "--diff", "--limit", first)
         expect([node.levels for node in fleet.nodes] == before, "check mode changed something.")
 
-        heading(3, "Change the whole fleet; both forms of the server's answers are understood")
+        heading(4, "Change the whole fleet; both forms of the server's answers are understood")
         shell.run(*log_level)
         expect(all(node.levels["naming"] == "debug" for node in fleet.nodes), "a node was not changed.")
 
-        heading(4, "The same again: nothing differs, so nothing is sent; changed=0")
+        heading(5, "The same again: nothing differs, so nothing is sent; changed=0")
         output = shell.run(*log_level)
         expect(output.count("changed=0") == len(PROFILES), "the second run changed something.")
 
-        heading(5, "A debug window of 3 seconds: raise, wait, put back exactly what each node had, come what may")
+        heading(6, "A debug window of 3 seconds: raise, wait, put back exactly what each node had, come what may")
         changed = [dict(node.levels) for node in fleet.nodes]
-        shell.run(
-            "ansible-playbook",
-            "polarismesh.maintenance.debug_window",
-            "-e",
-            '{"levels": {"*": "debug"}}',
-            "-e",
-            "seconds=3",
-        )
+        window = ("ansible-playbook", "polarismesh.maintenance.debug_window")
+        shell.run(*window, "-e", '{"levels": {"*": "debug"}}', "-e", "seconds=3")
         expect([node.levels for node in fleet.nodes] == changed, "the window did not put the levels back.")
 
-    print("\n\nDone: the fleet is stopped and nothing is left behind. For your own servers, see README.md.")
+        heading(
+            7, "Two nodes are new and have no clients yet: close the surplus of the others, one connection at a time"
+        )
+        with Applications(fleet.nodes[:3]) as applications:
+            applications.serve(fleet.nodes)
+            shell.run("ansible-playbook", "polarismesh.maintenance.conn_rebalance", "-e", "settle_seconds=1")
+            # Each node lost a fifth of its connections, as max_share says, and no client was left without one.
+            expect(all(connection.open for connection in applications.connections), "a client is without a connection.")
+
+            heading(8, "The whole fleet on one page")
+            REPORT.parent.mkdir(parents=True, exist_ok=True)
+            shell.run(
+                "ansible-playbook",
+                "polarismesh.maintenance.fleet_report",
+                "-e",
+                f"dest={REPORT}",
+                "-e",
+                "probe_defaults=false",
+            )
+
+    print(f"\n\nDone: the fleet is stopped, and nothing is left but the report. Open it: {REPORT}")
+    print("For your own servers, see README.md.")
 
 
 if __name__ == "__main__":

@@ -132,6 +132,32 @@ def test_limit_drains_the_named_node_alone(mixed: Fleet, clients: Clients, playb
     assert alice[2][0].open
 
 
+def test_a_node_of_the_cluster_is_no_client(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+    first, second = mixed.nodes[:2]
+    between = connect(clients, first, second.host, 1)
+    drain = {"protocol": "grpc", "client_host": second.host}
+    run = playbook(NAME, inventory(mixed), extra_vars=drain)
+    assert run.returncode == 2
+    assert f"REFUSED: {second.host} is a node of this cluster" in run.output
+    assert "open on node1: 1" in run.output
+    assert between[0].open
+    assert {request.method for request in mixed.requests} == {"GET"}
+    assert (
+        "closed 1 on 1 of 3 nodes"
+        in playbook(NAME, inventory(mixed), extra_vars={**drain, "drain_node": "yes"}).ok().output
+    )
+    assert ended(between)
+
+
+def test_where_nobody_tells_the_nodes_the_summary_says_so(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+    for node in mixed.nodes:
+        node.set("console", False)
+    alice = connect(clients, mixed.nodes[0], ALICE, 1)
+    run = playbook(NAME, inventory(mixed), extra_vars=DRAIN).ok()
+    assert f"UNKNOWN whether {ALICE} is a node of the cluster: node1 does not tell" in run.output
+    assert ended(alice)
+
+
 @pytest.mark.parametrize(
     "variables",
     [
@@ -144,6 +170,7 @@ def test_limit_drains_the_named_node_alone(mixed: Fleet, clients: Clients, playb
         {"protocol": "grpc", "client_host": "10.0.0.256"},
         {**DRAIN, "max_connections": "many"},
         {**DRAIN, "max_connections": -1},
+        {**DRAIN, "drain_node": "perhaps"},
     ],
 )
 def test_bad_variables_are_one_sentence_and_no_request(

@@ -210,12 +210,19 @@ def test_an_account_that_may_nothing_still_learns_most(fleet: Fleet, make_client
     assert all("could not be read" in warning for warning in result["warnings"])
 
 
-def test_a_build_without_a_version(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+def test_a_build_without_a_version_is_no_news(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     fleet = make_fleet(version="v0.1.0")
     result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
     assert result["version"] is None
     assert result["nodes"][0]["version"] == "v0.1.0"
-    assert "built without its version" in result["warnings"][0]
+    assert result["warnings"] == []
+
+
+def test_a_version_that_cannot_be_right(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(version="v1.2.3")
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
+    assert result["version"] is None
+    assert "registered itself as v1.2.3" in result["warnings"][0]
 
 
 def test_parts_of_the_api_that_are_switched_off(make_fleet: MakeFleet, make_client: MakeClient) -> None:
