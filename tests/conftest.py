@@ -92,23 +92,36 @@ def playbook(tmp_path: Path) -> Callable[..., PlaybookRun]:
     return functools.partial(run_playbook, tmp_path)
 
 
-@pytest.fixture(scope="session")
-def execution_node(tmp_path_factory: pytest.TempPathFactory) -> ExecutionNode:
-    """A home folder with the built collection installed in it, as it comes from Galaxy: no link into this checkout."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        # One for all workers.
-        folder = folder.parent
-    node = ExecutionNode(folder / "execution-node")
-    with (folder / "execution-node.lock").open("w") as lock:
+@contextlib.contextmanager
+def shared(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A temporary folder that all processes of a run share, for one of them at a time."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (node.home / ".ansible" / "collections").exists():
-            node.home.mkdir(exist_ok=True)
-            galaxy = ["ansible-galaxy", "collection"]
-            build = [*galaxy, "build", "--output-path", str(folder)]
-            subprocess.run(build, cwd=collection_tree.ROOT, check=True, capture_output=True)
-            install = [*galaxy, "install", "--offline", *map(str, folder.glob("*.tar.gz"))]
-            subprocess.run(install, env=node.environment, check=True, capture_output=True)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection as it is built for Galaxy."""
+    with shared(tmp_path_factory, "archive") as folder:
+        if not list(folder.glob("*.tar.gz")):
+            command = ["ansible-galaxy", "collection", "build", "--output-path", str(folder)]
+            subprocess.run(command, cwd=collection_tree.ROOT, check=True, capture_output=True)
+        (found,) = folder.glob("*.tar.gz")
+    return found
+
+
+@pytest.fixture(scope="session")
+def execution_node(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> ExecutionNode:
+    """A home folder with the collection installed in it from its archive: no link into this checkout."""
+    with shared(tmp_path_factory, "execution-node") as home:
+        node = ExecutionNode(home)
+        if not node.collections.exists():
+            command = ["ansible-galaxy", "collection", "install", "--offline", str(archive)]
+            subprocess.run(command, env=node.environment, check=True, capture_output=True)
     return node
 
 

@@ -109,7 +109,7 @@ def wait(seconds: int) -> bool:
     """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there."""
     try:
         display.prompt_until(
-            f"The window is open for {seconds} s. Enter closes it now, so does Ctrl-C; the levels are put back.\r",
+            f"The window is open for {seconds} s. Enter closes it now, so does Ctrl-C; the levels are put back.\r\n",
             seconds=seconds,
         )
     except AnsiblePromptInterrupt:

@@ -133,6 +133,11 @@ class ExecutionNode:
     home: Path
 
     @property
+    def collections(self) -> Path:
+        """Where ansible-galaxy installs to."""
+        return self.home / ".ansible" / "collections"
+
+    @property
     def environment(self) -> dict[str, str]:
         """All that a job there finds in its environment, beside what AWX sends along."""
         return {

@@ -3,85 +3,91 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What ansible-builder makes of the collection, and of the execution environment that is defined here.
 
-(Building an image takes podman or docker and a registry; all before that is done here.)
+(To build the image takes podman or docker and a registry. What goes into it is looked at here.)
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.awx.jobs import ExecutionNode
 from tools.collection_tree import ROOT
 
 DEFINITION = ROOT / "execution-environment.yml"
+PYTHON = ["requests  # from collection polarismesh.maintenance"]
 
 
-def run(*command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True)
+def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.fixture
-def context(tmp_path: Path) -> Path:
-    """What `ansible-builder create` makes of the definition, elsewhere than in the checkout."""
-    folder = tmp_path / "context"
-    run("ansible-builder", "create", "-f", str(DEFINITION), "-c", str(folder), cwd=tmp_path)
-    return folder
+def create(definition: Path, folder: Path) -> Path:
+    """The build context that ansible-builder makes."""
+    context = folder / "context"
+    name = ["--output-filename", "Containerfile"]
+    run("ansible-builder", "create", "-f", str(definition), "-c", str(context), *name, cwd=folder)
+    return context
 
 
-def introspected(script: list[str], node: ExecutionNode, *options: str) -> dict[str, Any]:
-    text = run(*script, "introspect", str(node.home / ".ansible" / "collections"), *options)
-    found: dict[str, Any] = yaml.safe_load(text)
-    return found
-
-
-def test_the_installed_collection_asks_for_requests_and_nothing_else(execution_node: ExecutionNode) -> None:
-    assert introspected(["ansible-builder"], execution_node) == {
-        "python": {"polarismesh.maintenance": ["requests"]},
-        "system": {},
-    }
-    assert introspected(["ansible-builder"], execution_node, "--sanitize") == {
-        "python": ["requests  # from collection polarismesh.maintenance"],
-        "system": [],
-    }
-
-
-def test_the_image_gets_what_the_definition_names_and_the_collection_asks_for(
-    context: Path, execution_node: ExecutionNode, tmp_path: Path
+def test_the_installed_collection_asks_for_requests_and_nothing_else(
+    execution_node: ExecutionNode, tmp_path: Path
 ) -> None:
+    for options in ([], ["--sanitize"]):
+        found = run("ansible-builder", "introspect", str(execution_node.collections), *options, cwd=tmp_path)
+        assert yaml.safe_load(found) == {"python": PYTHON, "system": []}
+
+
+def test_the_definition_becomes_an_image_with_the_collection(tmp_path: Path) -> None:
     definition = yaml.safe_load(DEFINITION.read_text())
+    dependencies = definition["dependencies"]
+    context = create(DEFINITION, tmp_path)
     containerfile = (context / "Containerfile").read_text()
     assert f'ARG EE_BASE_IMAGE="{definition["images"]["base_image"]["name"]}"' in containerfile
-    for part in ("ansible_core", "ansible_runner"):
-        assert definition["dependencies"][part]["package_pip"] in containerfile
-    # The collection goes in, and its own needs are looked up in the image, not repeated in the definition.
-    galaxy = yaml.safe_load((context / "_build" / "requirements.yml").read_text())
-    assert galaxy == definition["dependencies"]["galaxy"]
-    assert "ansible-galaxy collection install $ANSIBLE_GALAXY_CLI_COLLECTION_OPTS -r requirements.yml" in containerfile
-    assert not (context / "_build" / "requirements.txt").exists()
+    pips = [dependencies[part]["package_pip"] for part in ("ansible_core", "ansible_runner")]
+    assert f'ARG ANSIBLE_INSTALL_REFS="{" ".join(pips)}"' in containerfile
+    assert yaml.safe_load((context / "_build" / "requirements.yml").read_text()) == dependencies["galaxy"]
+    assert (context / "_build" / "bindep.txt").read_text().split() == dependencies["system"]
+    # What the collection needs itself is looked up in the image, not repeated in the definition.
     assert "introspect.py introspect" in containerfile
-    # The script of the image, on the collection as the image holds it.
-    written = tmp_path / "requirements.txt"
-    script = [sys.executable, str(context / "_build" / "scripts" / "introspect.py")]
-    packages = ["--user-bindep", str(context / "_build" / "bindep.txt")]
-    found = introspected(script, execution_node, *packages, "--sanitize", "--write-pip", str(written))
-    assert found["system"] == ["openssh-clients  # from collection user", "sshpass  # from collection user"]
-    assert written.read_text().split("#")[0].strip() == "requests"
+    assert not (context / "_build" / "requirements.txt").exists()
+
+
+def test_an_image_from_an_archive_gets_what_the_collection_asks_for(archive: Path, tmp_path: Path) -> None:
+    """As the comment in the definition says; then the steps of the image that need no image."""
+    definition: dict[str, Any] = yaml.safe_load(DEFINITION.read_text())
+    definition["dependencies"]["galaxy"]["collections"] = [{"name": archive.name, "type": "file"}]
+    definition["additional_build_files"] = [{"src": archive.name, "dest": "."}]
+    shutil.copy(archive, tmp_path)
+    (tmp_path / "ee.yml").write_text(yaml.dump(definition))
+    build = create(tmp_path / "ee.yml", tmp_path) / "_build"
+    image = ExecutionNode(tmp_path)
+    galaxy = ["ansible-galaxy", "collection", "install", "--offline", "-r", "requirements.yml"]
+    run(*galaxy, cwd=build, env=image.environment)
+    introspect = [sys.executable, "scripts/introspect.py", "introspect", str(image.collections)]
+    outputs = ["--user-bindep=bindep.txt", "--write-bindep=bindep.out", "--write-pip=pip.out"]
+    run(*introspect, *outputs, cwd=build, env=image.environment)
+    assert (build / "pip.out").read_text().split("\n") == [*PYTHON, ""]
+    assert (build / "bindep.out").read_text().split("\n") == [
+        "openssh-clients  # from collection user",
+        "sshpass  # from collection user",
+        "",
+    ]
 
 
 def test_the_definition_names_the_versions_that_are_tested_here() -> None:
     dependencies = yaml.safe_load(DEFINITION.read_text())["dependencies"]
-    (collection,) = dependencies["galaxy"]["collections"]
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+    (collection,) = dependencies["galaxy"]["collections"]
     assert collection == {"name": f"{galaxy['namespace']}.{galaxy['name']}", "version": galaxy["version"]}
     pins = "".join((ROOT / "tools" / "requirements" / name).read_text() for name in ("common.txt", "test.txt"))
-    assert dependencies["ansible_runner"]["package_pip"].replace("~=", "==") in pins.splitlines()
-    core = dependencies["ansible_core"]["package_pip"].replace("~=", "==").removesuffix("0") + "*"
-    assert core in pins
+    core, runner = (dependencies[part]["package_pip"] for part in ("ansible_core", "ansible_runner"))
+    assert runner.replace("~=", "==") in pins.splitlines()
+    assert core.replace("~=", "==").removesuffix("0") + "*" in pins
