@@ -5,8 +5,8 @@
 
 Ctrl-C at a terminal reaches the prompt and ends the wait, so that the play goes on to restore the levels. Any other
 interrupt (SIGINT or SIGTERM without a terminal, as a cancelled job sends it, or the death of the controller process)
-ends ansible-playbook before an ``always:`` can run. This worker is told, or sees that the controller process is gone: it
-restores, then goes.
+ends ansible-playbook before an ``always:`` can run. This worker is told, or sees that the controller process is gone:
+it restores, then goes.
 """
 
 from __future__ import annotations

@@ -229,9 +229,7 @@ def launch(
         "env/extravars": "".join(yaml.dump({name: value}, Dumper=Unsafe) for name, value in variables.items()),
         "env/envvars": json.dumps(envvars),
         "env/cmdline": shlex.join(["-u", "root", *arguments]),
-        "env/settings": json.dumps(
-            {"job_timeout": 0, "suppress_ansible_output": True, "suppress_output_file": True}
-        ),
+        "env/settings": json.dumps({"job_timeout": 0, "suppress_ansible_output": True, "suppress_output_file": True}),
     }
     shutil.copytree(project, controller / "project")
     for name, text in files.items():

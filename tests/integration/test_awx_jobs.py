@@ -219,9 +219,7 @@ def test_the_execution_node_knows_the_installed_collection_alone(execution_node:
     """What the others prove here would be void if this checkout ran there."""
     command = ["ansible-galaxy", "collection", "list", "--format", "json"]
     listed = subprocess.run(command, env=execution_node.environment, check=True, capture_output=True, text=True).stdout
-    (folder,) = [
-        Path(folder) for folder, found in json.loads(listed).items() if "polarismesh.maintenance" in found
-    ]
+    (folder,) = [Path(folder) for folder, found in json.loads(listed).items() if "polarismesh.maintenance" in found]
     assert folder == execution_node.collections / "ansible_collections"
     assert not [path for path in folder.rglob("*") if path.is_symlink()]
 
