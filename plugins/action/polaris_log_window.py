@@ -59,6 +59,10 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {**result, "waited": 0, "ended_by": "check mode"}
         started = time.monotonic()
+        # Whoever kills the process group of ansible-playbook, as ansible-runner does, must not kill this with it: a worker
+        # has a group of its own only with ansible-core 2.19 and newer.
+        if os.getpgrp() != os.getpid():
+            os.setpgid(0, 0)
         handlers = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             with interrupted_without_controller():
