@@ -66,12 +66,14 @@ def refers(calls: list[Call], option: str) -> set[str]:
     found: set[str] = set()
     for _module, options in calls:
         value = options.get(option)
-        found |= set(value) if isinstance(value, list) else {value} - {None}
+        found.update(value if isinstance(value, list) else [value] if value is not None else [])
     return found
 
 
 def test_every_module_takes_its_options_and_finds_what_it_names(apply: Apply) -> None:
-    done, calls = apply(["-vv"], polaris_awx_image=IMAGE, polaris_awx_credential={"url": "http://10.0.0.1:8090", "token": SECRET})
+    done, calls = apply(
+        ["-vv"], polaris_awx_image=IMAGE, polaris_awx_credential={"url": "http://10.0.0.1:8090", "token": SECRET}
+    )
     done.ok()
     assert SECRET not in done.output
     assert "WARNING" not in done.output
@@ -96,7 +98,11 @@ def test_every_module_takes_its_options_and_finds_what_it_names(apply: Apply) ->
         seen.append((module, options))
 
     # AWX finds these by name among all that can be started.
-    names = [options["name"] for module, options in calls if module in ("job_template", "workflow_job_template", "project", "inventory_source")]
+    names = [
+        options["name"]
+        for module, options in calls
+        if module in ("job_template", "workflow_job_template", "project", "inventory_source")
+    ]
     assert len(set(names)) == len(names)
     assert all(name.startswith("Polaris") for name in names)
 
@@ -118,7 +124,9 @@ def test_what_stands_in_the_files_arrives(apply: Apply) -> None:
     (workflow,) = of(calls, "workflow_job_template")
     entry = config.extension("workflow.yml")["polaris_awx_workflow"]
     assert {**entry, "name": workflow["name"]}.items() <= workflow.items()
-    for entry, options in zip(config.extension("schedules.yml")["polaris_awx_schedules"], of(calls, "schedule"), strict=True):
+    for entry, options in zip(
+        config.extension("schedules.yml")["polaris_awx_schedules"], of(calls, "schedule"), strict=True
+    ):
         names = {key: f"Polaris {entry[key]}" for key in ("name", "unified_job_template")}
         assert {**entry, **names}.items() <= options.items()
     # Templates for the job, not for this run.
@@ -163,9 +171,9 @@ def test_wrong_variables_are_refused(tmp_path: Path) -> None:
     play = {**play, "tasks": checks, "vars_files": []}
     plays = [
         {**play, "hosts": f"case{number}", "ignore_errors": True, "vars": {**play["vars"], **variables}}
-        for number, variables in enumerate(({"polaris_awx_image": IMAGE, **wrong} for wrong in WRONG))
+        for number, variables in enumerate({"polaris_awx_image": IMAGE, **wrong} for wrong in WRONG)
     ]
-    hosts = {play["hosts"]: {} for play in plays}
+    hosts: dict[str, dict[str, Any]] = {play["hosts"]: {} for play in plays}
     done = run_playbook(tmp_path, plays, {"all": {"hosts": hosts}}, args=["-vv"]).ok()
     refused = {entry.host for entry in done.results if entry.status == "ignored"}
     assert refused == hosts.keys()
