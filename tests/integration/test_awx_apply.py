@@ -58,7 +58,7 @@ def refers(calls: list[Call], option: str) -> set[str]:
 
 
 def test_every_module_takes_its_options_and_finds_what_it_names(tmp_path: Path) -> None:
-    credential = {"url": "http://10.0.0.1:8090", "token": SECRET}
+    credential = {"url": "http://10.0.0.1:8090", "token": SECRET, "username": "", "password": ""}
     done, calls = apply(tmp_path, polaris_awx_image=IMAGE, polaris_awx_credential=credential, polaris_awx_slices="4")
     assert SECRET not in done.output
     assert "WARNING" not in done.output
@@ -90,7 +90,7 @@ def test_every_module_takes_its_options_and_finds_what_it_names(tmp_path: Path) 
     ]
     assert len(set(names)) == len(names)
     (given,) = of(calls, "credential")
-    assert given["inputs"] == credential
+    assert given["inputs"] == {"url": "http://10.0.0.1:8090", "token": SECRET}
     assert given["update_secrets"] is False
     what_stands_in_the_files_arrived(calls)
 
@@ -134,6 +134,7 @@ WRONG: list[dict[str, Any]] = [
     {"polaris_awx_slices": 0},
     {"polaris_awx_slices": "many"},
     {"polaris_awx_forks": 501},
+    {"polaris_awx_inventory_variables": "ansible_connection: local"},
     {"polaris_awx_name": " Polaris"},
     {"polaris_awx_update_secrets": "perhaps"},
     {"polaris_awx_credential": SECRET},

@@ -56,8 +56,7 @@ def test_a_sync_and_a_job(tmp_path: Path, make_fleet: Callable[..., Fleet], play
 
     # A job gets its inventory as a script, and the variables of the inventory as those of the group all.
     (play,) = config.extension("apply.yml")
-    (variables,) = [task["awx.awx.inventory"]["variables"] for task in play["tasks"] if "awx.awx.inventory" in task]
-    data["all"]["vars"] = variables
+    data["all"]["vars"] = play["vars"]["polaris_awx_inventory_variables"]
     (tmp_path / "hosts.json").write_text(json.dumps(data))
     script = tmp_path / "hosts"
     script.write_text(f"#!/bin/sh\ncat '{tmp_path / 'hosts.json'}'\n")
