@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def surveys() -> dict[str, Survey]:
     return {Path(template["playbook"]).stem: template["survey_spec"] for template in job_templates()}
 
 
-# --- what AWX takes ---------------------------------------------------------------------------------------------------
+# --- what AWX takes --------------------------------------------------------------------------------------------------
 
 #: Question type -> the type of its default (ansible/awx, awx/main/constants.py).
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -121,13 +120,13 @@ def answer_problems(question: Question, answer: Any) -> list[str]:
 
 
 def injected(inputs: dict[str, str]) -> dict[str, str]:
-    """The environment of a job, as AWX makes it of a credential: by Jinja, where a field without a value is not there."""
+    """The environment of a job, as AWX makes it of a credential: by Jinja; a field without a value is not there."""
     sandbox = jinja2.sandbox.ImmutableSandboxedEnvironment()
     templates = extension("credential_type.yml")["polaris_awx_credential_type"]["injectors"]["env"]
     return {name: sandbox.from_string(template).render(**inputs) for name, template in templates.items()}
 
 
-# --- what the runbooks say ----------------------------------------------------------------------------------------------
+# --- what the runbooks say -------------------------------------------------------------------------------------------
 
 _VARIABLE = re.compile(r"^#   (?P<names>[a-z_]+(?:, [a-z_]+)*)(?: {2,}(?P<text>.*))?$")
 _DEFAULT = re.compile(r"Default: (?P<value>[0-9]*\.[0-9]+|[^\s.,]+)")
@@ -167,7 +166,7 @@ def documented_range(text: str) -> tuple[int, int] | None:
     return (int(match["low"]), int(match["high"])) if match else None
 
 
-# --- answers that must and must not pass --------------------------------------------------------------------------------
+# --- answers that must and must not pass -----------------------------------------------------------------------------
 
 #: Good answers where no default, choice or limit names one.
 SAMPLES: dict[str, list[Any]] = {
@@ -193,7 +192,7 @@ WRONG: dict[str, list[Any]] = {
     "min_releasable": ["much"],
     "min_size": ["-1M"],
 }
-#: Limits that AWX cannot express, for it knows whole numbers only: a share of 0 is let through, and refused by the runbook.
+#: Limits that AWX cannot express, for it knows whole numbers only: it lets a share of 0 through, the runbook does not.
 OPEN_LOW = {"max_share"}
 #: Servers may have protocols of their own: the runbooks take any name, and a server that does not know it says so.
 OPEN_CHOICES = {"protocol"}
@@ -227,9 +226,3 @@ def bad_answers(question: Question) -> list[Any]:
     if question["required"]:
         answers.append("")
     return answers
-
-
-def answers_of(survey: Survey, values: Callable[[Question], Any]) -> dict[str, Any]:
-    """Answers to all questions for which ``values`` has one."""
-    answers = {question["variable"]: values(question) for question in survey["spec"]}
-    return {variable: answer for variable, answer in answers.items() if answer is not None}

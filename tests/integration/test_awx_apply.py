@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.awx import config
@@ -19,38 +17,27 @@ from tests.conftest import COLLECTIONS
 from tests.support import PlaybookRun, run_playbook
 
 Call = tuple[str, dict[str, Any]]
-Apply = Callable[..., tuple[PlaybookRun, list[Call]]]
+Applied = tuple[PlaybookRun, list[Call]]
 
 IMAGE = "registry.example.com/polaris-ee:0.1.0"
 SECRET = "n0t-to-be-seen"
 
 
-@pytest.fixture
-def apply(tmp_path: Path) -> Apply:
+def apply(folder: Path, **variables: Any) -> Applied:
     """Run apply.yml with extra variables; return the run and what each module of awx.awx was given, in order."""
-    actions = tmp_path / "collections" / "ansible_collections" / "awx" / "awx" / "plugins" / "action"
+    actions = folder / "collections" / "ansible_collections" / "awx" / "awx" / "plugins" / "action"
     actions.mkdir(parents=True)
     for module in config.MODULES:
         shutil.copy(config.ROOT / "tests" / "awx" / "action.py", actions / f"{module}.py")
-    calls = tmp_path / "calls.jsonl"
-
-    def run(args: list[str] | None = None, **variables: Any) -> tuple[PlaybookRun, list[Call]]:
-        calls.unlink(missing_ok=True)
-        environment = {
-            "ANSIBLE_COLLECTIONS_PATH": f"{COLLECTIONS}:{tmp_path / 'collections'}",
-            "AWX_TEST_MODULES": str(config.ROOT / "tests" / "awx" / "modules.json"),
-            "AWX_TEST_CALLS": str(calls),
-        }
-        done = run_playbook(
-            *(tmp_path, str(config.EXTENSION / "apply.yml"), "localhost,"),
-            args=args or [],
-            extra_vars=variables,
-            env=environment,
-        )
-        lines = calls.read_text().splitlines() if calls.exists() else []
-        return done, [(module, options) for module, options in map(json.loads, lines)]
-
-    return run
+    calls = folder / "calls.jsonl"
+    environment = {
+        "ANSIBLE_COLLECTIONS_PATH": f"{COLLECTIONS}:{folder / 'collections'}",
+        "AWX_TEST_MODULES": str(config.ROOT / "tests" / "awx" / "modules.json"),
+        "AWX_TEST_CALLS": str(calls),
+    }
+    playbook = str(config.EXTENSION / "apply.yml")
+    done = run_playbook(folder, playbook, "localhost,", args=["-vv"], extra_vars=variables, env=environment).ok()
+    return done, [(module, options) for module, options in map(json.loads, calls.read_text().splitlines())]
 
 
 def of(calls: list[Call], module: str) -> list[dict[str, Any]]:
@@ -66,13 +53,13 @@ def refers(calls: list[Call], option: str) -> set[str]:
     found: set[str] = set()
     for _module, options in calls:
         value = options.get(option)
-        found |= set(value) if isinstance(value, list) else {value} - {None}
+        found.update(value if isinstance(value, list) else [value] if value is not None else [])
     return found
 
 
-def test_every_module_takes_its_options_and_finds_what_it_names(apply: Apply) -> None:
-    done, calls = apply(["-vv"], polaris_awx_image=IMAGE, polaris_awx_credential={"url": "http://10.0.0.1:8090", "token": SECRET})
-    done.ok()
+def test_every_module_takes_its_options_and_finds_what_it_names(tmp_path: Path) -> None:
+    credential = {"url": "http://10.0.0.1:8090", "token": SECRET, "username": "", "password": ""}
+    done, calls = apply(tmp_path, polaris_awx_image=IMAGE, polaris_awx_credential=credential, polaris_awx_slices="4")
     assert SECRET not in done.output
     assert "WARNING" not in done.output
     assert {module for module, _options in calls} == config.MODULES.keys()
@@ -96,13 +83,19 @@ def test_every_module_takes_its_options_and_finds_what_it_names(apply: Apply) ->
         seen.append((module, options))
 
     # AWX finds these by name among all that can be started.
-    names = [options["name"] for module, options in calls if module in ("job_template", "workflow_job_template", "project", "inventory_source")]
+    names = [
+        options["name"]
+        for module, options in calls
+        if module in ("job_template", "workflow_job_template", "project", "inventory_source")
+    ]
     assert len(set(names)) == len(names)
-    assert all(name.startswith("Polaris") for name in names)
+    (given,) = of(calls, "credential")
+    assert given["inputs"] == {"url": "http://10.0.0.1:8090", "token": SECRET}
+    assert given["update_secrets"] is False
+    what_stands_in_the_files_arrived(calls)
 
 
-def test_what_stands_in_the_files_arrives(apply: Apply) -> None:
-    _done, calls = apply(polaris_awx_image=IMAGE, polaris_awx_slices="4")
+def what_stands_in_the_files_arrived(calls: list[Call]) -> None:
     templates = of(calls, "job_template")
     for entry, options in zip(config.job_templates(), templates, strict=True):
         assert options["name"] == f"Polaris {entry['name']}"
@@ -118,30 +111,30 @@ def test_what_stands_in_the_files_arrives(apply: Apply) -> None:
     (workflow,) = of(calls, "workflow_job_template")
     entry = config.extension("workflow.yml")["polaris_awx_workflow"]
     assert {**entry, "name": workflow["name"]}.items() <= workflow.items()
-    for entry, options in zip(config.extension("schedules.yml")["polaris_awx_schedules"], of(calls, "schedule"), strict=True):
+    for entry, options in zip(
+        config.extension("schedules.yml")["polaris_awx_schedules"], of(calls, "schedule"), strict=True
+    ):
         names = {key: f"Polaris {entry[key]}" for key in ("name", "unified_job_template")}
         assert {**entry, **names}.items() <= options.items()
     # Templates for the job, not for this run.
     (inventory,) = of(calls, "inventory")
     assert inventory["variables"] == {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    # No values: whatever is in the credential stays there.
+
+
+def test_another_cluster_has_all_of_its_own_and_its_credential_is_left_alone(tmp_path: Path) -> None:
+    _done, calls = apply(tmp_path, polaris_awx_image=IMAGE, polaris_awx_name="Polaris EU")
+    shared = {"organization", "credential_type", "workflow_job_template_node"}
+    assert all(name.startswith("Polaris EU") for name in made(calls, *config.MODULES.keys() - shared))
     (credential,) = of(calls, "credential")
     assert "inputs" not in credential
 
 
-def test_another_cluster_has_all_of_its_own(apply: Apply) -> None:
-    first = apply(polaris_awx_image=IMAGE)[1]
-    second = apply(polaris_awx_image=IMAGE, polaris_awx_name="Polaris EU")[1]
-    own = config.MODULES.keys() - {"organization", "credential_type", "workflow_job_template_node"}
-    assert len(made(first, *own)) == len(made(second, *own))
-    assert not made(first, *own) & made(second, *own)
-
-
 WRONG: list[dict[str, Any]] = [
-    {"polaris_awx_image": ""},
+    {"polaris_awx_image": None},
     {"polaris_awx_slices": 0},
     {"polaris_awx_slices": "many"},
     {"polaris_awx_forks": 501},
+    {"polaris_awx_inventory_variables": "ansible_connection: local"},
     {"polaris_awx_name": " Polaris"},
     {"polaris_awx_update_secrets": "perhaps"},
     {"polaris_awx_credential": SECRET},
@@ -163,17 +156,10 @@ def test_wrong_variables_are_refused(tmp_path: Path) -> None:
     play = {**play, "tasks": checks, "vars_files": []}
     plays = [
         {**play, "hosts": f"case{number}", "ignore_errors": True, "vars": {**play["vars"], **variables}}
-        for number, variables in enumerate(({"polaris_awx_image": IMAGE, **wrong} for wrong in WRONG))
+        for number, variables in enumerate({"polaris_awx_image": IMAGE, **wrong} for wrong in WRONG)
     ]
-    hosts = {play["hosts"]: {} for play in plays}
+    hosts: dict[str, dict[str, Any]] = {play["hosts"]: {} for play in plays}
     done = run_playbook(tmp_path, plays, {"all": {"hosts": hosts}}, args=["-vv"]).ok()
     refused = {entry.host for entry in done.results if entry.status == "ignored"}
     assert refused == hosts.keys()
     assert SECRET not in done.output
-
-
-def test_without_an_image_nothing_is_made(apply: Apply) -> None:
-    done, calls = apply()
-    assert done.returncode != 0
-    assert calls == []
-    assert "Give polaris_awx_image" in done.output

@@ -40,9 +40,7 @@ def account(fleet: Fleet, kind: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["token", "login"])
-def test_a_sync_and_a_job(
-    tmp_path: Path, make_fleet: Callable[..., Fleet], playbook: Playbook, kind: str
-) -> None:
+def test_a_sync_and_a_job(tmp_path: Path, make_fleet: Callable[..., Fleet], playbook: Playbook, kind: str) -> None:
     fleet = make_fleet(nodes=3)
     environment = config.injected({"url": fleet.url, **account(fleet, kind)})
     done = synced(tmp_path, environment)
@@ -50,14 +48,15 @@ def test_a_sync_and_a_job(
     data: dict[str, Any] = json.loads(done.stdout)
     assert data["polaris_servers"]["hosts"] == ["127.0.1.1", "127.0.1.2", "127.0.1.3"]
     hosts = data["_meta"]["hostvars"]
-    assert [hosts[name]["polaris_url"] for name in data["polaris_servers"]["hosts"]] == [node.url for node in fleet.nodes]
+    assert [hosts[name]["polaris_url"] for name in data["polaris_servers"]["hosts"]] == [
+        node.url for node in fleet.nodes
+    ]
     # AWX keeps what it is given, so that this must be the word, not Ansible's mark around it.
     assert [host["ansible_connection"] for host in hosts.values()] == ["local"] * 3
 
     # A job gets its inventory as a script, and the variables of the inventory as those of the group all.
     (play,) = config.extension("apply.yml")
-    (variables,) = [task["awx.awx.inventory"]["variables"] for task in play["tasks"] if "awx.awx.inventory" in task]
-    data["all"]["vars"] = variables
+    data["all"]["vars"] = play["vars"]["polaris_awx_inventory_variables"]
     (tmp_path / "hosts.json").write_text(json.dumps(data))
     script = tmp_path / "hosts"
     script.write_text(f"#!/bin/sh\ncat '{tmp_path / 'hosts.json'}'\n")

@@ -44,42 +44,40 @@ def as_awx_passes(answers: dict[str, Any]) -> dict[str, Any]:
     return {name: Unsafe(value) if isinstance(value, str) else value for name, value in answers.items()}
 
 
+def usual_answers(runbook: str, survey: config.Survey, folder: Path) -> dict[str, Any]:
+    """What an operator gives who leaves all defaults as they are."""
+    answers = {}
+    for question in survey["spec"]:
+        if "default" in question:
+            answers[question["variable"]] = question["default"]
+        elif question["required"] and question["variable"] != "dest":
+            answers[question["variable"]] = config.good_answers(question)[0]
+    if runbook == "instance_clean":
+        return {**answers, "batch": "true"}
+    dest = {"fleet_report": "page.html", "memory_incident": "profiles"}.get(runbook)
+    return {**answers, "dest": str(folder / dest)} if dest else answers
+
+
+def beside(variable: str, answer: Any) -> dict[str, Any]:
+    """What goes with an answer: either instances are named, or all are meant by batch."""
+    if variable == "instances" and answer != "":
+        return {"batch": "false"}
+    return {"instances": '[{"id": "a1"}]'} if variable == "batch" and answer != "true" else {}
+
+
 def cases(folder: Path) -> Iterator[Case]:
     for runbook, survey in config.surveys().items():
-
-        def usual(question: config.Question, runbook: str = runbook) -> Any:
-            if question["variable"] == "dest":
-                return str(folder / ("page.html" if runbook == "fleet_report" else "profiles"))
-            if "default" in question:
-                return question["default"]
-            return config.good_answers(question)[0] if question["required"] else None
-
-        usually = config.answers_of(survey, usual)
-        if runbook == "instance_clean":
-            usually["batch"] = "true"
-        yield Case(runbook, usually, True, "the defaults")
+        usual = usual_answers(runbook, survey, folder)
+        yield Case(runbook, usual, True, "the defaults")
+        needed = {question["variable"] for question in survey["spec"] if question["required"]} | {"batch"}
+        only = {variable: answer for variable, answer in usual.items() if variable in needed}
+        yield Case(runbook, only, True, "only what is required")
         for question in survey["spec"]:
             variable = question["variable"]
             for good, answers in ((True, config.good_answers(question)), (False, config.bad_answers(question))):
                 for answer in answers:
-                    others = dict(usually)
-                    if runbook == "instance_clean" and variable in ("instances", "batch"):
-                        # One of the two, and only one, says what is cleaned.
-                        others |= {"batch": "false", "instances": '[{"id": "a1"}]'}
-                        if answer == "true" or (variable == "instances" and answer == ""):
-                            others |= {"batch": "true", "instances": ""}
-                    if variable == "dest" and answer not in ("",):
-                        continue
-                    yield Case(runbook, {**others, variable: answer}, good, f"{variable}: {answer!r}")
-                # An answer that is not given at all: AWX leaves out an integer without a default.
-        yield Case(
-            runbook,
-            {key: value for key, value in usually.items() if any(
-                question["variable"] == key and (question["required"] or key == "batch") for question in survey["spec"]
-            )},
-            True,
-            "only what is required",
-        )
+                    given = {**usual, **beside(variable, answer), variable: answer}
+                    yield Case(runbook, given, good, f"{variable}: {answer!r}")
 
 
 def play_of(runbook: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_every_runbook_has_its_job_template() -> None:
 @pytest.mark.parametrize("runbook", SURVEYS)
 def test_a_survey_asks_what_its_runbook_documents(runbook: str) -> None:
     texts = config.documented(config.PLAYBOOKS / f"{runbook}.yml")
-    assert COMMON <= texts.keys()
+    assert texts.keys() >= COMMON
     questions = {question["variable"]: question for question in SURVEYS[runbook]["spec"]}
     assert questions.keys() == texts.keys() - COMMON - LEFT_OUT
     for variable, question in questions.items():
@@ -87,13 +87,11 @@ def test_the_check_of_surveys_finds_what_awx_refuses(change: dict[str, Any], pro
 
 
 def test_what_needs_all_nodes_or_is_done_once_is_not_sliced() -> None:
-    sliced = {
-        template["playbook"] for template in config.job_templates() if template["ask_job_slice_count_on_launch"]
-    }
+    sliced = {template["playbook"] for template in config.job_templates() if template["ask_job_slice_count_on_launch"]}
     assert sliced == {"playbooks/log_level.yml", "playbooks/memory_free.yml"}
 
 
-# --- workflow and schedules ---------------------------------------------------------------------------------------------
+# --- workflow and schedules ------------------------------------------------------------------------------------------
 
 
 def test_the_workflow_asks_as_its_job_templates_do() -> None:
@@ -146,7 +144,7 @@ def test_schedules_are_ones_that_awx_takes() -> None:
             assert config.answer_problems(question, answer) == []
 
 
-# --- credential ---------------------------------------------------------------------------------------------------------
+# --- credential ------------------------------------------------------------------------------------------------------
 
 TYPE = config.extension("credential_type.yml")["polaris_awx_credential_type"]
 
@@ -188,7 +186,7 @@ def test_what_is_injected_is_the_account_of_the_modules(inputs: dict[str, str], 
     arguments.check_account(params)
 
 
-# --- apply.yml ----------------------------------------------------------------------------------------------------------
+# --- apply.yml -------------------------------------------------------------------------------------------------------
 
 
 def test_the_project_is_this_repository() -> None:
