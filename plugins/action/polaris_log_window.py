@@ -10,8 +10,10 @@ ends ansible-playbook before an ``always:`` can run. Its workers are told, thoug
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +33,10 @@ OPTIONS: t.Dict[str, t.Any] = {
     "seconds": {"type": "int", "required": True},
     "restore": {"type": "list", "elements": "dict", "required": True},
 }
+
+
+#: What ends a play: Ctrl-C, a cancelled job, a closed terminal.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class InterruptedPlayError(Exception):
@@ -56,16 +62,17 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {**result, "waited": 0, "ended_by": "check mode"}
         started = time.monotonic()
-        handlers = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.signal(number, _interrupt) for number in SIGNALS}
+        over = threading.Event()
+        threading.Thread(target=watch_controller, args=(over,), daemon=True).start()
         try:
             interrupted = not wait(seconds)
         except (InterruptedPlayError, EOFError, OSError) as exc:
-            # Whoever ends the play may be in a hurry, and must not end this half way.
-            for number in handlers:
-                signal.signal(number, signal.SIG_IGN)
+            _ignore_signals()
             put_back(nodes)
             raise AnsibleError("The play was interrupted; the levels were put back.") from exc
         finally:
+            over.set()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         waited = time.monotonic() - started
@@ -74,14 +81,32 @@ class ActionModule(ActionBase):
         return {**result, "waited": round(waited), "ended_by": ended_by}
 
 
+def _ignore_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _interrupt(number: int, frame: t.Any) -> t.NoReturn:
+    # Whoever ends the play may be in a hurry, and must not end this half way: Ansible itself follows Ctrl-C up with
+    # another signal at once.
+    _ignore_signals()
     raise InterruptedPlayError
+
+
+def watch_controller(over: threading.Event) -> None:
+    """End the wait when the process that made this worker is gone: killed, or its terminal closed."""
+    controller = multiprocessing.parent_process()
+    while controller is not None and not over.wait(0.5):
+        if controller.pid != os.getppid():
+            # To the thread that waits, because it waits in a system call, which only its own signal ends; and again, for
+            # the same reason as in wait().
+            signal.pthread_kill(t.cast(int, threading.main_thread().ident), signal.SIGTERM)
 
 
 def wait(seconds: int) -> bool:
     """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there.
 
-    :raises InterruptedPlayError: the controller process is gone.
+    :raises InterruptedPlayError: the play is being ended.
     """
     try:
         display.prompt_until(
@@ -94,12 +119,10 @@ def wait(seconds: int) -> bool:
         display.display(
             f"The window is open for {seconds} s; the levels are put back then, or when this is interrupted."
         )
-        parent = os.getppid()
+        # In pieces: a signal that comes just before such a system call begins does not end it.
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
-            if os.getppid() != parent:
-                raise InterruptedPlayError from None
     return True
 
 
