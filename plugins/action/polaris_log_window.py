@@ -5,13 +5,12 @@
 
 Ctrl-C at a terminal reaches the prompt and ends the wait, so that the play goes on to restore the levels. Any other
 interrupt (SIGINT or SIGTERM without a terminal, as a cancelled job sends it, or the death of the controller process)
-ends ansible-playbook before an ``always:`` can run. This worker is told, or sees that the controller process is gone:
-it restores, then goes.
+ends ansible-playbook before an ``always:`` can run. Its workers are told, though: this one restores, then goes.
 """
 
 from __future__ import annotations
 
-import contextlib
+import multiprocessing
 import os
 import signal
 import threading
@@ -34,6 +33,10 @@ OPTIONS: t.Dict[str, t.Any] = {
     "seconds": {"type": "int", "required": True},
     "restore": {"type": "list", "elements": "dict", "required": True},
 }
+
+
+#: What ends a play: Ctrl-C, a cancelled job, a closed terminal.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class InterruptedPlayError(Exception):
@@ -59,21 +62,21 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {**result, "waited": 0, "ended_by": "check mode"}
         started = time.monotonic()
-        # Whoever kills the process group of ansible-playbook, as ansible-runner does, must not kill this with it: a worker
-        # has a group of its own only with ansible-core 2.19 and newer.
+        # Whoever kills the process group of ansible-playbook, as ansible-runner does with a cancelled job, must not kill
+        # this with it: a worker has a group of its own only with ansible-core 2.19 and newer.
         if os.getpgrp() != os.getpid():
             os.setpgid(0, 0)
-        handlers = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.signal(number, _interrupt) for number in SIGNALS}
+        over = threading.Event()
+        threading.Thread(target=watch_controller, args=(over,), daemon=True).start()
         try:
-            with interrupted_without_controller():
-                interrupted = not wait(seconds)
+            interrupted = not wait(seconds)
         except (InterruptedPlayError, EOFError, OSError) as exc:
-            # Whoever ends the play may be in a hurry, and must not end this half way.
-            for number in handlers:
-                signal.signal(number, signal.SIG_IGN)
+            _ignore_signals()
             put_back(nodes)
             raise AnsibleError("The play was interrupted; the levels were put back.") from exc
         finally:
+            over.set()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         waited = time.monotonic() - started
@@ -82,35 +85,33 @@ class ActionModule(ActionBase):
         return {**result, "waited": round(waited), "ended_by": ended_by}
 
 
+def _ignore_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _interrupt(number: int, frame: t.Any) -> t.NoReturn:
+    # Whoever ends the play may be in a hurry, and must not end this half way: Ansible itself follows Ctrl-C up with
+    # another signal at once.
+    _ignore_signals()
     raise InterruptedPlayError
 
 
-@contextlib.contextmanager
-def interrupted_without_controller() -> t.Iterator[None]:
-    """Interrupt this worker when the controller process is gone: a prompt waits for its answer for ever."""
-    parent, over = os.getppid(), threading.Event()
-    waiting = threading.main_thread().ident or 0
-
-    def watch() -> None:
-        # A signal that this thread took would not end the wait of the other.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        while not over.wait(0.5):
-            if os.getppid() != parent:
-                signal.pthread_kill(waiting, signal.SIGTERM)
-                return
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
+def watch_controller(over: threading.Event) -> None:
+    """End the wait when the process that made this worker is gone: killed, or its terminal closed."""
+    controller = multiprocessing.parent_process()
+    while controller is not None and not over.wait(0.5):
+        if controller.pid != os.getppid():
+            # To the thread that waits, because it waits in a system call, which only its own signal ends; and again, for
+            # the same reason as in wait().
+            signal.pthread_kill(t.cast(int, threading.main_thread().ident), signal.SIGTERM)
 
 
 def wait(seconds: int) -> bool:
-    """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there."""
+    """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there.
+
+    :raises InterruptedPlayError: the play is being ended.
+    """
     try:
         display.prompt_until(
             f"The window is open for {seconds} s. Enter closes it now, so does Ctrl-C; the levels are put back.\r\n",
@@ -122,7 +123,10 @@ def wait(seconds: int) -> bool:
         display.display(
             f"The window is open for {seconds} s; the levels are put back then, or when this is interrupted."
         )
-        time.sleep(seconds)
+        # In pieces: a signal that comes just before such a system call begins does not end it.
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
     return True
 
 

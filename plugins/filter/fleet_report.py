@@ -63,6 +63,7 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 from ansible_collections.polarismesh.maintenance.plugins.filter.newest_heartbeats import newest_heartbeats
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import address_order
 
 Values = t.Dict[str, t.Any]
 
@@ -338,9 +339,14 @@ def heartbeats_of(
         "complete": len(asked) == len(nodes),
         "instances": len(known),
         "watched": len(watched),
-        "overdue": sorted(overdue, key=lambda entry: (-entry["age_seconds"], str(entry["service"]), entry["id"])),
-        "silent": sorted(silent, key=lambda entry: (str(entry["service"]), str(entry["host"]), entry["id"])),
+        "overdue": sorted(overdue, key=lambda entry: (-entry["age_seconds"], *place(entry))),
+        "silent": sorted(silent, key=place),
     }
+
+
+def place(entry: t.Mapping[str, t.Any]) -> t.Tuple[t.Any, ...]:
+    """Sorts instances by service and address, addresses as numbers."""
+    return (str(entry["service"]), *address_order(f"{entry['host']}:{entry['port']}"), str(entry["id"]))
 
 
 def listed(instance: t.Mapping[str, t.Any]) -> Values:

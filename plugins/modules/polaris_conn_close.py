@@ -87,6 +87,10 @@ notes:
   - In V(http), the connection of this task itself is one of its host's. It is left open, with a warning, unless its
     port is given. Where something between here and the server translates addresses, it cannot be told from others. If
     it is closed then, its answer is lost, and a new look tells what was closed.
+  - Connections from other nodes of the cluster are closed like those of any client. With the heartbeat checker
+    C(heartbeatLeader), a node does not open such a V(grpc) connection again before it is restarted, and healthy
+    instances become unhealthy. The playbooks C(polarismesh.maintenance.conn_drain) and
+    C(polarismesh.maintenance.conn_rebalance) spare them.
   - A request to close is never repeated.
 seealso:
   - module: polarismesh.maintenance.polaris_conn_info

@@ -84,7 +84,8 @@ def at_terminal(folder: Path, fleet: Fleet) -> Iterator[tuple[int, int]]:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-        os.close(keyboard)
+        with contextlib.suppress(OSError):
+            os.close(keyboard)
 
 
 def test_raises_waits_and_restores(mixed: Fleet, playbook: Playbook) -> None:
@@ -135,7 +136,7 @@ def test_a_node_that_cannot_be_restored_is_named_with_the_way_to_do_it(mixed: Fl
     assert "restored on 1 (node1)" in run.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_restores_when_the_process_is_ended_during_the_wait(number: int, mixed: Fleet, tmp_path: Path) -> None:
     before = levels(mixed)
     with in_background(tmp_path, mixed) as process:
@@ -164,6 +165,17 @@ def test_restores_when_a_key_is_pressed_at_a_terminal(key: bytes, mixed: Fleet, 
         assert b"restored on 2 (node1, node2)" in output
         assert (os.waitstatus_to_exitcode(status) == 0) == (key == b"\r")
         assert (b"was closed by Ctrl-C" in output) == (key == b"\x03")
+
+
+def test_restores_when_the_terminal_is_closed(mixed: Fleet, tmp_path: Path) -> None:
+    before = levels(mixed)
+    with at_terminal(tmp_path, mixed) as (_pid, keyboard):
+        output = b""
+        while b"The window is open" not in output:
+            output += os.read(keyboard, 1024)
+        assert is_open(mixed)
+        os.close(keyboard)
+        wait_until(lambda: levels(mixed) == before, "the levels are restored")
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "soon", 1.5, 100000])
