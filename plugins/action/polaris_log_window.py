@@ -62,8 +62,8 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {**result, "waited": 0, "ended_by": "check mode"}
         started = time.monotonic()
-        # Whoever kills the process group of ansible-playbook, as ansible-runner does with a cancelled job, must not kill
-        # this with it: a worker has a group of its own only with ansible-core 2.19 and newer.
+        # Whoever kills the process group of ansible-playbook, as ansible-runner does with a cancelled job, must not
+        # kill this with it: a worker has a group of its own only with ansible-core 2.19 and newer.
         if os.getpgrp() != os.getpid():
             os.setpgid(0, 0)
         handlers = {number: signal.signal(number, _interrupt) for number in SIGNALS}
@@ -102,8 +102,8 @@ def watch_controller(over: threading.Event) -> None:
     controller = multiprocessing.parent_process()
     while controller is not None and not over.wait(0.5):
         if controller.pid != os.getppid():
-            # To the thread that waits, because it waits in a system call, which only its own signal ends; and again, for
-            # the same reason as in wait().
+            # To the thread that waits, because it waits in a system call, which only its own signal ends; and again,
+            # for the same reason as in wait().
             signal.pthread_kill(t.cast(int, threading.main_thread().ident), signal.SIGTERM)
 
 
