@@ -50,7 +50,8 @@ Unsafe.add_representer(str, lambda dumper, text: dumper.represent_scalar("!unsaf
 def survey_variables(survey: Survey, answers: Mapping[str, Any]) -> dict[str, Any]:
     """The extra variables that come of a survey: the answers, and the defaults of what nobody answered.
 
-    A default that does not fit its own question is passed over, as AWX does it.
+    A default that does not fit its own question is passed over, as AWX does it. A text without a default that nobody
+    fills in comes as empty text, as the user interface sends it.
     """
     questions = {question["variable"]: question for question in survey["spec"]}
     assert answers.keys() <= questions.keys(), f"not asked for: {sorted(answers.keys() - questions.keys())}"
@@ -64,7 +65,8 @@ def survey_variables(survey: Survey, answers: Mapping[str, Any]) -> dict[str, An
     missing = {name for name, question in questions.items() if question["required"]} - answers.keys()
     # (Who launches by the API need not repeat a default; what is required and has none is refused.)
     assert missing <= defaults.keys(), f"required, and neither answered nor with a default: {missing}"
-    return {**defaults, **answers}
+    empty = {name: "" for name, question in questions.items() if question["type"] in ("text", "textarea")}
+    return {**empty, **defaults, **answers}
 
 
 def injected(inputs: Mapping[str, str]) -> dict[str, str]:

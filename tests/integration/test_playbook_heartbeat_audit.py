@@ -112,6 +112,7 @@ def test_limit(trio: Fleet, playbook: Playbook) -> None:
     beat(trio, row, 1, 1)
     run = playbook(NAME, inventory(trio), extra_vars={"service": "payments"}, args=["--limit", "node1", "--check"]).ok()
     assert "1 of 1 watched instances overdue, as 1 of 1 node know" in run.output
+    assert "What the other 2 of polaris_servers have heard is missing here: they are left out." in run.output
 
 
 @pytest.mark.parametrize(
