@@ -170,6 +170,13 @@ class Job:
         """The text of all events so far, which is what AWX keeps and shows."""
         return "\n".join(path.read_text() for path in (self._artifacts / "job_events").glob("*.json"))
 
+    def end(self) -> None:
+        """Cancel it, if it still runs."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.terminate()
+                process.wait(60)
+
     def result(self, timeout: float = 240) -> PlaybookRun:
         """Wait for its end; what AWX then knows of it, out of the events."""
         for process in self.processes.values():

@@ -55,8 +55,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def launch(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) -> Launch:
-    """launch(fleet, runbook, answers): start its job template; more options are those of tests.jobs.launch."""
+def launch(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) -> Iterator[Launch]:
+    """launch(fleet, runbook, answers): start its job template; more options are those of tests.awx.jobs.launch."""
+    launched: list[jobs.Job] = []
 
     def start(
         fleet: Fleet,
@@ -74,9 +75,9 @@ def launch(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) ->
             **jobs.meta_variables(template["name"], workflow=workflow),
             **(more or {}),
         }
-        folder = tmp_path / f"job{len(list(tmp_path.glob('job*')))}"
+        folder = tmp_path / f"job{len(launched)}"
         folder.mkdir()
-        return jobs.launch(
+        job = jobs.launch(
             folder,
             execution_node,
             project,
@@ -86,8 +87,12 @@ def launch(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) ->
             jobs.injected({"url": fleet.url, "token": fleet.tokens.owner}),
             **options,
         )
+        launched.append(job)
+        return job
 
-    return start
+    yield start
+    for job in launched:
+        job.end()
 
 
 # --- every runbook ---------------------------------------------------------------------------------------------------
