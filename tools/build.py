@@ -29,6 +29,7 @@ COLLECTION = "polarismesh.maintenance"
 
 SHIPPED_FOLDERS = ("LICENSES", "docs", "extensions", "meta", "playbooks", "plugins", "roles")
 SHIPPED_FILES = (
+    ".ansible-lint",
     "CHANGELOG.rst",
     "COPYING",
     "FILES.json",
@@ -51,9 +52,11 @@ DOCUMENTED = {
 
 def is_wanted(name: str) -> bool:
     parts = PurePosixPath(name).parts
+    if name in SHIPPED_FILES:
+        return True
     if any(part.startswith(".") or part == "__pycache__" for part in parts) or name.endswith((".pyc", "~", ".swp")):
         return False
-    return name in SHIPPED_FILES or (parts[0] in SHIPPED_FOLDERS and len(parts) > 1)
+    return parts[0] in SHIPPED_FOLDERS and len(parts) > 1
 
 
 def content_problems(archive: Path) -> list[str]:
