@@ -163,7 +163,7 @@ venv-gates:
 	@tools/venv .venv-gates tools/requirements/gates.txt
 
 .PHONY: ci
-ci: ## What .ci/run runs: test, gates, test-matrix
+ci: ## What .ci/run runs: test, test-eda, gates, test-matrix
 	@.ci/run
 
 .PHONY: clean distclean

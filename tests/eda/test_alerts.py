@@ -30,6 +30,7 @@ from tests.support import environment_of, inventory_of, read_results
 
 ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
+COMMAND = ("ansible-rulebook", "--rulebook", "polarismesh.maintenance.alerts", "--inventory", "inventory.yml")
 TOKEN = "a-token-for-alerts"
 # What the last node is called in the inventory.
 IPV6 = "2001:db8::5"
@@ -115,10 +116,7 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rulebook]:
         (folder / "vars.yml").write_text(json.dumps(variables))
         log = stack.enter_context((folder / "log").open("wb"))
         process = subprocess.Popen(
-            [
-                *("ansible-rulebook", "--rulebook", "polarismesh.maintenance.alerts", "--inventory", "inventory.yml"),
-                *("--vars", "vars.yml", "--env-vars", "POLARIS_ALERTS_TOKEN"),
-            ],
+            [*COMMAND, "--vars", "vars.yml", "--env-vars", "POLARIS_ALERTS_TOKEN"],
             cwd=folder,
             env={**environment_of(folder / "results.jsonl"), "POLARIS_ALERTS_TOKEN": TOKEN},
             stdin=subprocess.DEVNULL,
@@ -183,7 +181,7 @@ def test_only_the_node_named_is_freed_whatever_else_an_alert_says(rulebook: Rule
             f"{of(second)}000",
         ),
         # A host, but none of the Polaris servers; one that is no host; and what no JSON of Alertmanager holds.
-        *("127.0.0.9:8090", "10.9.9.9:8090", "[2001:db8::6]:8090", 8090, {"a": second.host}, None),
+        *("127.0.0.9:8090", "[2001:db8::6]:8090", 8090, {"a": second.host}, None),
         *([second.host], [second.host, command], [command, second.host], [[second.host]]),
         *(command, f"{of(second)}{command}", f"{command}.x:8090", f"x.{command}"),
     ]
@@ -238,3 +236,12 @@ def test_uneven_connections_are_evened_out_once(rulebook: Rulebook, tmp_path: Pa
         assert [each.open for each in connections].count(False) == 6
     assert "Make the plan" in rulebook.tasks
     assert not (tmp_path / "ran").exists()
+
+
+def test_without_a_token_it_does_not_start(rulebook: Rulebook) -> None:
+    environment = environment_of(rulebook.folder / "none.jsonl")
+    done = subprocess.run(
+        COMMAND, check=False, cwd=rulebook.folder, env=environment, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode != 0
+    assert "'POLARIS_ALERTS_TOKEN' is undefined" in done.stderr
