@@ -69,6 +69,14 @@ test-contract: venv ## What the client relies on, against the simulator (and the
 test-integration: venv ## Real ansible-playbook processes against the simulator
 	@$(PYTEST) -n $(JOBS) tests/integration $(ARGS)
 
+.PHONY: test-eda
+test-eda: ## The rulebooks, by a real ansible-rulebook, where the machine has Java 17 or newer
+	@if tools/find-java >/dev/null 2>&1; then \
+	    tools/venv .venv-eda tools/requirements/eda.txt && .venv-eda/bin/python -m pytest tests/eda $(ARGS); \
+	else \
+	    echo "test-eda: left out, there is no Java 17 or newer"; \
+	fi
+
 .PHONY: test-real
 test-real: venv ## The contract tests against a real server: POLARIS_URL=... POLARIS_TOKEN=..., or POLARIS_SERVER_BIN=...
 	@if [ -z "$${POLARIS_URL:-}$${POLARIS_SERVER_BIN:-}" ]; then \
@@ -157,7 +165,7 @@ venv-gates:
 	@tools/venv .venv-gates tools/requirements/gates.txt
 
 .PHONY: ci
-ci: ## What .ci/run runs: test, gates, test-matrix
+ci: ## What .ci/run runs: test, test-eda, gates, test-matrix
 	@.ci/run
 
 .PHONY: clean distclean

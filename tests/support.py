@@ -89,6 +89,7 @@ def run_playbook(
     args: Sequence[str] = (),
     extra_vars: Mapping[str, Any] | None = None,
     env: Mapping[str, str | None] | None = None,
+    inside: Sequence[str] = (),
     timeout: float = 240,
 ) -> PlaybookRun:
     """Run ansible-playbook in ``folder`` (a fresh temporary one) and collect what it did.
@@ -96,13 +97,14 @@ def run_playbook(
     :param playbook: the FQCN or path of a playbook, or plays as data.
     :param inventory: a fleet, inventory data, or anything that ``-i`` takes.
     :param env: environment variables to add, or to take away (None).
+    :param inside: a command to put before, such as one that enters a namespace.
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = folder / "results.jsonl"
     results.unlink(missing_ok=True)
     command = command_of(folder, playbook, inventory, args=args, extra_vars=extra_vars)
     process = subprocess.run(
-        command,
+        [*inside, *command],
         cwd=folder,
         env=environment_of(results, env),
         stdin=subprocess.DEVNULL,

@@ -32,6 +32,7 @@ display = Display()
 OPTIONS: t.Dict[str, t.Any] = {
     "seconds": {"type": "int", "required": True},
     "restore": {"type": "list", "elements": "dict", "required": True},
+    "elsewhere": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -61,6 +62,12 @@ class ActionModule(ActionBase):
         result["changed"] = False
         if self._task.check_mode:
             return {**result, "waited": 0, "ended_by": "check mode"}
+        if options["elsewhere"]:
+            # (A warning of a task would be shown at its end, when the wait is over.)
+            display.display(
+                f"[WARNING]: If this play is killed during the wait, the levels stay raised on "
+                f"{', '.join(options['elsewhere'])}: only a task on the host itself reaches the server there."
+            )
         started = time.monotonic()
         # Whoever kills the process group of ansible-playbook, as ansible-runner does with a cancelled job, must not
         # kill this with it: a worker has a group of its own only with ansible-core 2.19 and newer.

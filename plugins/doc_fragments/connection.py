@@ -22,6 +22,8 @@ options:
       - Released servers let every account read, but only the main (owner) account write.
       - Where a task gives none of O(token), O(username), O(password) and O(owner), the environment variables
         E(POLARIS_TOKEN), E(POLARIS_USERNAME), E(POLARIS_PASSWORD) and E(POLARIS_OWNER) are used.
+      - Those of the controller count, also where the task runs on another host or as another user. Those that the task
+        itself sets by C(environment) go before them.
       - A server with authentication switched off needs no account.
     type: str
   username:

@@ -27,6 +27,7 @@ CREDENTIALS = {
     "password": "POLARIS_PASSWORD",
     "owner": "POLARIS_OWNER",
 }
+URL_VARIABLE = "POLARIS_URL"
 
 #: The option of modules that send many requests to one server.
 PARALLEL: Spec = {"parallel": {"type": "int", "default": 8}}
@@ -40,7 +41,7 @@ def spec(options: t.Optional[Spec] = None, *, timeout: float = 30, **rules: t.An
     :param rules: ``mutually_exclusive``, ``required_one_of`` and the like.
     """
     common: Spec = {
-        "url": {"type": "str", "required": True, "fallback": (env_fallback, ["POLARIS_URL"])},
+        "url": {"type": "str", "required": True, "fallback": (env_fallback, [URL_VARIABLE])},
         "token": {"type": "str", "no_log": True},
         "username": {"type": "str"},
         "password": {"type": "str", "no_log": True},
@@ -61,6 +62,17 @@ def with_environment(params: Params, environ: t.Mapping[str, str]) -> Params:
     if not any(account.values()):
         account = {option: environ.get(name) or None for option, name in CREDENTIALS.items()}
     return {**params, **account}
+
+
+def from_controller(args: Params, of_task: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Params:
+    """What the controller's environment adds to the arguments of a task: the URL and the account, where it has none.
+
+    :param of_task: the environment that the task itself sets where it runs; it goes before the controller's.
+    """
+    wanted = {} if "url" in args or URL_VARIABLE in of_task else {"url": URL_VARIABLE}
+    if not any(args.get(option) or name in of_task for option, name in CREDENTIALS.items()):
+        wanted.update(CREDENTIALS)
+    return {option: environ[name] for option, name in wanted.items() if environ.get(name)}
 
 
 def check_account(params: Params) -> None:

@@ -16,7 +16,7 @@ description:
   - At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
   - When C(ansible-playbook) is ended in another way, by a signal, a cancelled job, or because its process dies, no
     C(always) section runs any more. This task then restores the levels of O(restore) itself before it goes. That is not
-    possible after the whole machine is lost, nor for servers that this controller cannot reach.
+    possible after the whole machine is lost, nor for servers that this controller cannot reach by itself.
   - Runs on the controller, once for all hosts.
 attributes:
   check_mode:
@@ -39,6 +39,13 @@ options:
     type: list
     elements: dict
     required: true
+  elsewhere:
+    description:
+      - The names of hosts whose servers this controller cannot restore in an emergency, because only a task that runs
+        on the host itself reaches them, such as one over SSH. The task warns of that when the wait begins.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: polarismesh.maintenance.polaris_log_level
 author:

@@ -19,7 +19,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Params, Spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Params, Spec, from_controller
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import HAS_REQUESTS, credentials_in_url
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.runner import Operation, Result, perform
 
@@ -39,8 +39,22 @@ class PolarisAction(ActionBase):
         if self._in_process(task_vars):
             result.update(self._perform(task_vars))
         else:
-            result.update(self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val))
+            result.update(
+                self._execute_module(
+                    module_args=self._arguments(), task_vars=task_vars, wrap_async=self._task.async_val
+                )
+            )
         return result
+
+    def _arguments(self) -> Params:
+        """The task's arguments, with the URL and the account of the controller's environment where it has none.
+
+        On a node that is reached by SSH, and behind sudo, nothing is known of that environment. To send it as one would
+        not do: Ansible shows the environment of a task in what it logs, while secret arguments are censored.
+        """
+        of_task: t.Dict[str, t.Any] = {}
+        self._compute_environment_string(of_task)
+        return {**self._task.args, **from_controller(self._task.args, of_task, os.environ)}
 
     def _in_process(self, task_vars: t.Dict[str, t.Any]) -> bool:
         """Whether this worker is where, and as whom, the module would run."""
@@ -57,7 +71,7 @@ class PolarisAction(ActionBase):
         # look for any there saves a fifth of the time of a task with ten thousand items.
         gc.freeze()
         rules = {name: rule for name, rule in self.spec.items() if name != "supports_check_mode"}
-        validation = ArgumentSpecValidator(**rules).validate(_plain(self._task.args))
+        validation = ArgumentSpecValidator(**rules).validate(_plain(self._arguments()))
         params: Params = validation.validated_parameters
         secrets: t.Set[str] = set(validation._no_log_values) | credentials_in_url(str(params.get("url")))
         result: Result

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What test_doors.py runs through both doors: for every module at least one case that succeeds and one that fails."""
+"""What the tests of the doors run through both: for every module at least one case that succeeds and one that fails."""
 
 from __future__ import annotations
 
@@ -216,3 +216,32 @@ SUBJECTS: dict[str, Subject] = {
         {"read": {}, "wrong token": WRONG_TOKEN, "fail: nobody listens": NOBODY}, volatile=frozenset({"port"})
     ),
 }
+
+
+def without(value: Any, keys: frozenset[str]) -> Any:
+    """A result without these keys, however deep."""
+    if isinstance(value, dict):
+        return {key: without(item, keys) for key, item in value.items() if key not in keys}
+    return [without(item, keys) for item in value] if isinstance(value, list) else value
+
+
+SECRETS = ("the-secret-word", "hidden-word")
+
+
+def calls_with_secrets(url: str, owner: str) -> list[dict[str, Any]]:
+    """Tasks with one of SECRETS or the owner's token wherever a secret can be, or be put by mistake."""
+    module = "polarismesh.maintenance.polaris_log_level"
+    levels = {"naming": "debug"}
+    calls: dict[str, dict[str, Any]] = {
+        "success": {"url": url, "token": owner, "levels": levels},
+        "login": {"url": url, "username": "polaris", "password": "polaris", "levels": {"naming": "info"}},
+        "wrong token": {"url": url, "token": SECRETS[0], "levels": levels},
+        "wrong password": {"url": url, "username": "polaris", "password": SECRETS[0], "levels": levels},
+        "token with a line break": {"url": url, "token": SECRETS[0] + "\n", "levels": levels},
+        "password in the url": {"url": f"http://me:{SECRETS[1]}@127.0.0.1:8090", "levels": levels},
+        "password in a url with a bad port": {"url": f"http://me:{SECRETS[1]}@127.0.0.1:x", "levels": levels},
+        "token as a wrong option": {"url": url, "token": owner, "levels": levels, "tokn": "x"},
+        "token as a scope": {"url": url, "token": SECRETS[0], "scope": SECRETS[0], "level": "debug"},
+        "nobody listens": {"url": "http://127.0.0.1:1", "token": SECRETS[0], "retries": 0, "levels": levels},
+    }
+    return [{"name": name, module: options, "ignore_errors": True} for name, options in calls.items()]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.doors import SUBJECTS, Subject
+from tests.integration.doors import SECRETS, SUBJECTS, Subject, calls_with_secrets, without
 from tests.simulator import Fleet
 from tests.support import PlaybookRun, run_playbook
 
@@ -53,12 +53,6 @@ def through(door: str, module: str, folder: Path, fleet: Fleet, *args: str) -> P
     return run
 
 
-def without(value: Any, keys: frozenset[str]) -> Any:
-    if isinstance(value, dict):
-        return {key: without(item, keys) for key, item in value.items() if key not in keys}
-    return [without(item, keys) for item in value] if isinstance(value, list) else value
-
-
 def sent(fleet: Fleet) -> tuple[list[tuple[str, str, str]], set[str]]:
     """All that writes, and which paths were read. (How many reads are under way when one fails is chance.)"""
     writes = sorted((entry.method, entry.path, entry.body) for entry in fleet.requests if entry.method != "GET")
@@ -89,30 +83,13 @@ def test_same_result_through_both_doors(module: str, mode: str, tmp_path: Path) 
             assert not by_module.one(name).get("failed"), by_module.one(name)
 
 
-SECRETS = ("the-secret-word", "hidden-word")
-
-
 @pytest.mark.parametrize("door", ["module", "in-process"])
 def test_no_secret_gets_out_at_any_verbosity(
     door: str, make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun]
 ) -> None:
     fleet = make_fleet(nodes=1)
-    url, owner = fleet.nodes[0].url, fleet.tokens.owner
-    module = "polarismesh.maintenance.polaris_log_level"
-    levels = {"naming": "debug"}
-    calls: dict[str, dict[str, Any]] = {
-        "success": {"url": url, "token": owner, "levels": levels},
-        "login": {"url": url, "username": "polaris", "password": "polaris", "levels": {"naming": "info"}},
-        "wrong token": {"url": url, "token": SECRETS[0], "levels": levels},
-        "wrong password": {"url": url, "username": "polaris", "password": SECRETS[0], "levels": levels},
-        "token with a line break": {"url": url, "token": SECRETS[0] + "\n", "levels": levels},
-        "password in the url": {"url": f"http://me:{SECRETS[1]}@127.0.0.1:8090", "levels": levels},
-        "password in a url with a bad port": {"url": f"http://me:{SECRETS[1]}@127.0.0.1:x", "levels": levels},
-        "token as a wrong option": {"url": url, "token": owner, "levels": levels, "tokn": "x"},
-        "token as a scope": {"url": url, "token": SECRETS[0], "scope": SECRETS[0], "level": "debug"},
-        "nobody listens": {"url": "http://127.0.0.1:1", "token": SECRETS[0], "retries": 0, "levels": levels},
-    }
-    tasks = [{"name": name, module: options, "ignore_errors": True} for name, options in calls.items()]
+    owner = fleet.tokens.owner
+    tasks = calls_with_secrets(fleet.nodes[0].url, owner)
     hosts = {
         "node": {
             "ansible_connection": "local",
@@ -128,7 +105,7 @@ def test_no_secret_gets_out_at_any_verbosity(
     ).ok()
     for secret in (*SECRETS, owner):
         assert secret not in run.output
-    assert len(run.results) == len(calls)
+    assert len(run.results) == len(tasks)
 
 
 @pytest.mark.parametrize("reason", ["become", "async", "environment", "variable"])

@@ -74,6 +74,26 @@ def test_an_account_is_never_mixed_from_two_places(
 
 
 @pytest.mark.parametrize(
+    ("given", "of_task", "added"),
+    [
+        ({}, {}, {"url": "env-url", **WHOLE}),
+        ({"url": "u", "token": "t"}, {}, {}),
+        ({"url": "u", "owner": "o"}, {}, {}),
+        ({"url": "u", "token": "", "password": None}, {}, WHOLE),
+        # What a task sets for itself is never mixed with the controller's.
+        ({"url": "u"}, {"POLARIS_TOKEN": "t"}, {}),
+        ({"url": "u"}, {"POLARIS_USERNAME": "me", "POLARIS_PASSWORD": "p"}, {}),
+        ({"token": "t"}, {"POLARIS_URL": "u"}, {}),
+    ],
+)
+def test_what_a_task_gets_of_the_controllers_environment(
+    given: dict[str, Any], of_task: dict[str, str], added: dict[str, str]
+) -> None:
+    environ = {**ENVIRONMENT, "POLARIS_URL": "env-url", "HOME": "/root"}
+    assert arguments.from_controller(given, of_task, environ) == added
+
+
+@pytest.mark.parametrize(
     ("account", "sentence"),
     [
         ({"token": "t", "username": "me", "password": "p"}, "token and username are both given"),

@@ -1,0 +1,247 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rulebook `alerts`, run by a real ansible-rulebook that gets alerts as Alertmanager sends them.
+
+One process serves all tests of this file, since a start costs seconds, and what it has done within the last minutes
+decides what it does. So each test takes nodes of its own, and all run in this order. Runs follow one another, in the
+order of their alerts: when the last of several alerts has had its effect, those before it have had theirs, or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.clients import Clients, until
+from tests.simulator import Fleet, Node
+from tests.support import environment_of, inventory_of, read_results
+
+ROOT = Path(__file__).parents[2]
+MIB = 1024 * 1024
+COMMAND = ("ansible-rulebook", "--rulebook", "polarismesh.maintenance.alerts", "--inventory", "inventory.yml")
+TOKEN = "a-token-for-alerts"
+# What the last node is called in the inventory.
+IPV6 = "2001:db8::5"
+MEMORY, CONNECTIONS = "PolarisMemoryHigh", "PolarisConnectionsUneven"
+Alert = dict[str, Any]
+
+# (A program of the user's own elsewhere on PATH may be of any version.)
+if not (Path(sys.executable).parent / "ansible-rulebook").exists():
+    pytest.skip("ansible-rulebook has an environment of its own: make test-eda", allow_module_level=True)
+if subprocess.run([ROOT / "tools" / "find-java"], check=False, capture_output=True).returncode != 0:
+    pytest.skip("ansible-rulebook needs Java 17 or newer", allow_module_level=True)
+
+
+@dataclass
+class Rulebook:
+    """A running ansible-rulebook, and the fleet whose alerts it gets."""
+
+    fleet: Fleet
+    url: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def post(self, body: Any, token: str | None = TOKEN) -> int:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return requests.post(f"{self.url}/alerts", json=body, headers=headers, timeout=10).status_code
+
+    def send(self, *alerts: Alert) -> None:
+        """What Alertmanager sends for a group of alerts, in the version 4 of its format."""
+        body = {
+            "version": "4",
+            "groupKey": "{}:{}",
+            "truncatedAlerts": 0,
+            "status": "firing",
+            "receiver": "polaris",
+            "groupLabels": {},
+            "commonLabels": {"job": "polaris"},
+            "commonAnnotations": {},
+            "externalURL": "http://alertmanager.example:9093",
+            "alerts": list(alerts),
+        }
+        assert self.post(body) == 200
+
+    def wait_until_freed(self, node: Node, name: str = "") -> None:
+        assert until(lambda: node.heap.forced > 0 or self.process.poll() is not None, 90), self.log
+        # The run that freed it tells so at its end.
+        assert until(lambda: self.summaries[-1:] == [name or node.host], 30), self.log
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    @property
+    def summaries(self) -> list[str]:
+        """On which hosts runbooks have come to their ends, in order."""
+        return [entry.host for entry in read_results(self.folder / "results.jsonl") if entry.task == "Summary"]
+
+    @property
+    def tasks(self) -> set[str]:
+        return {entry.task for entry in read_results(self.folder / "results.jsonl")}
+
+    @property
+    def freed(self) -> list[int]:
+        return [node.heap.forced for node in self.fleet.nodes]
+
+
+@pytest.fixture(scope="module")
+def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rulebook]:
+    folder = tmp_path_factory.mktemp("eda")
+    with Fleet(nodes=5) as fleet, contextlib.ExitStack() as stack:
+        for node in fleet.nodes:
+            node.heap.live, node.heap.free = 900 * MIB, 600 * MIB
+        # As the inventory plugin names them: by address.
+        inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+        names = [*(node.host for node in fleet.nodes[:4]), IPV6]
+        inventory["polaris_servers"]["hosts"] = {
+            name: {"polaris_url": node.url} for name, node in zip(names, fleet.nodes, strict=True)
+        }
+        inventory["others"] = {"hosts": {"127.0.0.9": {"polaris_url": fleet.nodes[1].url}}, "vars": {}}
+        (folder / "inventory.yml").write_text(json.dumps(inventory))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        variables = {"polaris_alerts_port": port, "polaris_incident_dest": str(folder / "incidents")}
+        (folder / "vars.yml").write_text(json.dumps(variables))
+        log = stack.enter_context((folder / "log").open("wb"))
+        process = subprocess.Popen(
+            [*COMMAND, "--vars", "vars.yml", "--env-vars", "POLARIS_ALERTS_TOKEN"],
+            cwd=folder,
+            env={**environment_of(folder / "results.jsonl"), "POLARIS_ALERTS_TOKEN": TOKEN},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        running = Rulebook(fleet, f"http://127.0.0.1:{port}", folder, process)
+        try:
+            assert until(lambda: process.poll() is not None or listens(running), 90), running.log
+            assert process.poll() is None, running.log
+            yield running
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+            process.wait()
+
+
+def listens(rulebook: Rulebook) -> bool:
+    try:
+        return rulebook.post({}) == 200
+    except requests.ConnectionError:
+        return False
+
+
+def alert(name: Any, instance: Any, status: str = "firing", **more: Any) -> Alert:
+    labels = {"alertname": name, "instance": instance, "job": "polaris", "severity": "warning"}
+    return {
+        "status": status,
+        "labels": {key: value for key, value in labels.items() if value is not None},
+        "annotations": {"summary": "a summary"},
+        "startsAt": "2026-01-01T00:00:00.000Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus.example:9090/graph",
+        "fingerprint": "0123456789abcdef",
+        **more,
+    }
+
+
+def of(node: Node) -> str:
+    """The label "instance" of a node, as Prometheus makes it of the target."""
+    return f"{node.host}:{node.port}"
+
+
+def template(ran: Path) -> str:
+    """What would make this file where ansible-playbook takes it for a template."""
+    return f"{{{{ lookup('ansible.builtin.pipe', 'touch {ran}') }}}}"
+
+
+def test_only_the_node_named_is_freed_whatever_else_an_alert_says(rulebook: Rulebook, tmp_path: Path) -> None:
+    first, second, third, *_others = rulebook.fleet.nodes
+    ran = tmp_path / "ran"
+    command = template(ran)
+    hostile = [
+        *("all", "all:8090", "*", "*.*", "~.*[.].*", "polaris_servers", "!127.0.0.1", "127.0.1.*", "127.0.1.[1:6]", ""),
+        *(
+            f"{second.host},{third.host}",
+            f"{second.host}:&all",
+            f"{second.host}\n",
+            f" {of(second)}",
+            f"{of(second)}000",
+        ),
+        # A host, but none of the Polaris servers; one that is no host; and what no JSON of Alertmanager holds.
+        *("127.0.0.9:8090", "[2001:db8::6]:8090", 8090, {"a": second.host}, None),
+        *([second.host], [second.host, command], [command, second.host], [[second.host]]),
+        *(command, f"{of(second)}{command}", f"{command}.x:8090", f"x.{command}"),
+    ]
+    assert rulebook.post({"alerts": [alert(MEMORY, of(second))]}, token=None) == 401
+    assert rulebook.post({"alerts": [alert(MEMORY, of(second))]}, token="another") == 401
+    for odd in ([], [alert(MEMORY, of(second))], {"alerts": None}, {"alerts": "x"}, {"alerts": [None, 1]}, "x", None):
+        rulebook.post(odd)
+    rulebook.send(
+        alert(MEMORY, of(second), "resolved"),
+        alert(CONNECTIONS, None, "resolved"),
+        alert("SomethingElse", of(second)),
+        alert([MEMORY, command], of(second)),
+        *(alert(MEMORY, instance) for instance in hostile),
+        # Whoever sends this has no say in the hosts or in the variables of a run.
+        alert(MEMORY, of(first), annotations={"x": command}, more=command, meta={"hosts": [second.host]}),
+    )
+    rulebook.send(alert(MEMORY, of(third), meta={"hosts": "all"}))
+    rulebook.wait_until_freed(third)
+    assert rulebook.freed == [1, 0, 1, 0, 0]
+    assert rulebook.summaries == [first.host, third.host]
+    assert not ran.exists()
+    # A run of the other runbook would have made one.
+    assert "Make the plan" not in rulebook.tasks
+    names = {re.sub(r"\d{8}T\d{6}Z", "TIME", path.name) for path in (rulebook.folder / "incidents").iterdir()}
+    assert names == {f"{node.host}-{kind}-TIME.pb.gz" for node in (first, third) for kind in ("heap", "goroutine")}
+
+
+def test_an_alert_that_goes_on_frees_once(rulebook: Rulebook) -> None:
+    third, fourth = rulebook.fleet.nodes[2:4]
+    for _number in range(3):
+        rulebook.send(alert(MEMORY, of(third)))
+    # Which does not hold back the alert about another node.
+    rulebook.send(alert(MEMORY, of(third)), alert(MEMORY, of(fourth)))
+    rulebook.wait_until_freed(fourth)
+    assert rulebook.freed == [1, 0, 1, 1, 0]
+
+
+def test_uneven_connections_are_evened_out_once(rulebook: Rulebook, tmp_path: Path) -> None:
+    full, last = rulebook.fleet.nodes[0], rulebook.fleet.nodes[4]
+    with Clients() as clients:
+        connections = [
+            each
+            for host in range(21, 31)
+            for each in clients.connect((full.host, full.grpc_port), f"127.0.0.{host}", 3)
+        ]
+        assert until(lambda: len(full.connections["grpc"]) == 30)
+        # An alert about all nodes has no "instance"; one about the fullest node may have it. It has no say.
+        rulebook.send(alert(CONNECTIONS, template(tmp_path / "ran")), alert(CONNECTIONS, None))
+        rulebook.send(alert(CONNECTIONS, of(full)), alert(MEMORY, f"[{IPV6}]:8090"))
+        rulebook.wait_until_freed(last, IPV6)
+        # As the runbook says: a fifth of what the node has. Two runs would have closed more.
+        assert [each.open for each in connections].count(False) == 6
+    assert "Make the plan" in rulebook.tasks
+    assert not (tmp_path / "ran").exists()
+
+
+def test_without_a_token_it_does_not_start(rulebook: Rulebook) -> None:
+    environment = environment_of(rulebook.folder / "none.jsonl")
+    done = subprocess.run(
+        COMMAND, check=False, cwd=rulebook.folder, env=environment, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode != 0
+    assert "'POLARIS_ALERTS_TOKEN' is undefined" in done.stderr
