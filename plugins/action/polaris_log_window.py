@@ -75,7 +75,15 @@ class ActionModule(ActionBase):
 
 
 def _interrupt(number: int, frame: t.Any) -> t.NoReturn:
+    # ansible-playbook passes Ctrl-C on, and at once ends its workers by another signal: where both are here already, the
+    # second must not raise in the midst of what the first one starts.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _disregard)
     raise InterruptedPlayError
+
+
+def _disregard(number: int, frame: t.Any) -> None:
+    """Not SIG_IGN: Python complains where it has noticed a signal that is ignored by now."""
 
 
 def wait(seconds: int) -> bool:
