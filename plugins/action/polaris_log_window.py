@@ -75,8 +75,8 @@ class ActionModule(ActionBase):
 
 
 def _interrupt(number: int, frame: t.Any) -> t.NoReturn:
-    # ansible-playbook passes Ctrl-C on, and at once ends its workers by another signal: where both are here already, the
-    # second must not raise in the midst of what the first one starts.
+    # ansible-playbook passes Ctrl-C on, and at once ends its workers by another signal: where both are here already,
+    # the second must not raise in the midst of what the first one starts.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _disregard)
     raise InterruptedPlayError
