@@ -24,6 +24,7 @@ MATRIX ?= tests/unit/test_runner.py tests/unit/test_arguments.py tests/integrati
     tests/integration/test_playbook_log_level.py tests/integration/test_playbook_debug_window.py \
     tests/integration/test_awx_jobs.py::test_a_cancelled_debug_window_puts_the_levels_back \
     "tests/integration/test_awx_jobs.py::test_a_job_of_its_template_does_what_the_runbook_does[log_level]" \
+    tests/integration/test_awx_surveys.py \
     "tests/integration/test_doors.py::test_same_result_through_both_doors[run-polaris_log_level]" \
     "tests/integration/test_doors.py::test_same_result_through_both_doors[check-polaris_instance_clean]" \
     tests/integration/test_doors.py::test_no_secret_gets_out_at_any_verbosity \

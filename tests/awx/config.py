@@ -95,7 +95,7 @@ def question_problems(question: Question) -> list[str]:
     problems += [
         f"{key} is no whole number"
         for key in ("min", "max")
-        if question.get(key) is not None and type(question[key]) is not int
+        if question.get(key) is not None and not isinstance(question[key], int)
     ]
     chosen = question["type"] in ("multiplechoice", "multiselect")
     choices = question.get("choices")

@@ -37,7 +37,7 @@ def apply(folder: Path, **variables: Any) -> Applied:
     }
     playbook = str(config.EXTENSION / "apply.yml")
     done = run_playbook(folder, playbook, "localhost,", args=["-vv"], extra_vars=variables, env=environment).ok()
-    return done, [(module, options) for module, options in map(json.loads, calls.read_text().splitlines())]
+    return done, list(map(json.loads, calls.read_text().splitlines()))
 
 
 def of(calls: list[Call], module: str) -> list[dict[str, Any]]:
