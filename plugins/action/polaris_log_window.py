@@ -93,8 +93,9 @@ class ActionModule(ActionBase):
 
 
 def _ignore_signals() -> None:
+    # (Python complains on stderr of a signal that was on its way when it became one to ignore, SIG_IGN.)
     for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *dummy: None)
 
 
 def _interrupt(number: int, frame: t.Any) -> t.NoReturn:

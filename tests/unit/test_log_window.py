@@ -32,6 +32,7 @@ def test_two_signals_at_a_time_do_not_keep_it_from_restoring(
     restored: list[Any] = []
     monkeypatch.setattr(polaris_log_window, "wait", wait)
     monkeypatch.setattr(polaris_log_window, "put_back", restored.append)
+    monkeypatch.setattr(os, "setpgid", lambda *dummy: None)  # the process group of the tests is none of its business
     task = mock.Mock(args={"seconds": 1, "restore": []}, check_mode=False, async_val=0)
     action = polaris_log_window.ActionModule(task, *(mock.MagicMock() for _part in range(5)))
     before = [signal.getsignal(number) for number in both]
