@@ -241,6 +241,14 @@ def test_a_probe_that_failed_otherwise_is_no_answer() -> None:
     assert report["warnings"] == []
 
 
+@pytest.mark.parametrize(("path", "known"), [("/maintain/v1/log/outputlevel", True), ("/core/v1/user/login", None)])
+def test_a_login_counts_where_the_maintenance_api_is_switched_off(path: str, known: bool | None) -> None:
+    failed = {"msg": "no", "error": {"kind": "unsupported", "path": path}}
+    probes = {"results": [{"item": {"name": name}, **failed} for name in ("anyone", "default_token", "default_password")]}
+    found = fleet_report([host(1, probes=probes)])["nodes"][0]["probes"]
+    assert found == {"anyone": None, "default_token": None, "default_password": known}
+
+
 def test_nodes_of_the_cluster_that_nobody_asked() -> None:
     nodes = [{"host": "10.0.0.1"}, {"host": "10.0.0.77"}]
     assert warned(fleet_report([host(1, server={"nodes": nodes})])) == {"not_in_inventory": ["10.0.0.77"]}
