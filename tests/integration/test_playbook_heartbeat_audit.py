@@ -117,7 +117,16 @@ def test_limit(trio: Fleet, playbook: Playbook) -> None:
     beat(trio, row, 0, 600)
     beat(trio, row, 1, 1)
     run = playbook(NAME, inventory(trio), extra_vars={"service": "payments"}, args=["--limit", "node1", "--check"]).ok()
-    assert "1 of 1 watched instances overdue, as 1 of 1 node know" in run.output
+    assert "1 of 1 watched instances overdue, as 1 of 1 node knows" in run.output
+    assert "What the nodes outside of this limit have heard is missing here." in run.output
+
+
+def test_a_slice(trio: Fleet, playbook: Playbook) -> None:
+    payments(trio, "10.0.0.1")
+    said = "What the nodes outside of this slice have heard is missing here."
+    names = {"awx_workflow_job_id": 7, "awx_job_template_name": "Audit", "service": "payments"}
+    assert said in playbook(NAME, inventory(trio), extra_vars={**names, "awx_workflow_job_name": "Audit"}).ok().output
+    assert said not in playbook(NAME, inventory(trio), extra_vars={**names, "awx_workflow_job_name": "Day"}).ok().output
 
 
 @pytest.mark.parametrize(
