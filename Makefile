@@ -22,6 +22,7 @@ CORES ?= 2.18 2.19 2.20 2.21
 # What it runs: all that touches ansible-core, once each. Everything: make test-matrix MATRIX='tests/unit tests/integration'
 MATRIX ?= tests/unit/test_runner.py tests/unit/test_arguments.py tests/integration/test_inventory.py \
     tests/integration/test_playbook_log_level.py tests/integration/test_playbook_debug_window.py \
+    "tests/integration/test_playbook_memory_incident.py::test_large_nodes_are_profiled_and_freed_and_small_ones_left[True]" \
     "tests/integration/test_doors.py::test_same_result_through_both_doors[run-polaris_log_level]" \
     "tests/integration/test_doors.py::test_same_result_through_both_doors[check-polaris_instance_clean]" \
     tests/integration/test_doors.py::test_no_secret_gets_out_at_any_verbosity \
