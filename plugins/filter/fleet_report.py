@@ -72,6 +72,7 @@ SCHEMA = 1
 #: the level that servers ship with, then the quieter ones, so that the noisy node is the one that stands out.
 LEVELS = ("info", "warn", "error", "fatal", "none", "debug")
 SEVERITIES = ("critical", "warning", "note")
+LOGIN_PATH = "/core/v1/user/login"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost", "0.0.0.0")  # noqa: S104
 # What neither HTML nor JSON readers take: control characters, and halves of characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -222,8 +223,12 @@ def probes_of(registered: t.Optional[Values]) -> t.Dict[str, t.Optional[bool]]:
     for each in (registered or {}).get("results") or ():
         name = each["item"].get("name") if isinstance(each.get("item"), t.Mapping) else None
         if name in found:
-            kind = (each.get("error") or {}).get("kind")
-            found[name] = True if "levels" in each else (False if kind in ("auth", "permission") else None)
+            error = each.get("error") or {}
+            let_in = "levels" in each
+            if name == "default_password" and error.get("kind") == "unsupported":
+                # The login went well, and then the maintenance API was switched off.
+                let_in = error.get("path") != LOGIN_PATH
+            found[name] = True if let_in else (False if error.get("kind") in ("auth", "permission") else None)
     if found["anyone"]:
         # A server that asks nobody for a token says nothing about this one.
         found["default_token"] = None

@@ -146,6 +146,7 @@ class Reply:
 
     :param local_address: our end of the connection that carried it, ``host:port``, as the server sees it too unless
         something on the way translates addresses.
+    :param with_token: whether the request had a token.
     """
 
     method: str
@@ -154,6 +155,7 @@ class Reply:
     headers: t.Dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     local_address: str = ""
+    with_token: bool = True
 
     @property
     def text(self) -> str:
@@ -459,7 +461,8 @@ class Client:
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise self._transport_error(exc, method, path, timeout) from exc
         headers = {k.lower(): v for k, v in response.headers.items()}
-        reply = Reply(method, path, response.status_code, headers, content, local_address)
+        with_token = "X-Polaris-Token" in request.headers
+        reply = Reply(method, path, response.status_code, headers, content, local_address, with_token)
         if 300 <= reply.status < 400:
             raise self._redirect(reply)
         # Go's words, and those of nginx before it.
@@ -695,27 +698,10 @@ def expect(reply: Reply, url: str) -> Reply:
     code = parsed.get("code") if isinstance(parsed, dict) else None
     code = code if isinstance(code, int) else 0
     said = str(parsed.get("info") or "") if isinstance(parsed, dict) else reply.text
-    lower = said.lower()
     call = f"{reply.method} {reply.path}"
-    if any(text in lower for text in _PERMISSION_TEXTS):
-        raise reply.error(
-            "permission",
-            f"{url} does not allow this account {call} ({shorten(said)}): released servers let only the main (owner) "
-            f"account write; give that account's token.",
-        )
-    if lower == "access is not approved":
-        # HEAD says no more than this, be the token wrong or the account without rights.
-        raise reply.error(
-            "auth",
-            f"{url} does not accept the token, or does not allow its account {call}; it does not say which ({said}): "
-            f"give the token of the main (owner) account, by the option token or POLARIS_TOKEN.",
-        )
-    if reply.status == 401 or code // 1000 == 401 or any(text in lower for text in _AUTH_TEXTS):
-        raise reply.error(
-            "auth",
-            f"{url} does not accept the token ({shorten(said)}): give the token of an account that is enabled, by the "
-            f"option token or POLARIS_TOKEN, or give username and password.",
-        )
+    account = _account_error(reply, url, code, said)
+    if account is not None:
+        raise account
     if code in (403001, 403002):
         raise reply.error(
             "refused", f"{url} limits the rate of requests ({shorten(said)}): wait, or lower the option parallel."
@@ -744,3 +730,36 @@ def expect(reply: Reply, url: str) -> Reply:
         # A gateway's answer for a server that gave none.
         outcome_unknown=reply.method != "GET" and reply.status in (502, 504),
     )
+
+
+def _account_error(reply: Reply, url: str, code: int, said: str) -> t.Optional[PolarisError]:
+    """The error of an answer that refuses the account, or the lack of one; None for another answer."""
+    lower = said.lower()
+    call = f"{reply.method} {reply.path}"
+    if any(text in lower for text in _PERMISSION_TEXTS):
+        return reply.error(
+            "permission",
+            f"{url} does not allow this account {call} ({shorten(said)}): released servers let only the main (owner) "
+            f"account write; give that account's token.",
+        )
+    refused = reply.status == 401 or code // 1000 == 401 or any(text in lower for text in _AUTH_TEXTS)
+    if refused and not reply.with_token:
+        return reply.error(
+            "auth",
+            f"{url} asks for a token, and none was given ({shorten(said)}): give the token of an account that is "
+            f"enabled, by the option token or POLARIS_TOKEN, or give username and password.",
+        )
+    if lower == "access is not approved":
+        # HEAD says no more than this, be the token wrong or the account without rights.
+        return reply.error(
+            "auth",
+            f"{url} does not accept the token, or does not allow its account {call}; it does not say which ({said}): "
+            f"give the token of the main (owner) account, by the option token or POLARIS_TOKEN.",
+        )
+    if refused:
+        return reply.error(
+            "auth",
+            f"{url} does not accept the token ({shorten(said)}): give the token of an account that is enabled, by the "
+            f"option token or POLARIS_TOKEN, or give username and password.",
+        )
+    return None

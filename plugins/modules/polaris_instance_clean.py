@@ -307,6 +307,9 @@ SERVICES_CHECKED = 20
 
 LONGEST_WAIT = 600
 
+#: The kinds of failure after which running the task again, as it is, may help.
+PASSING = ("unreachable", "timeout", "server")
+
 #: Position of a target -> the registered instance that it names.
 Live = t.Dict[int, Instance]
 
@@ -359,7 +362,8 @@ class Clean:
                 self.send_part([at for at in part if not (self.spare_live and at in self.live)], progress)
         except PolarisError as error:
             if not error.partial:
-                error.msg = f"{error.msg.rstrip('.')}. {self.tally()} Run it again: to clean one twice does no harm."
+                again = " Run it again: to clean one twice does no harm." if error.kind in PASSING else ""
+                error.msg = f"{error.msg.rstrip('.')}. {self.tally()}{again}"
                 error.partial = self.report(failed=True)
             raise
 
@@ -390,8 +394,9 @@ class Clean:
         return PolarisError(
             "guard",
             f"{len(names)} of {len(self.targets)} instances {'is' if len(names) == 1 else 'are'} live at "
-            f"{self.client.url} ({', '.join(names[:SHOWN])}{more}). {self.tally()} Deregister them first, or set "
-            f"on_live to skip, which cleans the others.{unnoticed(self.client)}",
+            f"{self.client.url} ({', '.join(names[:SHOWN])}{more}). {self.tally()} Deregister "
+            f"{'it' if len(names) == 1 else 'them'} first, or set on_live to skip, which cleans the others."
+            f"{unnoticed(self.client)}",
             partial=self.report(failed=True),
         )
 

@@ -201,8 +201,8 @@ Answer = t.TypeVar("Answer")
 
 SPEC = arguments.spec(dict(arguments.PARALLEL))
 
-#: What every release from v1.13.0 to v1.18.1 calls itself: its build.sh sets the version in a package that has moved, so
-#: that the default of polaris v1.18.1 version/version.go stays.
+#: What every release from v1.13.0 to v1.18.1 calls itself: its build.sh sets the version in a package that has moved,
+#: so that the default of polaris v1.18.1 version/version.go stays.
 BUILT_WITHOUT = "v0.1.0"
 
 
@@ -303,7 +303,8 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
     if version is not None and not credible(version, oldest):
         if version != BUILT_WITHOUT:
             reader.warnings.append(
-                f"{client.url} registered itself as {version}, but can do what came with {oldest}: that version is wrong."
+                f"{client.url} registered itself as {version}, but can do what came with {oldest}: that version is "
+                f"wrong."
             )
         version = None
     return {

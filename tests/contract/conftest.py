@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -59,11 +61,13 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def registered_grpc(url: str, token: str) -> tuple[str, int]:
-    """Where a running server says its gRPC port is."""
+    """Where a running server says its gRPC port is: that of this node, not of another of its cluster."""
     query = {"namespace": "Polaris", "service": "polaris.checker"}
     reply = requests.get(f"{url}/naming/v1/instances", query, headers={"X-Polaris-Token": token}, timeout=30).json()
-    first = reply["instances"][0]
-    return str(first["host"]), int(first["port"])
+    addresses = {info[4][0] for info in socket.getaddrinfo(urlsplit(url).hostname, None)}
+    nodes = reply["instances"]
+    own = next((node for node in nodes if node["host"] in addresses), nodes[0])
+    return str(own["host"]), int(own["port"])
 
 
 @pytest.fixture

@@ -159,4 +159,6 @@ def test_the_module_leaves_its_own_connection_open(server: Server, clients: Clie
     result = polaris_conn_close.run(server.client(), options, False)
     assert ended(me)
     assert result["remaining"] == []
-    assert [entry["reason"] for entry in result["not_closed"]] == ["own_connection"]
+    # (A request of this test itself may still have been listed at the first look, and not any more at the second.)
+    left = [entry["reason"] for entry in result["not_closed"] if entry["reason"] != "not_open"]
+    assert left == ["own_connection"]

@@ -112,7 +112,7 @@ def test_bad_input(door: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]
         "token that is none": Case({"token": "not-a-token"}, ["does not accept the token", "invalid token"], "auth"),
         "token of nobody": Case({"token": fleet.tokens.unknown}, ["does not accept the token"], "auth"),
         "token with a line break": Case({"token": "two\nlines"}, ["token is not a Polaris token"], "refused"),
-        "no token": Case({"token": None}, ["does not accept the token"], "auth"),
+        "no token": Case({"token": None}, ["asks for a token, and none was given"], "auth"),
         "two accounts": Case({"username": "me", "password": "word"}, ["token and username"], "refused"),
         "half a login": Case({"token": None, "username": "me"}, ["username and password"], "refused"),
         "wrong password": Case({"token": None, "username": "polaris", "password": "word"}, ["login"], "auth"),

@@ -133,6 +133,7 @@ def test_check_mode_shows_the_plan_and_closes_nothing(cluster: Fleet, clients: C
     assert asked_to_close(cluster) == []
     assert "(check mode: nothing was closed)" in dry.one("Summary")["msg"][0]
     assert "would close 4 of a surplus of 13" in dry.one("Summary")["msg"][1]
+    assert dry.output.count("would close 4 of a surplus of 13") == 1
     wet = rebalance(playbook, cluster, ("--diff",)).ok()
     assert wet.one("Close the surplus", "node1") == dry.one("Close the surplus", "node1")
     assert sum(not each.open for each in held) == 4
@@ -186,6 +187,7 @@ def test_a_node_that_cannot_be_read_is_named_and_nothing_is_closed(
     hosts["polaris_servers"]["hosts"]["node3"] = {"polaris_url": "http://127.0.0.1:1"}
     run = rebalance(playbook, hosts)
     refused(run, cluster, "1 of 3 nodes could not be read", "node3: nothing listens at http://127.0.0.1:1")
+    assert "  Nothing was closed." not in run.output
 
 
 def test_a_node_that_does_not_count_is_named_with_what_to_configure(
@@ -194,13 +196,13 @@ def test_a_node_that_does_not_count_is_named_with_what_to_configure(
     connect(clients, cluster.nodes[0], HOSTS)
     cluster.nodes[1].set("conn_limit", False)
     run = rebalance(playbook, cluster)
-    refused(run, cluster, "1 of 3 nodes do not count grpc (node2)", "openConnLimit: true")
+    refused(run, cluster, "1 of 3 nodes does not count grpc (node2)", "openConnLimit: true")
 
 
 def test_a_limit_that_leaves_nodes_out_is_refused(cluster: Fleet, clients: Clients, playbook: Playbook) -> None:
     connect(clients, cluster.nodes[0], HOSTS)
     run = rebalance(playbook, cluster, ("--limit", "node1,node3"))
-    refused(run, cluster, "1 hosts of polaris_servers are left out (node2)", "without --limit")
+    refused(run, cluster, "1 host is left out of polaris_servers (node2)", "without --limit")
     assert cluster.requests == []
 
 

@@ -124,6 +124,8 @@ def test_a_refused_token_is_on_the_page_and_fails(fleet: Fleet, playbook: Playbo
     assert run.returncode == 2
     assert report["nodes"][0]["status"] == "partial"
     assert {failure["kind"] for failure in report["nodes"][0]["failures"]} == {"auth"}
+    lines = [line for line in run.one("Summary")["msg"] if line.startswith("FAILED on node1")]
+    assert len(lines) == len(set(lines)) < len(report["nodes"][0]["failures"])
     assert "Not read" in page
 
 

@@ -67,13 +67,19 @@ def test_fail_on_overdue(fail_on_overdue: Any, trio: Fleet, playbook: Playbook) 
     assert run.returncode == (2 if fail_on_overdue else 0)
     assert "OVERDUE payments 10.0.0.1:8080" in run.output
     if fail_on_overdue:
-        assert run.one("Fail when instances are overdue")["msg"] == "1 instances are overdue."
+        assert run.one("Fail when instances are overdue")["msg"] == "1 instance is overdue."
 
 
 def test_nothing_overdue_does_not_fail(trio: Fleet, playbook: Playbook) -> None:
     beat(trio, payments(trio, "10.0.0.1"), 2, 1)
     run = playbook(NAME, inventory(trio), extra_vars={"service": "payments", "fail_on_overdue": True}).ok()
     assert "0 of 1 watched instances overdue" in run.output
+
+
+def test_a_name_that_nobody_has_is_no_good_news(trio: Fleet, playbook: Playbook) -> None:
+    payments(trio, "10.0.0.1")
+    run = playbook(NAME, inventory(trio), extra_vars={"service": "payment"}).ok()
+    assert "NO INSTANCES are registered there: look at the names of the namespace and the service" in run.output
 
 
 def test_all_services_of_the_namespace(trio: Fleet, playbook: Playbook) -> None:
@@ -111,7 +117,7 @@ def test_limit(trio: Fleet, playbook: Playbook) -> None:
     beat(trio, row, 0, 600)
     beat(trio, row, 1, 1)
     run = playbook(NAME, inventory(trio), extra_vars={"service": "payments"}, args=["--limit", "node1", "--check"]).ok()
-    assert "1 of 1 watched instances overdue, as 1 of 1 node know" in run.output
+    assert "1 of 1 watched instances overdue, as 1 of 1 node knows" in run.output
     assert "What the other 2 of polaris_servers have heard is missing here: they are left out." in run.output
 
 

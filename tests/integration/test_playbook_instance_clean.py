@@ -132,7 +132,9 @@ def test_everything_deleted_by_batches(trio: Fleet, playbook: Playbook) -> None:
     assert "Polaris instances: removed 25 deleted ones in 3 batches at node1" in run.output
     assert sent(trio, BATCH) == [0, 0, 0]
     assert keep.live
+    assert "there was nothing to remove" not in run.output
     again = playbook(NAME, inventory(trio), extra_vars={"batch": True}).ok()
+    assert "there was nothing to remove (from v1.17.0 on, servers keep for 10 minutes what was deleted)" in again.output
     assert "removed 0 deleted ones" in again.output
     assert again.one("Remove all deleted instances", "node1")["changed"] is False
 

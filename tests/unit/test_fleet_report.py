@@ -241,6 +241,16 @@ def test_a_probe_that_failed_otherwise_is_no_answer() -> None:
     assert report["warnings"] == []
 
 
+@pytest.mark.parametrize(("path", "known"), [("/maintain/v1/log/outputlevel", True), ("/core/v1/user/login", None)])
+def test_a_login_counts_where_the_maintenance_api_is_switched_off(path: str, known: bool | None) -> None:
+    failed = {"msg": "no", "error": {"kind": "unsupported", "path": path}}
+    probes = {
+        "results": [{"item": {"name": name}, **failed} for name in ("anyone", "default_token", "default_password")]
+    }
+    found = fleet_report([host(1, probes=probes)])["nodes"][0]["probes"]
+    assert found == {"anyone": None, "default_token": None, "default_password": known}
+
+
 def test_nodes_of_the_cluster_that_nobody_asked() -> None:
     nodes = [{"host": "10.0.0.1"}, {"host": "10.0.0.77"}]
     assert warned(fleet_report([host(1, server={"nodes": nodes})])) == {"not_in_inventory": ["10.0.0.77"]}
@@ -254,9 +264,10 @@ def test_an_unknown_version_is_the_oldest_possible_one() -> None:
     assert [entry["version"] for entry in report["versions"]] == ["v1.18.1", "v1.17.2 or newer"]
 
 
-def test_without_a_shared_store_every_node_leads_for_itself() -> None:
+@pytest.mark.parametrize("address", ["10.0.0.{}", "127.0.0.1"])
+def test_without_a_shared_store_every_node_leads_for_itself(address: str) -> None:
     def leads(index: int) -> Values:
-        leader = {"elect_key": "polaris.checker", "host": f"10.0.0.{index}", "valid": True, "ctime": None}
+        leader = {"elect_key": "polaris.checker", "host": address.format(index), "valid": True, "ctime": None}
         return host(index, leaders={"leaders": [leader]})
 
     report = fleet_report([leads(1), leads(2)])

@@ -52,8 +52,8 @@ class Site:
         self.fleet.store.deregister(row.id, ago=60)
         return row
 
-    def clean(self, check_mode: bool = False, retries: int = 2, **options: Any) -> runner.Result:
-        client = self.make_client(self.node, token=self.fleet.tokens.owner, retries=retries, parallel=4)
+    def clean(self, check_mode: bool = False, retries: int = 2, token: str = "", **options: Any) -> runner.Result:
+        client = self.make_client(self.node, token=token or self.fleet.tokens.owner, retries=retries, parallel=4)
         return run(client, params(**options), check_mode)
 
     def refused(self, **options: Any) -> PolarisError:
@@ -437,6 +437,7 @@ def test_a_failure_half_way_tells_what_is_done_and_a_second_run_finishes(site: S
     assert error.partial["unknown"] == []
     assert sorted(done + left) == sorted(row.host for row in rows)
     assert f"20 were cleaned, {len(left)} were not" in error.msg
+    assert "Run it again" in error.msg
     assert {row.host for row in rows if row.id not in site.fleet.store.rows} == set(done)
 
     site.node.clear_faults()
@@ -459,6 +460,12 @@ def test_a_lost_answer_is_unknown_and_nothing_is_sent_twice(kind: Any, site: Sit
     assert len(addresses) == len(set(addresses))
     again = site.clean(instances=error.partial["not_cleaned"] + error.partial["unknown"])
     assert again["count"] == 30 - len(error.partial["cleaned"])
+
+
+def test_an_account_that_may_not_clean_is_not_told_to_try_again(site: Site) -> None:
+    error = site.refused(**tetrad(site.dead()), token=site.fleet.tokens.sub)
+    assert error.kind == "permission"
+    assert error.msg.endswith("give that account's token. Nothing was cleaned.")
 
 
 def test_a_look_up_that_fails_sends_nothing(site: Site) -> None:
