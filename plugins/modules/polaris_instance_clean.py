@@ -156,6 +156,8 @@ notes:
     One that registers again in the time between the look and its clean is not noticed.
   - Large lists are looked up a service at a time. On servers up to v1.16, which cannot search for an id, all services
     are read to find one.
+  - A server of v1.14 or older answers about 1000 calls in the first minute after its start, and the next ones only when
+    the minute of its clock is full. Do not clean large lists then, or raise O(timeout) to 90 seconds.
   - A clean is never repeated. After a failure, run the task again, as it was or with RV(not_cleaned) and RV(unknown).
 seealso:
   - module: polarismesh.maintenance.polaris_instance_batch_clean

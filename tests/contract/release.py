@@ -146,5 +146,5 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) -
 def log_in(url: str, name: str, password: str, owner: str = "polaris") -> str:
     """The token of an account."""
     body = {"name": name, "password": password, "owner": owner}
-    reply = requests.post(f"{url}/core/v1/user/login", json=body, timeout=10)
+    reply = requests.post(f"{url}/core/v1/user/login", json=body, timeout=START_SECONDS)
     return str(reply.json()["loginResponse"]["token"])
