@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from .client import Client, PolarisError, Query, Reply, expect, shorten
+from .client import Client, PolarisError, Query, Reply, expect
 from .model import (
     ConnStats,
     Heartbeat,
@@ -96,7 +96,7 @@ def login(client: Client, username: str, password: str, owner: t.Optional[str] =
     ):
         raise reply.error(
             "auth",
-            f"{client.url} refused the login of {username!r} ({shorten(str(parsed.get('info')))}): correct username "
+            f"{client.url} refused the login of {username!r} ({reply.said()}): correct username "
             f"and password; for a sub-account, owner is the name of its main account.",
         )
     expect(reply, client.url)
@@ -166,7 +166,8 @@ def conn_stats(
             return None
         raise
     body = _object(client, reply)
-    total, listed = body.get("ActiveConnTotal"), body.get("Stats")
+    # An empty list of Go may be null.
+    total, listed = body.get("ActiveConnTotal"), body.get("Stats") or []
     if not isinstance(total, int) or not isinstance(listed, list):
         raise _not_polaris(client, reply)
     stats = [_host_connections(entry) for entry in listed]
@@ -181,7 +182,7 @@ def _host_connections(entry: t.Any) -> t.Optional[HostConnections]:
     if not isinstance(entry, dict):
         return None
     host, amount, last_access = entry.get("Host"), entry.get("Amount"), entry.get("LastAccess")
-    actives = entry.get("Actives")
+    actives = entry.get("Actives") or []
     if not isinstance(host, str) or not isinstance(amount, int) or not isinstance(actives, list):
         return None
     if not all(isinstance(address, str) for address in actives):
@@ -202,7 +203,8 @@ def close_connections(client: Client, protocol: str, host: str, ports: t.Sequenc
     is the same, and empty, whatever it did.
     """
     body = [{"Protocol": protocol, "Host": host, "Port": port} for port in ports]
-    _call(client, CLOSE_CONNECTIONS, body, published=PUBLISHED_CLOSE)
+    as_published = [{key.lower(): value for key, value in each.items()} for each in body]
+    _call(client, CLOSE_CONNECTIONS, body, published=PUBLISHED_CLOSE, published_body=as_published)
 
 
 def how_to_count(protocol: str) -> str:
@@ -308,10 +310,14 @@ def _figures(line: t.Pattern[str], text: str) -> t.Dict[str, int]:
 
 
 def _memory(figures: t.Mapping[str, int], family: t.Mapping[str, t.Tuple[str, ...]]) -> t.Optional[Memory]:
-    if not all(name in figures for names in family.values() for name in names):
+    sums = {
+        field: sum(figures[name] for name in names) if all(name in figures for name in names) else None
+        for field, names in family.items()
+    }
+    idle, released, in_use, total = (sums[field] for field in ("heap_idle", "heap_released", "heap_in_use", "sys"))
+    if idle is None or released is None or total is None:
         return None
-    sums = {field: sum(figures[name] for name in names) for field, names in family.items()}
-    return Memory(sums["heap_idle"], sums["heap_released"], sums["heap_in_use"], sums["sys"])
+    return Memory(idle, released, max(total - idle, 0) if in_use is None else in_use, total)
 
 
 def free_memory(client: Client) -> None:
@@ -533,6 +539,9 @@ def save_profile(client: Client, kind: str, seconds: t.Optional[int], target: t.
 #: A list has no more than this in one answer (polaris v1.18.1 common/utils/common.go QueryMaxLimit).
 PAGE = 100
 
+#: More are in no registry; who says so is no Polaris server, and must not be asked for all the pages.
+MOST_ENTRIES = 10_000_000
+
 # How often a list that changes while it is read is begun again, and how long a beginning of an id may get.
 _READINGS = 2
 _LONGEST_BEGINNING = 4
@@ -682,11 +691,17 @@ def _page(client: Client, wanted: Query) -> Listing:
 def _instance(client: Client, entry: t.Dict[str, t.Any]) -> Instance:
     named = [entry.get(key) for key in ("id", "service", "namespace", "host")]
     port = entry.get("port")
-    if not all(isinstance(part, str) for part in named) or not isinstance(port, int):
+    location, metadata = entry.get("location") or {}, entry.get("metadata") or {}
+    if (
+        not all(isinstance(part, str) for part in named)
+        or not isinstance(port, int)
+        or not isinstance(location, dict)
+        or not isinstance(metadata, dict)
+    ):
         raise PolarisError(
             "protocol",
-            f"{client.url} lists an instance without id, service, namespace, host or port: it is not a Polaris server, "
-            f"or something stands before it.",
+            f"{client.url} lists an instance without id, service, namespace, host or port, or with other parts than "
+            f"those of an instance: it is not a Polaris server, or something stands before it.",
             method=GET_INSTANCES.method,
             path=GET_INSTANCES.path,
         )
@@ -705,13 +720,15 @@ def _instance(client: Client, entry: t.Dict[str, t.Any]) -> Instance:
         isolated=entry.get("isolate"),
         health_check=entry.get("enableHealthCheck"),
         ttl=_ttl(entry),
-        location={key: value for key, value in (entry.get("location") or {}).items() if value},
-        metadata=dict(entry.get("metadata") or {}),
+        location={key: value for key, value in location.items() if value},
+        metadata=dict(metadata),
     )
 
 
 def _ttl(entry: t.Dict[str, t.Any]) -> t.Optional[int]:
-    ttl = ((entry.get("healthCheck") or {}).get("heartbeat") or {}).get("ttl")
+    check = entry.get("healthCheck")
+    heartbeats = check.get("heartbeat") if isinstance(check, dict) else None
+    ttl = heartbeats.get("ttl") if isinstance(heartbeats, dict) else None
     return ttl if isinstance(ttl, int) else None
 
 
@@ -758,7 +775,7 @@ def _console_list(client: Client, route: Route, query: Query, key: str) -> t.Tup
         )
     body = _object(client, expect(reply, client.url))
     amount, entries = body.get("amount"), body.get(key)
-    if not isinstance(amount, int) or not isinstance(entries, list):
+    if not isinstance(amount, int) or amount > MOST_ENTRIES or not isinstance(entries, list):
         raise _not_polaris(client, reply)
     if not all(isinstance(entry, dict) for entry in entries):
         raise _not_polaris(client, reply)
@@ -850,16 +867,18 @@ def _call(
     *,
     query: t.Optional[Query] = None,
     published: t.Optional[Route] = None,
+    published_body: t.Any = None,
     timeout: t.Optional[float] = None,
 ) -> Reply:
-    """Send to ``route``, or to its ``published`` form where the server has only that.
+    """Send to ``route``, or to its ``published`` form where the server has only that (with a body of its own, if any).
 
     Falling back is safe: a 404 or 405 comes from the router, before any handler has run.
     """
     forms = [route] if published is None else [route, published]
     # Where all are known to be missing, the last one is asked again, for its answer.
     for form in [form for form in forms if str(form) not in client.missing] or forms[-1:]:
-        reply = _send(client, form, body, query, timeout)
+        sent = published_body if form is published and published_body is not None else body
+        reply = _send(client, form, sent, query, timeout)
         if reply.status not in (404, 405):
             return expect(reply, client.url)
         client.missing.add(str(form))
@@ -906,6 +925,8 @@ def _not_polaris(client: Client, reply: Reply) -> PolarisError:
         f"{client.url} is not a Polaris server, or something stands before it: the answer to {reply.method} "
         f"{reply.path} ({reply.status}) is not what Polaris answers; give the URL of its HTTP API (port 8090 by "
         f"default).",
+        # It may be the damaged answer of a server that did what it was asked for.
+        outcome_unknown=reply.method != "GET" and 200 <= reply.status < 300,
     )
 
 

@@ -156,10 +156,25 @@ class Reply:
     body: bytes = field(repr=False)
     local_address: str = ""
     with_token: bool = True
+    secrets: t.FrozenSet[str] = field(default=frozenset(), repr=False)
 
     @property
     def text(self) -> str:
         return self.body.decode("utf-8", errors="replace").strip()
+
+    def said(self) -> str:
+        """What the server says about the request: the ``info`` of JSON, or the text, in one line for a message.
+
+        What is cut short is without the secrets, in case that the server echoes them: of one that is cut in two,
+        nothing would find the rest when the whole result is scrubbed.
+        """
+        parsed = self.parsed()
+        text = str(parsed.get("info") or "") if isinstance(parsed, dict) else self.text
+        if shorten(text) == text:
+            return text
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, "********")
+        return shorten(text)
 
     def parsed(self) -> Json:
         """The body as JSON, or None where it is not JSON.
@@ -169,20 +184,19 @@ class Reply:
         """
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or some that is nested without end
             return None
 
     def error(self, kind: Kind, msg: str, **extra: t.Any) -> PolarisError:
         """An error about this answer; ``msg`` is the whole sentence."""
         parsed = self.parsed()
         code = parsed.get("code") if isinstance(parsed, dict) else None
-        info = parsed.get("info") if isinstance(parsed, dict) else self.text
         return PolarisError(
             kind,
             msg,
             status=self.status,
             code=code if isinstance(code, int) else None,
-            info=shorten(info) if isinstance(info, str) else None,
+            info=None if isinstance(parsed, dict) and not isinstance(parsed.get("info"), str) else self.said(),
             method=self.method,
             path=self.path,
             **extra,
@@ -283,14 +297,21 @@ class Progress:
 class Client:
     """One session to one server. Safe for use by as many threads as ``settings.parallel``.
 
-    ``progress`` takes a line about long work; the in-process door shows it, a module cannot.
+    ``progress`` takes a line about long work; the in-process door shows it, a module cannot. ``secrets`` are those that
+    no error may quote, as they are at that time: whoever finds out another one adds it.
     """
 
-    def __init__(self, settings: Settings, progress: t.Callable[[str], None] = _silent) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        progress: t.Callable[[str], None] = _silent,
+        secrets: t.AbstractSet[str] = frozenset(),
+    ) -> None:
         self.url = normalized_url(settings.url)
         check_settings(settings)
         self.settings = settings
         self.progress = progress
+        self._secrets = secrets
         # Routes that answered 404 or 405 (METHOD path), so that a dialect is found out once, not once a call.
         self.missing: t.Set[str] = set()
         self._session = _session(settings)
@@ -442,7 +463,7 @@ class Client:
         deadline = time.monotonic() + timeout
         try:
             request = self._request(method, path, query, body, accept)
-            with self._session.send(request, timeout=timeout, allow_redirects=False, **self._environment) as response:
+            with self._open(request, timeout) as response:
                 # Known only until the body is read: then the connection goes back to the pool.
                 local_address = _local_address(response)
                 content = _read(response, deadline, target if response.status_code == 200 else None)
@@ -457,18 +478,35 @@ class Client:
                 path=path,
                 outcome_unknown=method != "GET",
             ) from None
+        except _BundleError as exc:
+            raise PolarisError(
+                "tls",
+                f"no TLS session with {self.url}: {exc}; mend the environment variable (REQUESTS_CA_BUNDLE or "
+                f"CURL_CA_BUNDLE), or name the CA by the option ca_path.",
+                method=method,
+                path=path,
+            ) from None
         # requests lets some errors of urllib3 pass: that of a host name with an empty label, those of read1().
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise self._transport_error(exc, method, path, timeout) from exc
         headers = {k.lower(): v for k, v in response.headers.items()}
         with_token = "X-Polaris-Token" in request.headers
-        reply = Reply(method, path, response.status_code, headers, content, local_address, with_token)
+        secrets = frozenset(self._secrets)
+        reply = Reply(method, path, response.status_code, headers, content, local_address, with_token, secrets)
         if 300 <= reply.status < 400:
             raise self._redirect(reply)
         # Go's words, and those of nginx before it.
         if reply.status == 400 and re.search(rb"HTTP request (to an HTTPS server|was sent to HTTPS port)", content):
             raise reply.error("tls", _asked_by_http(self.url))
         return reply
+
+    def _open(self, request: requests.PreparedRequest, timeout: float) -> requests.Response:
+        try:
+            return self._session.send(request, timeout=timeout, allow_redirects=False, **self._environment)
+        except requests.exceptions.RequestException:
+            raise
+        except OSError as exc:  # what requests says of a file of certificates that is not there
+            raise _BundleError(shorten(str(exc)).rstrip(".")) from exc
 
     def _request(
         self, method: str, path: str, query: t.Optional[Query], body: Json, accept: t.Optional[str]
@@ -581,6 +619,10 @@ class Client:
 
 class _DeadlineError(Exception):
     """The answer drips in more slowly than ``timeout`` allows for the whole of it."""
+
+
+class _BundleError(Exception):
+    """The certificates that the environment names cannot be read."""
 
 
 class _TooLargeError(Exception):
@@ -697,21 +739,17 @@ def expect(reply: Reply, url: str) -> Reply:
     parsed = reply.parsed()
     code = parsed.get("code") if isinstance(parsed, dict) else None
     code = code if isinstance(code, int) else 0
-    said = str(parsed.get("info") or "") if isinstance(parsed, dict) else reply.text
+    said = reply.said()
     call = f"{reply.method} {reply.path}"
     account = _account_error(reply, url, code, said)
     if account is not None:
         raise account
     if code in (403001, 403002):
-        raise reply.error(
-            "refused", f"{url} limits the rate of requests ({shorten(said)}): wait, or lower the option parallel."
-        )
+        raise reply.error("refused", f"{url} limits the rate of requests ({said}): wait, or lower the option parallel.")
     if reply.status == 403:
-        raise reply.error(
-            "permission", f"{url} forbids {call} ({shorten(said)}): ask whoever runs what stands before it."
-        )
+        raise reply.error("permission", f"{url} forbids {call} ({said}): ask whoever runs what stands before it.")
     if code == 400202:
-        raise reply.error("not_found", f"{url} does not know what {call} asks for ({shorten(said)}).")
+        raise reply.error("not_found", f"{url} does not know what {call} asks for ({said}).")
     if reply.status in (404, 405):
         raise reply.error("unsupported", f"{url} has no {call}.")
     if reply.status in (406, 415):
@@ -723,10 +761,10 @@ def expect(reply: Reply, url: str) -> Reply:
     if reply.status == 407:
         raise reply.error("unreachable", f"the proxy before {url} asks for a login: name the host in no_proxy.")
     if 400 <= reply.status < 500:
-        raise reply.error("refused", f"{url} refused {call} with {reply.status}: {shorten(said) or 'no text'}.")
+        raise reply.error("refused", f"{url} refused {call} with {reply.status}: {said or 'no text'}.")
     raise reply.error(
         "server",
-        f"{url} failed in {call} with {reply.status}: {shorten(said) or 'no text'}; look at the server's log.",
+        f"{url} failed in {call} with {reply.status}: {said or 'no text'}; look at the server's log.",
         # A gateway's answer for a server that gave none.
         outcome_unknown=reply.method != "GET" and reply.status in (502, 504),
     )
@@ -739,14 +777,14 @@ def _account_error(reply: Reply, url: str, code: int, said: str) -> t.Optional[P
     if any(text in lower for text in _PERMISSION_TEXTS):
         return reply.error(
             "permission",
-            f"{url} does not allow this account {call} ({shorten(said)}): released servers let only the main (owner) "
+            f"{url} does not allow this account {call} ({said}): released servers let only the main (owner) "
             f"account write; give that account's token.",
         )
     refused = reply.status == 401 or code // 1000 == 401 or any(text in lower for text in _AUTH_TEXTS)
     if refused and not reply.with_token:
         return reply.error(
             "auth",
-            f"{url} asks for a token, and none was given ({shorten(said)}): give the token of an account that is "
+            f"{url} asks for a token, and none was given ({said}): give the token of an account that is "
             f"enabled, by the option token or POLARIS_TOKEN, or give username and password.",
         )
     if lower == "access is not approved":
@@ -759,7 +797,7 @@ def _account_error(reply: Reply, url: str, code: int, said: str) -> t.Optional[P
     if refused:
         return reply.error(
             "auth",
-            f"{url} does not accept the token ({shorten(said)}): give the token of an account that is enabled, by the "
+            f"{url} does not accept the token ({said}): give the token of an account that is enabled, by the "
             f"option token or POLARIS_TOKEN, or give username and password.",
         )
     return None

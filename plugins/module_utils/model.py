@@ -70,7 +70,7 @@ class Memory:
     """The heap of a server, in bytes.
 
     :param heap_idle: in spans without any object; ``heap_released`` of it is with the system already.
-    :param heap_in_use: in spans with objects.
+    :param heap_in_use: in spans with objects; all but ``heap_idle`` where the server does not show that.
     :param sys: all that the Go runtime has mapped, released parts included.
     """
 

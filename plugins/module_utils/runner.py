@@ -72,7 +72,7 @@ def _operate(
     progress: t.Callable[[str], None],
 ) -> Result:
     check_account(params)
-    client = Client(settings(params), progress)
+    client = Client(settings(params), progress, secrets)
     try:
         if params["username"] is not None:
             token = api.login(client, params["username"], params["password"], params["owner"])
@@ -103,8 +103,17 @@ class _Module(AnsibleModule):
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
         # The arguments are shown with the failure, also where they have not been understood.
-        self.no_log_values.update(credentials_in_url(str(self.params.get("url"))))
+        in_url = credentials_in_url(str(self.params.get("url")))
+        self.no_log_values.update(in_url)
+        for key, value in invalid(msg, self.params.get("url")).items():
+            kwargs.setdefault(key, value)
         super().fail_json(msg, **kwargs)
+
+
+def invalid(msg: str, url: t.Any) -> Result:
+    """What every failed result has, for arguments that were refused before there was anything to run."""
+    shown = None if url is None or credentials_in_url(str(url)) else str(url).rstrip("/")
+    return {"changed": False, "url": shown, "error": PolarisError("refused", msg).as_dict()}
 
 
 def run_module(spec: Spec, operation: Operation) -> t.NoReturn:

@@ -303,6 +303,9 @@ SPEC = arguments.spec(
 SLICE = 1000
 FRESH = 10.0
 
+#: For so many ids the list of all instances is read, if that takes fewer requests.
+MANY_IDS = 20
+
 #: How many live instances a message names, and in how many services it is worth while to look for a misspelt name.
 SHOWN = 5
 SERVICES_CHECKED = 20
@@ -524,14 +527,25 @@ def find_ids(client: Client, own: t.Sequence[str], computed: t.Sequence[str]) ->
             raise
         return [certain(client, api.instances(client))] if own else []
     rest = ids[1:]
-    if len(rest) > 1:
-        everything = api.instances(client, most_requests=1)
-        if not everything.complete and pages(everything) <= len(rest):
-            everything = api.instances(client)
-        if everything.complete:
-            return [*found, everything]
+    everything = all_instances(client, len(rest)) if len(rest) >= MANY_IDS else None
+    if everything is not None:
+        return [*found, everything]
     found += client.collect(lambda one: api.instances(client, instance_id=one), rest, "instances looked up")
     return [certain(client, listing) for listing in found]
+
+
+def all_instances(client: Client, most_requests: int) -> t.Optional[Listing]:
+    """All instances there are, in fewer requests than that; None where that cannot be, or may not be all of them."""
+    try:
+        everything = api.instances(client, most_requests=1)
+        if not everything.complete and pages(everything) < most_requests:
+            everything = api.instances(client)
+    except PolarisError as error:
+        if error.kind in ("refused", "unsupported", "server"):
+            return None
+        raise
+    # Every server registers itself: an empty list is an answer to another question.
+    return everything if everything.complete and everything.instances else None
 
 
 def pages(listing: Listing) -> int:

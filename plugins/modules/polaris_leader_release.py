@@ -136,14 +136,23 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
     leader = leader_of(elect_key, api.leaders(client), client.url)
     own: t.Optional[str] = leader.host
     if leader.ctime is not None:
-        own = own_host(client)
+        own = own_host(client, leader.host)
     release = leads(leader, own)
     if not params["force"]:
         guard(leader, release, client.url)
     # Whether a node leads or not: told to release, it does no more than that.
     wanted = release is not False
     if wanted and not check_mode:
-        api.release_leader(client, elect_key)
+        try:
+            api.release_leader(client, elect_key)
+        except PolarisError as error:
+            if error.outcome_unknown:
+                error.msg = (
+                    f"{error.msg.rstrip('.')}. The release was sent and may have taken effect: look with "
+                    f"polaris_leader_info before you run this again."
+                )
+                error.partial = {"changed": True, "outcome_unknown": True}
+            raise
     return {
         "changed": wanted,
         "elect_key": elect_key,
@@ -152,10 +161,10 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
     }
 
 
-def own_host(client: Client) -> t.Optional[str]:
-    """The address under which the node knows itself, from its metrics or else by the list of the nodes."""
+def own_host(client: Client, leader: str) -> t.Optional[str]:
+    """The address under which the node knows itself: from its metrics, or else that of its URL, if a node has that."""
     shown = api.metrics(client)
-    own = api.own_host(client, shown, ())
+    own = api.own_host(client, shown, [leader])
     if own is None:
         # Without the list it cannot be told, which is no failure yet.
         with contextlib.suppress(PolarisError):

@@ -112,7 +112,9 @@ memory_before:
       type: int
       sample: 629145600
     heap_in_use:
-      description: With objects in it.
+      description:
+        - With objects in it.
+        - Where the server does not show that, all that it has mapped beside RV(memory_before.heap_idle).
       type: int
       sample: 419430400
     sys:
@@ -231,7 +233,7 @@ def free(client: Client, before: t.Optional[Memory]) -> None:
             f"unknown, and the server may be at it still. The call is not repeated; look at the figures of the node "
             f"before you run this again, and raise the option timeout where its heap is large."
         )
-        error.partial = {"outcome_unknown": True, **report(before, None)}
+        error.partial = {"changed": True, "outcome_unknown": True, **report(before, None)}
         # Where the node is too busy to show its figures, those before are all that is known.
         with contextlib.suppress(PolarisError):
             error.partial.update(report(before, api.memory(client)))

@@ -21,7 +21,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Params, Spec, from_controller
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import HAS_REQUESTS, credentials_in_url
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.runner import Operation, Result, perform
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.runner import Operation, Result, invalid, perform
 
 display = Display()
 
@@ -85,7 +85,7 @@ class PolarisAction(ActionBase):
             msg = validation.errors.msg
             if isinstance(validation.errors[0], UnsupportedError):
                 msg = f"Unsupported parameters for ({self._task.action}) module: {msg}"
-            result = {"failed": True, "msg": remove_values(msg, secrets)}
+            result = {"failed": True, "msg": remove_values(msg, secrets), **invalid(msg, params.get("url"))}
         else:
             outcome = perform(
                 type(self).operation,

@@ -160,3 +160,15 @@ def test_bad_variables_are_one_sentence_and_no_request(
     assert run.returncode == 2
     assert "Give the variable dest (a folder for the profiles" in run.output
     assert not surged.requests
+
+
+def test_the_published_password_in_the_name_of_a_node(
+    surged: Fleet, playbook: Playbook, tmp_path: Path, scratch: Path
+) -> None:
+    """What is censored in a result, here a part of a path, is not lost on the way."""
+    hosts = inventory_of(surged, polaris_username="polaris", polaris_password="polaris")
+    nodes = hosts["polaris_servers"]["hosts"]
+    hosts["polaris_servers"]["hosts"] = {"polaris-0": nodes["node1"]}
+    playbook(NAME, hosts, extra_vars={"dest": str(tmp_path / "profiles")}, env={"TMPDIR": str(scratch)}).ok()
+    assert names(tmp_path / "profiles") == ["polaris-0-goroutine-TIME.pb.gz", "polaris-0-heap-TIME.pb.gz"]
+    assert freed(surged) == [1, 0, 0, 0]

@@ -201,6 +201,9 @@ def test_a_cut_connection_is_not_an_unknown_service(make_fleet: MakeFleet, make_
         b'{"amount":1,"instances":["x"]}',
         b'{"amount":1,"instances":[{"id":"x"}]}',
         b'{"amount":1,"instances":[{"id":"x","service":"s","namespace":"n","host":"h","port":"1"}]}',
+        b'{"amount":1,"instances":[{"id":"x","service":"s","namespace":"n","host":"h","port":1,"location":"x"}]}',
+        b'{"amount":2000000000,"instances":[]}',
+        b"[" * 100000,
     ],
 )
 def test_an_answer_of_something_else(body: bytes, fleet: Fleet, make_client: MakeClient) -> None:
@@ -227,3 +230,11 @@ def test_an_answer_of_something_else(body: bytes, fleet: Fleet, make_client: Mak
 )
 def test_the_time_between_two_local_times(earlier: str, later: str, seconds: int) -> None:
     assert api.seconds_between(earlier, later) == seconds
+
+
+def test_an_odd_health_check_has_no_ttl(fleet: Fleet, make_client: MakeClient) -> None:
+    entry = {"id": "x", "service": "s", "namespace": "n", "host": "h", "port": 1, "healthCheck": "x"}
+    body = json.dumps({"amount": 1, "instances": [entry]})
+    fleet.nodes[0].fault("GET", "/naming/v1/instances", Fault("status", 200, body))
+    (found,) = api.instances(make_client(fleet.nodes[0], token=fleet.tokens.owner), namespace="n").instances
+    assert found.ttl is None

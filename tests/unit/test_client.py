@@ -863,3 +863,24 @@ def test_any_body_is_json_or_not(body: bytes) -> None:
     reply = Reply("GET", "/x", 200, {}, body)
     reply.parsed()
     assert isinstance(reply.text, str)
+
+
+@pytest.mark.parametrize("before", [180, 190, 197])
+def test_a_token_that_the_server_echoes_is_not_shown_in_part(
+    serve: Serve, make_client: MakeClient, before: int
+) -> None:
+    page = b"x" * before + b" " + TOKEN.encode() + b" and more" * 20
+    server = serve(response(page, 500))
+    client = Client(Settings(server.url, token=TOKEN), secrets={TOKEN})
+    error = failure_of(lambda: expect(client.get("/x"), client.url))
+    assert TOKEN[:4] not in f"{error.msg} {error.info}"
+
+
+def test_certificates_of_the_environment_that_are_not_there(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    error = failure_of(lambda: make_client("https://127.0.0.1:1", retries=0).get("/x"))
+    assert error.kind == "tls"
+    assert "/no/such/bundle.pem" in error.msg
+    assert "REQUESTS_CA_BUNDLE" in error.msg

@@ -595,3 +595,5 @@ def test_a_server_of_the_published_dialect(make_scene: Callable[..., Scene]) -> 
     assert result["count"] == 3
     paths = [request.path.rpartition("/")[2] for request in scene.posts]
     assert paths == ["close", "conn", "conn"]  # found out once
+    # ... and by the names that are published with it.
+    assert json.loads(scene.posts[2].body) == [{"protocol": "grpc", "host": BOB, "port": bob[0].port}]

@@ -505,3 +505,39 @@ def test_progress_is_told(site: Site) -> None:
     told = [line for line in lines if line.endswith("instances cleaned")]
     assert told[0].startswith("1000 of 2500")
     assert told[-1].startswith("2000 of 2500")
+
+
+@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize(
+    "everything",
+    ['{"amount":0,"instances":[]}', '{"code":400103,"info":"invalid parameter"}', '{"code":400105,"info":"too wide"}'],
+)
+def test_a_list_of_all_that_is_none_hides_no_live_one(
+    everything: str, count: int, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [site.live(f"10.0.1.{number}") for number in range(count)]
+    for row in rows[:-1]:
+        site.fleet.store.deregister(row.id, ago=60)
+    console_list = api._console_list
+
+    def answer(client: Client, route: api.Route, query: Any, key: str) -> Any:
+        if route is not api.GET_INSTANCES or set(query) - {"limit", "offset"}:
+            return console_list(client, route, query, key)
+        body = json.loads(everything)
+        if "code" in body:
+            raise PolarisError("refused", body["info"], status=400, code=body["code"])
+        return body["amount"], body["instances"]
+
+    monkeypatch.setattr(api, "_console_list", answer)
+    error = site.refused(instances=[{"id": row.id} for row in rows])
+    assert error.kind == "guard"
+    assert [entry["id"] for entry in error.partial["live"]] == [rows[-1].id]
+
+
+def test_an_answer_that_is_cut_short_is_no_proof_of_a_refusal(site: Site) -> None:
+    dead = site.dead()
+    site.node.fault("POST", CLEAN, Fault("status", 200, '{"code":200000,"in'))
+    error = site.refused(id=dead.id)
+    assert error.partial["changed"] is True
+    assert [entry["id"] for entry in error.partial["unknown"]] == [dead.id]
+    assert error.partial["not_cleaned"] == []

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Leader
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_leader_info
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_leader_release import leads, run
-from tests.simulator import Fleet
+from tests.simulator import Fault, Fleet
 
 MakeFleet = Callable[..., Fleet]
 MakeClient = Callable[..., Client]
@@ -162,3 +163,28 @@ def test_the_list_is_sorted_and_tells_the_stores_apart(
     else:
         assert hosts <= {node.host for node in fleet.nodes}
         assert all(entry["ctime"] > 0 for entry in found)
+
+
+def test_the_url_may_name_the_leader_itself(
+    make_fleet: MakeFleet, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where neither metrics nor the registry tell who a node is."""
+    fleet = make_fleet(nodes=2, store="mysql", console=False)
+    here, _there = leading(fleet)
+    monkeypatch.setattr(api, "metrics", lambda _client: None)
+    assert release(make_client(fleet.nodes[here], token=fleet.tokens.owner))["changed"]
+    assert sent(fleet) == [RELEASE]
+
+
+@pytest.mark.parametrize("kind", ["drop", "cut"])
+def test_without_an_answer_a_release_may_have_taken_effect(
+    kind: Any, make_fleet: MakeFleet, make_client: MakeClient
+) -> None:
+    fleet = make_fleet(nodes=2, store="mysql")
+    node = fleet.nodes[leading(fleet)[0]]
+    node.fault("POST", RELEASE, Fault(kind))
+    with pytest.raises(PolarisError) as caught:
+        release(make_client(node, token=fleet.tokens.owner))
+    assert caught.value.partial == {"changed": True, "outcome_unknown": True}
+    assert "may have taken effect" in caught.value.msg
+    assert sent(fleet) == [RELEASE]

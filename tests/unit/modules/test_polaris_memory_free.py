@@ -175,6 +175,7 @@ def test_without_an_answer_the_outcome_is_unknown_and_the_call_is_not_repeated(
     assert "the outcome is unknown" in caught.value.msg
     assert words in caught.value.msg
     assert caught.value.partial["outcome_unknown"] is True
+    assert caught.value.partial["changed"] is True
     assert caught.value.partial["memory_before"]["heap_released"] == released
     # Read again, so that whoever reads the failure sees whether memory went back.
     assert caught.value.partial["memory_after"]["heap_released"] == node.heap.released or fault.kind == "delay"
@@ -210,3 +211,19 @@ def test_memory_that_was_freed_stays_so_when_figures_fail_after_it(fleet: Fleet,
     assert result["memory_after"] is None
     assert result["released"] is None
     assert "Memory was freed, but the figures after it are unknown" in result["warnings"][0]
+
+
+def test_the_figures_that_the_decision_needs_are_enough(fleet: Fleet, make_client: MakeClient) -> None:
+    text = "go_memstats_heap_idle_bytes 5e+06\ngo_memstats_heap_released_bytes 4e+06\ngo_memstats_sys_bytes 9e+06\n"
+    fleet.nodes[0].fault("GET", "/metrics", Fault("status", 200, text))
+    result = free(make_client(fleet.nodes[0], token=fleet.tokens.owner))
+    assert not result["changed"]
+    assert result["memory_before"] == {
+        "heap": 5000000,
+        "heap_idle": 5000000,
+        "heap_released": 4000000,
+        "heap_in_use": 4000000,
+        "releasable": 1000000,
+        "sys": 9000000,
+    }
+    assert posts(fleet) == 0
