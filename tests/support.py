@@ -65,7 +65,12 @@ def inventory_of(fleet: Fleet, **variables: Any) -> dict[str, Any]:
 
 def environment_of(results: Path, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The environment of a playbook under test: the caller's without any Polaris account, plus the results callback."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("POLARIS_")}
+    # Without the latter, what is printed comes when users would see it.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("POLARIS_") and name != "PYTHONUNBUFFERED"
+    }
     environment |= {
         "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
         "ANSIBLE_CALLBACKS_ENABLED": "results",

@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
             return {**result, "waited": 0, "ended_by": "check mode"}
         if options["elsewhere"]:
             # (A warning of a task would be shown at its end, when the wait is over.)
-            display.display(
+            tell(
                 f"[WARNING]: If this play is killed during the wait, the levels stay raised on "
                 f"{', '.join(options['elsewhere'])}: only a task on the host itself reaches the server there."
             )
@@ -90,6 +90,11 @@ class ActionModule(ActionBase):
         # No failure: a task that runs once and fails would take the other hosts out of the play with raised levels.
         ended_by = "interrupt" if interrupted else "time" if waited >= seconds else "key"
         return {**result, "waited": round(waited), "ended_by": ended_by}
+
+
+def tell(line: str) -> None:
+    """Show a line now. On stdout, where that is a file or a pipe, it would wait in a buffer until the next task."""
+    display.display(line, stderr=True)
 
 
 def _ignore_signals() -> None:
@@ -128,9 +133,7 @@ def wait(seconds: int) -> bool:
     except AnsiblePromptInterrupt:
         return False
     except AnsiblePromptNoninteractive:
-        display.display(
-            f"The window is open for {seconds} s; the levels are put back then, or when this is interrupted."
-        )
+        tell(f"The window is open for {seconds} s; the levels are put back then, or when this is interrupted.")
         # In pieces: a signal that comes just before such a system call begins does not end it.
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -106,7 +106,8 @@ class PolarisAction(ActionBase):
 
     def _progress(self, task_vars: t.Dict[str, t.Any]) -> t.Callable[[str], None]:
         host = task_vars.get("inventory_hostname", "localhost")
-        return lambda line: display.display(f"polaris: [{host}]: {line}")
+        # On stdout, where that is a file or a pipe, it would wait in a buffer until the task is over.
+        return lambda line: display.display(f"polaris: [{host}]: {line}", stderr=True)
 
 
 def _plain(value: t.Any) -> t.Any:
