@@ -235,10 +235,14 @@ def normalized_url(url: str) -> str:
 
 
 def credentials_in_url(url: str) -> t.Set[str]:
-    """What no message may show: all before the last ``@``, and the password in it, however odd the URL."""
+    """What no message may show: all before the last ``@``, however odd the URL.
+
+    One text only, not the password in it as well: of two that overlap, Ansible censors the one that it happens to meet
+    first, and the two doors would show different things.
+    """
     before, at, _rest = url.rpartition("@")
     userinfo = before.partition("//")[2] or before
-    return {text for text in (userinfo, userinfo.partition(":")[2]) if at and text}
+    return {userinfo} if at and userinfo else set()
 
 
 def check_settings(settings: Settings) -> None:
