@@ -103,8 +103,7 @@ class _Module(AnsibleModule):
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
         # The arguments are shown with the failure, also where they have not been understood.
-        in_url = credentials_in_url(str(self.params.get("url")))
-        self.no_log_values.update(in_url)
+        self.no_log_values.update(credentials_in_url(str(self.params.get("url"))))
         for key, value in invalid(msg, self.params.get("url")).items():
             kwargs.setdefault(key, value)
         super().fail_json(msg, **kwargs)

@@ -79,13 +79,16 @@ class PolarisAction(ActionBase):
             f"Both option {warning['option']} and its alias {warning['alias']} are set."
             for warning in validation._warnings
         ]
+        refusal: t.Optional[str] = None
         if not HAS_REQUESTS:
-            result = {"failed": True, "msg": missing_required_lib("requests")}
+            refusal = missing_required_lib("requests")
         elif validation.error_messages:
-            msg = validation.errors.msg
+            refusal = validation.errors.msg
             if isinstance(validation.errors[0], UnsupportedError):
-                msg = f"Unsupported parameters for ({self._task.action}) module: {msg}"
-            result = {"failed": True, "msg": remove_values(msg, secrets), **invalid(msg, params.get("url"))}
+                refusal = f"Unsupported parameters for ({self._task.action}) module: {refusal}"
+        if refusal is not None:
+            msg, url = remove_values([refusal, params.get("url")], secrets)
+            result = {"failed": True, "msg": msg, **invalid(msg, url)}
         else:
             outcome = perform(
                 type(self).operation,

@@ -213,5 +213,6 @@ def test_requests_missing_is_reported_as_ansible_does_it(
     assert run.returncode == 0, run.output
     result = run.one("Set")
     assert result["failed"]
+    assert (result["url"], result["error"]["kind"]) == (fleet.url, "refused")
     assert "Failed to import the required Python library (requests)" in result["msg"]
     assert fleet.requests == []
