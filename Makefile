@@ -18,7 +18,7 @@ ARGS ?=
 # Processes that run tests side by side
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # The ansible-core versions of test-matrix
-CORES ?= 2.18 2.19 2.20 2.21
+CORES ?= 2.16 2.17 2.18 2.19 2.20 2.21
 # What it runs: all that touches ansible-core, once each. Everything: make test-matrix MATRIX='tests/unit tests/integration'
 MATRIX ?= tests/unit/test_runner.py tests/unit/test_arguments.py tests/integration/test_inventory.py \
     tests/integration/test_playbook_log_level.py tests/integration/test_playbook_debug_window.py \
