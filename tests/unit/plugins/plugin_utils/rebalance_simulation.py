@@ -1,35 +1,37 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many runs of the rebalance plan even out a cluster: `python -m tests.unit.rebalance_simulation` shows a table.
+"""How many runs of the rebalance plan even out a cluster.
+
+`python -m tests.unit.plugins.plugin_utils.rebalance_simulation` shows a table.
 
 Clients do what SDKs do: one whose connection ends connects again at once, to a node that it takes at random.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
 
 # By this, the collection can be imported.
 importlib.import_module("tests.conftest")
 
-from ansible_collections.polarismesh.maintenance.plugins.filter.rebalance_plan import rebalance_plan  # noqa: E402
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import Rules, make_plan  # noqa: E402
 
 #: What happened -> how many connections each node has then.
-SCENARIOS: dict[str, list[int]] = {
-    "3 nodes become 5": [300] * 3 + [0] * 2,
-    "3 nodes become 5, many clients": [3000] * 3 + [0] * 2,
-    "3 nodes become 6": [1000] * 3 + [0] * 3,
-    "1 node becomes 2": [1000, 0],
-    "1 node becomes 5": [1000, 0, 0, 0, 0],
-    "9 nodes become 10": [1000] * 9 + [0],
-    "one of 5 nodes was restarted": [400, 400, 400, 400, 0],
-    "20 nodes become 30": [600] * 20 + [0] * 10,
+SCENARIOS: dict[str, tuple[int, ...]] = {
+    "3 nodes become 5": (300,) * 3 + (0,) * 2,
+    "3 nodes become 5, many clients": (3000,) * 3 + (0,) * 2,
+    "3 nodes become 6": (1000,) * 3 + (0,) * 3,
+    "1 node becomes 2": (1000, 0),
+    "1 node becomes 5": (1000, 0, 0, 0, 0),
+    "9 nodes become 10": (1000,) * 9 + (0,),
+    "one of 5 nodes was restarted": (400, 400, 400, 400, 0),
+    "20 nodes become 30": (600,) * 20 + (0,) * 10,
 }
 
 
@@ -47,8 +49,13 @@ class Outcome:
         return len(self.course) - 1
 
 
+@functools.cache
 def simulate(
-    counts: Sequence[int], seed: int = 0, tolerance: float = 0.1, max_share: float = 0.2, most_runs: int = 50
+    counts: tuple[int, ...],
+    seed: int = 0,
+    tolerance: Fraction = Fraction(1, 10),
+    max_share: Fraction = Fraction(1, 5),
+    most_runs: int = 50,
 ) -> Outcome:
     """Run the plan until it closes nothing any more."""
     chance = random.Random(seed)
@@ -65,32 +72,24 @@ def simulate(
                 node,
                 f"10.{node}.{number % 7}.{number % 11}" if number % 3 == 0 else f"10.1.{number // 250}.{number % 250}",
             )
-    expected, course, most_lost = None, [list(counts)], 0.0
+    rules = Rules(tolerance, max_share)
+    expected, course, most_lost = None, [list(counts)], Fraction(0)
     for run in range(most_runs + 1):
-        plan = rebalance_plan(found(nodes), tolerance, max_share)
+        plan = make_plan({str(number): node for number, node in enumerate(nodes)}, rules)
         if run == 0:
-            expected = plan["runs"]
-        if plan["count"] == 0:
-            return Outcome(expected, course, round(100 * most_lost))
-        closed = [plan["nodes"][str(number)]["close"] for number in range(len(nodes))]
-        most_lost = max(most_lost, *(len(gone) / max(1, now) for gone, now in zip(closed, course[-1], strict=True)))
+            expected = plan.runs
+        if plan.count == 0:
+            return Outcome(expected, course, most_lost)
+        closed = [plan.nodes[str(number)].close for number in range(len(nodes))]
+        most_lost = max(
+            most_lost, *(Fraction(len(gone), max(1, now)) for gone, now in zip(closed, course[-1], strict=True))
+        )
         for node, gone in enumerate(closed):
-            for each in gone:
-                nodes[node][each["host"]].remove(each["port"])
-                connect(chance.randrange(len(nodes)), each["host"])
+            for host, port in gone:
+                nodes[node][host].remove(port)
+                connect(chance.randrange(len(nodes)), host)
         course.append([sum(map(len, node.values())) for node in nodes])
     raise AssertionError(f"not even after {most_runs} runs: {course[-1]}")
-
-
-def found(nodes: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
-    """As polaris_conn_info gives it."""
-    return {
-        str(number): {
-            "protocol": "grpc",
-            "stats": [{"host": host, "actives": [f"{host}:{port}" for port in held]} for host, held in node.items()],
-        }
-        for number, node in enumerate(nodes)
-    }
 
 
 def main() -> None:

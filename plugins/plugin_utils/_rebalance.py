@@ -1,0 +1,334 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private. Whether connections may be closed to spread them evenly over the nodes of a cluster, and which."""
+
+from __future__ import annotations
+
+import heapq
+import typing as t
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import address_order
+
+#: More runs than anybody would wait for.
+MOST_RUNS = 1000
+#: So many names or reasons are listed; the others are counted.
+SHOWN = 5
+#: These addresses belong to every machine, so they do not identify a node.
+LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
+
+#: Client address -> its open ports, on one node.
+Ports = t.Dict[str, t.List[int]]
+
+
+class RefusedError(ValueError):
+    """No plan can be made, or a value is not valid. The text is a sentence for the user."""
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a plan has to keep to.
+
+    :param tolerance: how far above the mean a node may be, as a share of the mean.
+    :param max_share: how many of its connections a node may lose in one run, as a share of them.
+    :param spare: client addresses whose connections are neither counted nor closed.
+    """
+
+    tolerance: Fraction = Fraction(1, 10)
+    max_share: Fraction = Fraction(1, 5)
+    spare: t.FrozenSet[str] = frozenset()
+
+    @classmethod
+    def of(cls, tolerance: t.Any, max_share: t.Any, spare: t.Iterable[t.Any] = ()) -> Rules:
+        """Rules out of numbers as users give them. Raises RefusedError."""
+        return cls(
+            share_of(tolerance, "tolerance", least=Fraction(0), most=Fraction(100)),
+            share_of(max_share, "max_share", least=Fraction(1, 10**6), most=Fraction(1)),
+            frozenset(map(str, spare)),
+        )
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """One node: its connections, those of spared clients, and what to close, as pairs of client address and port."""
+
+    count: int
+    spared: int
+    surplus: int
+    close: t.Tuple[t.Tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to close on which node.
+
+    :param limit: a node with more connections than this is overloaded.
+    :param runs: how many runs it takes, this one included; None where it never evens out.
+    """
+
+    nodes: t.Dict[str, NodePlan]
+    mean: Fraction
+    limit: Fraction
+    runs: t.Optional[int]
+
+    @property
+    def total(self) -> int:
+        return sum(node.count for node in self.nodes.values())
+
+    @property
+    def count(self) -> int:
+        return sum(len(node.close) for node in self.nodes.values())
+
+    @property
+    def spared(self) -> int:
+        return sum(node.spared for node in self.nodes.values())
+
+    def as_dict(self, protocols: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+        """For a playbook; ``protocols`` gives the protocol of each node's connections."""
+        return {
+            "total": self.total,
+            "mean": round(float(self.mean), 1),
+            "limit": round(float(self.limit), 1),
+            "count": self.count,
+            "runs": self.runs,
+            "nodes": {
+                name: {
+                    "count": node.count,
+                    "spared": node.spared,
+                    "surplus": node.surplus,
+                    "close": [{"protocol": protocols[name], "host": host, "port": port} for host, port in node.close],
+                }
+                for name, node in self.nodes.items()
+            },
+        }
+
+
+def share_of(value: t.Any, name: str, least: Fraction, most: Fraction) -> Fraction:
+    """An exact share: 0.29 of 100 is 29, which it is not for a float. Raises RefusedError."""
+    try:
+        share = Fraction(str(value).strip())
+    except (ValueError, ZeroDivisionError):
+        share = Fraction(-1)
+    if isinstance(value, bool) or not least <= share <= most:
+        raise RefusedError(
+            f"{name} must be a number from {float(least):g} to {float(most):g} (0.1 is 10 %); got {value!r}."
+        )
+    return share
+
+
+def open_ports(stats: t.Iterable[t.Mapping[str, t.Any]]) -> Ports:
+    """The open connections of one node, from the ``stats`` of polaris_conn_info."""
+    ports: Ports = {}
+    for entry in stats:
+        for address in entry["actives"]:
+            host, _colon, port = str(address).rpartition(":")
+            if port.isdecimal():
+                ports.setdefault(host, []).append(int(port))
+    return {host: sorted(found) for host, found in ports.items()}
+
+
+def make_plan(nodes: t.Mapping[str, Ports], rules: Rules) -> Plan:
+    """The plan for all nodes of one cluster. The same input, in whatever order, gives the same plan."""
+    moving = {
+        name: {host: found for host, found in ports.items() if host not in rules.spare} for name, ports in nodes.items()
+    }
+    counts = {name: sum(map(len, ports.values())) for name, ports in moving.items()}
+    mean, limit = bounds(counts.values(), rules.tolerance)
+    to_close = {name: closing(count, mean, limit, rules.max_share) for name, count in counts.items()}
+    chosen = spread(moving, to_close)
+    return Plan(
+        nodes={
+            name: NodePlan(
+                count=count,
+                spared=sum(map(len, nodes[name].values())) - count,
+                surplus=int(count - mean) if count > limit else 0,
+                close=tuple(chosen[name]),
+            )
+            for name, count in counts.items()
+        },
+        mean=mean,
+        limit=limit,
+        runs=runs_needed(list(counts.values()), rules),
+    )
+
+
+def bounds(counts: t.Collection[int], tolerance: Fraction) -> t.Tuple[Fraction, Fraction]:
+    """The mean, and what a node may have without being overloaded."""
+    mean = Fraction(sum(counts), len(counts))
+    return mean, mean * (1 + tolerance)
+
+
+def closing(count: int, mean: Fraction, limit: Fraction, max_share: Fraction) -> int:
+    """How many connections of a node to close."""
+    return min(int(count - mean), int(count * max_share)) if count > limit else 0
+
+
+def spread(ports: t.Mapping[str, Ports], to_close: t.Mapping[str, int]) -> t.Dict[str, t.List[t.Tuple[str, int]]]:
+    """Choose that many connections of each node, so that no client address loses more than it has to."""
+    hosts = set().union(*(found for name, found in ports.items() if to_close[name]))
+    order = {host: address_order(host) for host in hosts}
+    lost: t.Dict[str, int] = {}
+    chosen: t.Dict[str, t.List[t.Tuple[str, int]]] = {name: [] for name in ports}
+    for node in sorted(name for name, number in to_close.items() if number):
+        left = {host: list(found) for host, found in ports[node].items()}
+        queue = [(lost.get(host, 0), -len(found), order[host], host) for host, found in left.items() if found]
+        heapq.heapify(queue)
+        picked = []
+        for _number in range(to_close[node]):
+            host = heapq.heappop(queue)[-1]
+            picked.append((host, left[host].pop(0)))
+            lost[host] = lost.get(host, 0) + 1
+            if left[host]:
+                heapq.heappush(queue, (lost[host], -len(left[host]), order[host], host))
+        chosen[node] = sorted(picked, key=lambda each: (order[each[0]], each[1]))
+    return chosen
+
+
+def runs_needed(counts: t.Sequence[int], rules: Rules) -> t.Optional[int]:
+    """How many runs it takes if clients come back to all nodes alike, as they do on average."""
+    mean, limit = bounds(counts, rules.tolerance)
+    loads = list(counts)
+    for run in range(MOST_RUNS):
+        closed = [closing(load, mean, limit, rules.max_share) for load in loads]
+        if not any(closed):
+            return None if max(loads) > limit else run
+        each, rest = divmod(sum(closed), len(loads))
+        loads = sorted(load - gone + each for load, gone in zip(loads, closed))
+        loads[:rest] = [load + 1 for load in loads[:rest]]
+    return None
+
+
+# --- may it be done? -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one host of the run told about itself.
+
+    :param place: where its URL leads. Two hosts with the same place are the same node.
+    :param address: the host of that URL.
+    :param ports: its open connections; None where they are not known.
+    :param problem: why they are not known.
+    :param hint: what to configure, where the node does not count the protocol; else None.
+    :param registered: the addresses of all nodes of its cluster; empty where it does not tell.
+    """
+
+    name: str
+    place: str = ""
+    address: str = ""
+    ports: t.Optional[Ports] = None
+    problem: str = ""
+    hint: t.Optional[str] = None
+    registered: t.FrozenSet[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A plan that may be carried out.
+
+    :param rules: the rules it follows, with the addresses of the nodes spared.
+    :param whole: whether these are known to be all nodes of the cluster.
+    """
+
+    plan: Plan
+    rules: Rules
+    whole: bool
+
+
+def check_hosts(left_out: t.Sequence[str], target: str, clusters: t.Iterable[str]) -> None:
+    """Raise RefusedError where the hosts cannot be all nodes of one cluster. Needs no answer of any node.
+
+    :param left_out: hosts of ``target`` that are not part of this run.
+    :param clusters: the clusters that the hosts belong to, by their variable polaris_cluster.
+    """
+    if left_out:
+        raise RefusedError(
+            f"{plural(len(left_out), 'host is', 'hosts are')} left out of {target} ({some(left_out)}), and an average "
+            f"over part of the cluster is misleading. Run it without --limit, for all nodes of the cluster. Nothing "
+            f"was closed."
+        )
+    different = sorted(set(clusters))
+    if len(different) > 1:
+        raise RefusedError(
+            f"The hosts belong to several clusters ({', '.join(different)}), and clients do not move between clusters. "
+            f"Name the nodes of one cluster with the variable target. Nothing was closed."
+        )
+
+
+def decide(answers: t.Sequence[Answer], rules: Rules, protocol: str, fleet_size: t.Optional[int] = None) -> Decision:
+    """The plan, from what all hosts of the run told.
+
+    :param fleet_size: how many nodes the cluster has, where what it says itself is not to be believed.
+    :raises RefusedError: where closing the surplus could be wrong.
+    """
+    known = known_ports(answers, protocol)
+    registered = check_cluster(answers, fleet_size)
+    nodes = registered | {answer.address for answer in answers}
+    rules = replace(rules, spare=rules.spare | (nodes - LOOPBACK))
+    return Decision(make_plan(known, rules), rules, bool(registered or fleet_size))
+
+
+def known_ports(answers: t.Sequence[Answer], protocol: str) -> t.Dict[str, Ports]:
+    """The connections of every node. Raises RefusedError where those of one are not known."""
+    uncounted = [answer for answer in answers if answer.hint is not None]
+    unread = [answer for answer in answers if answer.ports is None and answer.hint is None]
+    if unread:
+        reasons = " ".join(f"{answer.name}: {sentence(answer.problem or 'no answer')}" for answer in unread[:SHOWN])
+        more = f" And {len(unread) - SHOWN} more." if len(unread) > SHOWN else ""
+        raise RefusedError(
+            f"{len(unread)} of {plural(len(answers), 'node')} could not be read, and an average over the others is "
+            f"misleading. {reasons}{more} Nothing was closed."
+        )
+    if uncounted:
+        raise RefusedError(
+            f"{len(uncounted)} of {plural(len(answers), 'node')} {'does' if len(uncounted) == 1 else 'do'} not count "
+            f"{protocol} ({some([answer.name for answer in uncounted])}), and an average over the others is "
+            f"misleading. {sentence(uncounted[0].hint or '')} Nothing was closed."
+        )
+    return {answer.name: answer.ports for answer in answers if answer.ports is not None}
+
+
+def check_cluster(answers: t.Sequence[Answer], fleet_size: t.Optional[int]) -> t.FrozenSet[str]:
+    """The registered addresses of all nodes. Raises RefusedError where the hosts are not the nodes of one cluster."""
+    places = sorted(answer.place for answer in answers)
+    if len(set(places)) < len(places):
+        raise RefusedError(
+            f"Some hosts are the same node twice, by their URLs: {', '.join(places)}. Name each node once. Nothing was "
+            f"closed."
+        )
+    registries = [answer.registered for answer in answers if answer.registered]
+    # All nodes of a cluster read the same registry, so every list shares nodes with the first.
+    if fleet_size is None and not all(registries[0] & registry for registry in registries):
+        raise RefusedError(
+            "The hosts belong to several clusters, and clients do not move between clusters. Name the nodes of one "
+            "cluster with the variable target. Nothing was closed."
+        )
+    registered: t.FrozenSet[str] = frozenset().union(*registries)
+    size = fleet_size or len(registered)
+    if size > len(answers):
+        which = "" if fleet_size else f" ({some(sorted(registered, key=address_order), 20)})"
+        raise RefusedError(
+            f"The cluster has {plural(size, 'node')}{which}, and only {plural(len(answers), 'is a host', 'are hosts')} "
+            f"of this run. An average over part of the cluster is misleading. Bring all nodes into the inventory; in "
+            f"AWX, run it without slices. If a node is gone for good and still registered, give fleet_size, the right "
+            f"number of nodes. Nothing was closed."
+        )
+    return registered
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def some(names: t.Sequence[str], most: int = SHOWN) -> str:
+    """The first names, and that there are more."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else text + "."
