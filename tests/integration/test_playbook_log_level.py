@@ -73,12 +73,16 @@ def test_a_node_that_fails_is_named_and_does_not_stop_the_others(mixed: Fleet, p
     assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
 
 
-@pytest.mark.parametrize("levels", [None, "", "naming", {}, []])
-def test_bad_levels_are_one_sentence_and_no_request(levels: object, mixed: Fleet, playbook: Playbook) -> None:
+@pytest.mark.parametrize("levels", [None, "naming: [debug", {"naming": "debgu"}])
+def test_bad_levels_are_one_sentence_once_and_no_request(levels: object, mixed: Fleet, playbook: Playbook) -> None:
+    """(All that can be wrong with them: tests of the unit _variables.)"""
     run = playbook(NAME, mixed, extra_vars={} if levels is None else {"levels": levels})
     assert run.returncode == 2
-    assert run.one("Check the variables")["msg"].startswith("Give the variable levels:")
+    msg = run.one("Check the variables")["msg"]
+    assert msg.startswith("Give the variable levels:" if levels is None else "The variable levels ")
+    assert msg.endswith("No server was asked.")
     assert "Traceback" not in run.output
+    assert run.output.count("fatal:") == 1
     assert mixed.requests == []
 
 

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Internal to the runbooks: prints what became of a run, and hands the same on as custom stats."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible import constants as C
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries import log_level
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Line, Node, Run, Summarizer
+
+display = Display()
+
+RUNBOOKS: t.Dict[str, Summarizer] = {"log_level": log_level.SUMMARY}
+
+OPTIONS: t.Dict[str, t.Any] = {
+    "runbook": {"type": "str", "required": True, "choices": list(RUNBOOKS)},
+    "given": {"type": "dict", "default": {}},
+}
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
+        result: t.Dict[str, t.Any] = {**super().run(tmp, task_vars), "changed": False}
+        validation = ArgumentSpecValidator(OPTIONS).validate(plain(self._task.args))
+        if validation.error_messages:
+            return {**result, "failed": True, "msg": validation.errors.msg}
+        options = validation.validated_parameters
+        summarizer = RUNBOOKS[options["runbook"]]
+        run = run_of(task_vars or {}, summarizer, options["given"], self._task.check_mode)
+        summary = summarizer.summarize(run)
+        for line in summary.lines:
+            show(line)
+        result["lines"] = [line.text for line in summary.lines]
+        data = {
+            "runbook": options["runbook"],
+            "check_mode": run.check_mode,
+            "nodes": [node.name for node in run.nodes],
+            **plain(summary.data),
+        }
+        result["ansible_stats"] = {"data": {"polaris": data}, "per_host": False, "aggregate": False}
+        if summary.failure is not None:
+            result.update(failed=True, msg=summary.failure)
+        return result
+
+
+def run_of(
+    task_vars: t.Mapping[str, t.Any], summarizer: Summarizer, given: t.Mapping[str, t.Any], check_mode: bool
+) -> Run:
+    """What the play registered, as plain values."""
+    nodes = []
+    for name in task_vars["ansible_play_hosts_all"]:
+        host = task_vars["hostvars"][name]
+        results = {register: plain(host[register]) for register in summarizer.registers if register in host}
+        own = {str(host[key]) for key in ("polaris_url", "ansible_host") if key in host}
+        own.update(str(result["url"]) for result in results.values() if isinstance(result, dict) and result.get("url"))
+        nodes.append(Node(str(name), results, tuple(sorted(own))))
+    return Run(nodes, check_mode, given)
+
+
+def show(line: Line) -> None:
+    display.display(line.text, color=C.COLOR_ERROR if line.failure else None)

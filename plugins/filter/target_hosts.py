@@ -1,0 +1,86 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in ``hosts:`` of a runbook."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: target_hosts
+short_description: Fail when the target of a play matches no host
+version_added: 0.1.0
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+description:
+  - Returns the pattern that it is given, for C(hosts) of a play, and fails when it matches no host of this run.
+  - Ansible ends a play without hosts with success. A scheduled audit must not stay green over nothing.
+positional: _input, groups, limit
+options:
+  _input:
+    description: A pattern of hosts, or a list of them.
+    type: raw
+    required: true
+  groups:
+    description: The groups of the inventory with their hosts, which is the variable C(groups).
+    type: dict
+    required: true
+  limit:
+    description: What C(--limit) says, which is the variable C(ansible_limit).
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Do something on all Polaris servers, and fail when there are none
+  hosts: "{{ target | default('polaris_servers') | polarismesh.maintenance.target_hosts(groups, ansible_limit | default('')) }}"
+  tasks: []
+"""
+
+RETURN = r"""
+_value:
+  description: The pattern, unchanged.
+  type: raw
+"""
+
+import typing as t
+
+from ansible import context
+from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+
+#: Options of ansible-playbook with which nothing is run.
+LOOKING = ("syntax", "listhosts", "listtasks", "listtags")
+
+
+def target_hosts(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str = "") -> t.Any:
+    if any(context.CLIARGS.get(option) for option in LOOKING) or matched(pattern, groups, limit):
+        return pattern
+    left = f" that --limit {limit} leaves" if limit and matched(pattern, groups, "") else ""
+    raise AnsibleFilterError(
+        f"The target {pattern} matches no host{left}: nothing was done. Name an inventory that has it (-i), or other hosts "
+        f"by the variable target."
+    )
+
+
+def matched(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str) -> t.List[str]:
+    """The names of the hosts that the pattern and the limit leave."""
+    inventory = InventoryManager(DataLoader(), parse=False)
+    for group, hosts in groups.items():
+        inventory.add_group(group)
+        for host in hosts:
+            inventory.add_host(host, group=group)
+    try:
+        if limit:
+            inventory.subset(limit)
+        return [host.name for host in inventory.get_hosts(pattern)]
+    except AnsibleError:
+        return []
+
+
+class FilterModule:
+    """Filters for playbooks."""
+
+    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+        """Name -> filter."""
+        return {"target_hosts": target_hosts}

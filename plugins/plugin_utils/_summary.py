@@ -1,0 +1,186 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The summary of a runbook: from what was registered on each node to lines for people and data for programs."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+Result = t.Mapping[str, t.Any]
+
+
+def is_answer(result: t.Any) -> bool:
+    """Whether a registered result is what the task was to give: there, not failed, not unreachable, not skipped.
+
+    An unreachable result has ``failed: false`` with ansible-core 2.21, ``failed`` is missing before; the result of a loop
+    that went well has no ``failed`` with ansible-core 2.18. Of a loop, each item counts.
+    """
+    if not isinstance(result, t.Mapping) or any(result.get(flag) for flag in ("failed", "unreachable", "skipped")):
+        return False
+    items = result.get("results")
+    return not isinstance(items, list) or all(map(is_answer, items))
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A host of the play, and what was registered on it.
+
+    :param results: name of a registered variable -> its value, where it is defined.
+    :param own: the texts by which messages name this node: its URL, its address.
+    """
+
+    name: str
+    results: t.Mapping[str, t.Any] = field(default_factory=dict)
+    own: t.Tuple[str, ...] = ()
+
+    def answer(self, register: str) -> t.Optional[Result]:
+        """What the task gave, or None where it gave no answer."""
+        result = self.results.get(register)
+        return result if is_answer(result) else None
+
+    def result(self, register: str) -> Result:
+        """What was registered, an answer or not; empty where nothing was."""
+        result = self.results.get(register)
+        return result if isinstance(result, t.Mapping) else {}
+
+    def reason(self, register: str) -> str:
+        """Why there is no answer, on one line."""
+        return reason(self.results.get(register))
+
+
+def reason(result: t.Any) -> str:
+    """Why a result is no answer, on one line: its message, or that of the first item of a loop that failed."""
+    if not isinstance(result, t.Mapping):
+        return "no answer"
+    items = result.get("results")
+    failed = [item for item in items if not is_answer(item)] if isinstance(items, list) else []
+    msg = failed[0].get("msg") if failed and isinstance(failed[0], t.Mapping) else result.get("msg")
+    # (ansible-core 2.19 and newer put this before the message of a node that cannot be reached.)
+    return " ".join(str(msg or "no answer").split()).replace("Task failed: ", "", 1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a summary is made of.
+
+    :param nodes: all hosts of the play, failed and unreachable ones included, in their order.
+    :param given: the variables of the runbook, as checked.
+    :param left_out: hosts of the target that ``--limit`` left out.
+    """
+
+    nodes: t.Sequence[Node]
+    check_mode: bool = False
+    given: t.Mapping[str, t.Any] = field(default_factory=dict)
+    left_out: t.Sequence[str] = ()
+
+    def answers(self, register: str) -> t.List[t.Tuple[Node, Result]]:
+        """The nodes on which the task gave an answer, each with it."""
+        found = ((node, node.answer(register)) for node in self.nodes)
+        return [(node, answer) for node, answer in found if answer is not None]
+
+    def unanswered(self, register: str) -> t.Dict[Node, str]:
+        """The nodes on which it gave none, each with the reason."""
+        return {node: node.reason(register) for node in self.nodes if node.answer(register) is None}
+
+
+@dataclass(frozen=True)
+class Line:
+    text: str
+    failure: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a runbook ends with.
+
+    :param data: the same for programs: text, numbers, flags, lists and dictionaries only.
+    :param failure: why the run fails although no node did, such as overdue heartbeats; one sentence.
+    """
+
+    lines: t.Sequence[Line]
+    data: t.Mapping[str, t.Any]
+    failure: t.Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Summarizer:
+    """The summary of one runbook.
+
+    :param registers: the variables that its tasks register.
+    """
+
+    registers: t.Tuple[str, ...]
+    summarize: t.Callable[[Run], Summary]
+
+
+# --- the parts that lines are made of ---------------------------------------------------------------------------------
+
+
+def counted(number: int, one: str, many: t.Optional[str] = None) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(items: t.Sequence[t.Any], most: int) -> str:
+    """The first items; how many others there are."""
+    more = len(items) - most
+    return ", ".join(str(item) for item in items[:most]) + (f" and {counted(more, 'other')}" if more > 0 else "")
+
+
+def on(names: t.Sequence[str]) -> str:
+    """``on 2 (a, b)``: on how many, and on which."""
+    return f"on {len(names)} ({', '.join(names)})"
+
+
+def grouped(stories: t.Iterable[t.Tuple[Node, str]]) -> t.Dict[str, t.List[str]]:
+    """Story -> the names of the nodes that tell it, in the order in which they come."""
+    groups: t.Dict[str, t.List[str]] = {}
+    for node, story in stories:
+        groups.setdefault(story, []).append(node.name)
+    return groups
+
+
+def failures(what: str, reasons: t.Mapping[Node, str]) -> t.List[Line]:
+    """The lines of the nodes that failed, one for each reason: ``FAILED on 57 (a, b, ...): reason``.
+
+    A node's own URL or name in a reason does not make it another.
+    """
+    groups: t.Dict[str, t.List[Node]] = {}
+    for node, why in reasons.items():
+        groups.setdefault(_common(why, node, with_name=True), []).append(node)
+    lines = []
+    for nodes in groups.values():
+        first = nodes[0]
+        if len(nodes) == 1:
+            lines.append(f"{what} on {first.name}: {reasons[first]}")
+        else:
+            lines.append(f"{what} {on([node.name for node in nodes])}: {_common(reasons[first], first)}")
+    return [Line(line, failure=True) for line in lines]
+
+
+def _common(text: str, node: Node, *, with_name: bool = False) -> str:
+    """A reason without what names the node.
+
+    :param with_name: its name in the inventory, too. Such a name may be a usual word, so this is for comparing only.
+    """
+    for own in sorted({*node.own, *([node.name] if with_name else [])}, key=len, reverse=True):
+        if own:
+            text = re.sub(rf"(?<![\w.-]){re.escape(own)}(?![\w-])", "this node", text)
+    return text
+
+
+def failed_data(reasons: t.Mapping[Node, str]) -> t.Dict[str, str]:
+    """Name -> reason, for the data of a summary."""
+    return {node.name: why for node, why in reasons.items()}
+
+
+def size(number: float) -> str:
+    """Bytes for people: ``339.88 MB``. (Of 1024 each, as the filter human_readable writes them.)"""
+    for unit in ("TB", "GB", "MB", "KB"):
+        limit = 1024 ** ("KB", "MB", "GB", "TB").index(unit) * 1024
+        if number >= limit:
+            return f"{number / limit:.2f} {unit}"
+    return f"{number:.2f} Bytes"

@@ -1,0 +1,236 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables of a runbook: read once, before any server is asked, and refused in one message."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+
+import yaml
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ..module_utils.api import LEVELS
+
+#: What is known of one variable: its ``type``, ``required``, ``default``, and the limits of its type.
+Rule = t.Mapping[str, t.Any]
+
+#: How a variable of each type that must be there is asked for.
+EXAMPLES = {
+    "levels": "scope and level, such as naming=debug, store=info (* is every other scope)",
+    "ipv4": "an IPv4 address, such as 10.0.0.7",
+    "path": "a path",
+}
+
+_WORD = r"[^\s,;:={}\[\]\"']+"
+_SCOPE = rf"(?:\"[^\"]+\"|'[^']+'|{_WORD})"
+_STEP = re.compile(rf"({_SCOPE})\s*[:=]\s*({_SCOPE})")
+_STEPS = re.compile(rf"{_STEP.pattern}(?:[\s,;]+{_STEP.pattern})*[\s,;]*")
+_NAME = re.compile(r"[0-9A-Za-z./:_-]+")
+_SIZE = re.compile(r"[0-9]+([.][0-9]+)?[KMGTkmgt]?B?")
+_SHOWN = 100
+
+
+def check(
+    values: t.Mapping[str, t.Any], rules: t.Mapping[str, Rule], one_of: t.Sequence[str] = ()
+) -> t.Dict[str, t.Any]:
+    """The values of all variables, each with the type of its rule; None where it is not given and has no default.
+
+    :param values: the variables that are there, by name, as users and surveys write them.
+    :param rules: name -> its rule. ``aliases`` are further names.
+    :param one_of: the variables of which exactly one must be given.
+    :raises ValueError: what is wrong with all of them, in one message.
+    """
+    given: t.Dict[str, t.Any] = {}
+    problems: t.List[str] = []
+    for name, rule in rules.items():
+        found = [values[one] for one in (name, *rule.get("aliases", ())) if is_given(values.get(one))]
+        given[name] = rule.get("default")
+        if not found and rule.get("required"):
+            problems.append(f"Give the variable {name}: {_example(rule)}.")
+        elif found:
+            try:
+                given[name] = TYPES[rule["type"]](found[0], rule)
+            except ValueError as error:
+                problems.append(f"The variable {name} {error}.")
+    if one_of and not problems and sum(bool(given[name]) for name in one_of) != 1:
+        choices = [f"{name} ({_example(rules[name])})" for name in one_of]
+        problems.append(f"Give exactly one of these variables: {', '.join(choices)}.")
+    if problems:
+        raise ValueError(" ".join(problems) + " No server was asked.")
+    return given
+
+
+def is_given(value: t.Any) -> bool:
+    """Whether a variable has a value. An empty answer of a survey arrives as empty text, or as none."""
+    return not (value is None or (isinstance(value, str) and not value.strip()))
+
+
+def _example(rule: Rule) -> str:
+    return str(rule.get("example") or EXAMPLES.get(rule["type"]) or "a value")
+
+
+def _refused(must: str, value: t.Any) -> ValueError:
+    text = repr(value)
+    return ValueError(f"must be {must}; got {text if len(text) <= _SHOWN else text[:_SHOWN] + '...'}")
+
+
+# --- the types -----------------------------------------------------------------------------------------------------------
+
+
+def text(value: t.Any, rule: Rule) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise _refused("text", value)
+    return str(value).strip()
+
+
+def choice(value: t.Any, rule: Rule) -> str:
+    choices = rule["choices"]
+    if not isinstance(value, str) or value.strip() not in choices:
+        raise _refused(f"{', '.join(choices[:-1])} or {choices[-1]}", value)
+    return value.strip()
+
+
+def name(value: t.Any, rule: Rule) -> str:
+    """The name of a service or a namespace, as servers take it (polaris v1.18.1 common/utils/common.go)."""
+    if isinstance(value, bool) or not _NAME.fullmatch(str(value).strip()):
+        raise _refused("a name of letters, digits and - . / : _", value)
+    return str(value).strip()
+
+
+def flag(value: t.Any, rule: Rule) -> bool:
+    try:
+        return bool(boolean(value.strip() if isinstance(value, str) else value))
+    except TypeError:
+        raise _refused("true or false", value) from None
+
+
+def whole(value: t.Any, rule: Rule) -> int:
+    least, most = rule.get("min", 0), rule.get("max")
+    number = value
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value.strip()):
+        number = int(value)
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int)
+        or number < least
+        or (most is not None and number > most)
+    ):
+        raise _refused(f"a whole number {f'of {least} or more' if most is None else f'from {least} to {most}'}", value)
+    return number
+
+
+def number(value: t.Any, rule: Rule) -> float:
+    """``above`` is a limit that is too little itself."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise ValueError
+        found = float(value)
+        above, least, most = rule.get("above"), rule.get("min", float("-inf")), rule.get("max", float("inf"))
+        if not least <= found <= most or (above is not None and not found > above):
+            raise ValueError
+    except ValueError:
+        limits = [
+            f"{word} {rule[key]:g}"
+            for key, word in (("above", "above"), ("min", "not below"), ("max", "not above"))
+            if key in rule
+        ]
+        raise _refused(f"a number{' ' if limits else ''}{' and '.join(limits)}", value) from None
+    return found
+
+
+def size(value: t.Any, rule: Rule) -> str:
+    """A size as the modules take it; kept as it was written, for the summary."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not _SIZE.fullmatch(str(value).strip()):
+        raise _refused("a size: a number of bytes, or one with K, M, G or T, such as 64M", value)
+    return str(value).strip()
+
+
+def ipv4(value: t.Any, rule: Rule) -> str:
+    try:
+        return str(ipaddress.IPv4Address(value.strip()))
+    except (ValueError, AttributeError):
+        raise _refused(EXAMPLES["ipv4"], value) from None
+
+
+def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
+    """A list, or text in YAML or JSON that is one."""
+    found = _from_yaml(value) if isinstance(value, str) else value
+    if not isinstance(found, list):
+        raise _refused(f"a list{_such_as(rule)}", value)
+    return found
+
+
+def levels(value: t.Any, rule: Rule) -> t.Dict[str, str]:
+    """Scope -> level, from a mapping, text in YAML or JSON, or ``naming=debug, store=info``."""
+    found = pairs(value) if isinstance(value, str) else value
+    if not isinstance(found, t.Mapping) or not found:
+        raise _refused(EXAMPLES["levels"], value)
+    wanted = {str(scope).strip(): level.strip() if isinstance(level, str) else level for scope, level in found.items()}
+    bad = [f"{scope}: {level}" for scope, level in wanted.items() if not scope or level not in LEVELS]
+    if bad:
+        raise ValueError(f"has an unknown level ({', '.join(bad)}): the levels are {', '.join(LEVELS)}, in lower case")
+    return wanted
+
+
+def pairs(written: str) -> t.Any:
+    """Scope -> level as people type it, on one line or several; else what YAML makes of it; None where that is nothing.
+
+    :raises ValueError: a scope stands there twice, with different levels.
+    """
+    bare = written.strip()
+    if bare.startswith("{") and bare.endswith("}"):
+        bare = bare[1:-1].strip()
+    if not _STEPS.fullmatch(bare):
+        return _from_yaml(written)
+    found: t.Dict[str, str] = {}
+    for match in _STEP.finditer(bare):
+        scope, level = (part.strip("\"'") for part in match.groups())
+        if found.setdefault(scope, level) != level:
+            raise ValueError(f"names {scope} twice, with {found[scope]} and {level}")
+    return found
+
+
+def _from_yaml(written: str) -> t.Any:
+    try:
+        return yaml.safe_load(written)
+    except yaml.YAMLError:
+        return None
+
+
+def _such_as(rule: Rule) -> str:
+    return f", such as {rule['example']}" if "example" in rule else ""
+
+
+TYPES: t.Dict[str, t.Callable[[t.Any, Rule], t.Any]] = {
+    "text": text,
+    "choice": choice,
+    "name": name,
+    "bool": flag,
+    "int": whole,
+    "float": number,
+    "size": size,
+    "ipv4": ipv4,
+    "path": text,
+    "list": items,
+    "levels": levels,
+}
+
+
+# --- slices of a sliced job ----------------------------------------------------------------------------------------------
+
+
+def is_slice(values: t.Mapping[str, t.Any]) -> bool:
+    """Whether this job is a slice of a sliced AWX job, by the variables that AWX gives a job.
+
+    AWX does not tell a job that it is a slice. But a slice runs in a workflow that has the name of its own job template;
+    and somebody may pass the number of slices on.
+    """
+    counts = ("awx_job_slice_count", "tower_job_slice_count", "job_slice_count")
+    count = next((values[name] for name in counts if is_given(values.get(name))), 1)
+    if re.fullmatch(r"[0-9]+", str(count)) and int(count) > 1:
+        return True
+    workflow, template = values.get("awx_workflow_job_name"), values.get("awx_job_template_name")
+    return "awx_workflow_job_id" in values and workflow is not None and workflow == template
