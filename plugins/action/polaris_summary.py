@@ -68,4 +68,4 @@ def run_of(
 
 
 def show(line: Line) -> None:
-    display.display(line.text, color=C.COLOR_ERROR if line.failure else None)
+    display.display(line.text, color=C.config.get_config_value("COLOR_ERROR") if line.failure else None)

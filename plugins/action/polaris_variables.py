@@ -34,8 +34,8 @@ class ActionModule(ActionBase):
         try:
             if options["whole"] is not None and _variables.is_slice(task_vars):
                 raise ValueError(
-                    f"This is one slice of a sliced job, and {options['whole']}: set the job slicing of the job template "
-                    f"to 1. (A workflow that has the name of the job template looks the same: rename it.)"
+                    f"This is one slice of a sliced job, and {options['whole']}: set the job slicing of the job "
+                    f"template to 1. (A workflow that has the name of the job template looks the same: rename it.)"
                 )
             values = self._values(options["variables"], task_vars)
             given = _variables.check(values, options["variables"], options["one_of"])

@@ -32,7 +32,9 @@ options:
 
 EXAMPLES = r"""
 - name: Do something on all Polaris servers, and fail when there are none
-  hosts: "{{ target | default('polaris_servers') | polarismesh.maintenance.target_hosts(groups, ansible_limit | default('')) }}"
+  hosts: "{{ pattern | polarismesh.maintenance.target_hosts(groups, ansible_limit | default('')) }}"
+  vars:
+    pattern: polaris_servers
   tasks: []
 """
 
@@ -58,8 +60,8 @@ def target_hosts(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit:
         return pattern
     left = f" that --limit {limit} leaves" if limit and matched(pattern, groups, "") else ""
     raise AnsibleFilterError(
-        f"The target {pattern} matches no host{left}: nothing was done. Name an inventory that has it (-i), or other hosts "
-        f"by the variable target."
+        f"The target {pattern} matches no host{left}: nothing was done. Name an inventory that has it (-i), or other "
+        f"hosts by the variable target."
     )
 
 

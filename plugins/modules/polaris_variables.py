@@ -26,9 +26,10 @@ attributes:
 options:
   variables:
     description:
-      - The name of each variable, and its rule. A rule is a C(type) (V(text), V(choice), V(name), V(bool), V(int), V(float), V(size),
-        V(ipv4), V(path), V(list), V(levels)), and, if any, C(required), C(default), C(aliases), C(example), and the limits of the
-        type (C(min), C(max), C(above), C(choices)).
+      - The name of each variable, and its rule.
+      - A rule has a C(type) (V(text), V(choice), V(name), V(bool), V(int), V(float), V(size), V(ipv4), V(path), V(list),
+        V(levels)) and, if any, C(required), C(default), C(aliases), C(example), and the limits of the type, C(min), C(max),
+        C(above), C(choices).
     type: dict
     required: true
   one_of:
@@ -38,7 +39,8 @@ options:
     default: []
   whole:
     description:
-      - Why the playbook must not run in slices of a sliced AWX job, as the end of a sentence. With this, a slice is refused.
+      - Why the playbook must not run in slices of a sliced AWX job, as the end of a sentence. With this, a slice is
+        refused.
     type: str
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)

@@ -15,8 +15,8 @@ Result = t.Mapping[str, t.Any]
 def is_answer(result: t.Any) -> bool:
     """Whether a registered result is what the task was to give: there, not failed, not unreachable, not skipped.
 
-    An unreachable result has ``failed: false`` with ansible-core 2.21, ``failed`` is missing before; the result of a loop
-    that went well has no ``failed`` with ansible-core 2.18. Of a loop, each item counts.
+    An unreachable result has ``failed: false`` with ansible-core 2.21, and no ``failed`` before. The result of a loop that
+    went well has no ``failed`` with ansible-core 2.18. Of a loop, each item counts.
     """
     if not isinstance(result, t.Mapping) or any(result.get(flag) for flag in ("failed", "unreachable", "skipped")):
         return False

@@ -77,7 +77,7 @@ def _refused(must: str, value: t.Any) -> ValueError:
     return ValueError(f"must be {must}; got {text if len(text) <= _SHOWN else text[:_SHOWN] + '...'}")
 
 
-# --- the types -----------------------------------------------------------------------------------------------------------
+# --- the types --------------------------------------------------------------------------------------------------------
 
 
 def text(value: t.Any, rule: Rule) -> str:
@@ -176,7 +176,7 @@ def levels(value: t.Any, rule: Rule) -> t.Dict[str, str]:
 
 
 def pairs(written: str) -> t.Any:
-    """Scope -> level as people type it, on one line or several; else what YAML makes of it; None where that is nothing.
+    """Scope -> level as people type it; else what YAML makes of it, and None where that is nothing.
 
     :raises ValueError: a scope stands there twice, with different levels.
     """
@@ -219,7 +219,7 @@ TYPES: t.Dict[str, t.Callable[[t.Any, Rule], t.Any]] = {
 }
 
 
-# --- slices of a sliced job ----------------------------------------------------------------------------------------------
+# --- slices of a sliced job -------------------------------------------------------------------------------------------
 
 
 def is_slice(values: t.Mapping[str, t.Any]) -> bool:
