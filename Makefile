@@ -19,17 +19,8 @@ ARGS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # The ansible-core versions of test-matrix
 CORES ?= 2.16 2.17 2.18 2.19 2.20 2.21
-# What it runs: all that touches ansible-core, once each. Everything: make test-matrix MATRIX='tests/unit tests/integration'
-MATRIX ?= tests/unit/test_runner.py tests/unit/test_arguments.py tests/integration/test_inventory.py \
-    tests/integration/test_playbook_log_level.py tests/integration/test_playbook_debug_window.py \
-    tests/integration/test_awx_jobs.py::test_a_cancelled_debug_window_puts_the_levels_back \
-    "tests/integration/test_awx_jobs.py::test_a_job_of_its_template_does_what_the_runbook_does[log_level]" \
-    tests/integration/test_awx_surveys.py \
-    "tests/integration/test_playbook_memory_incident.py::test_large_nodes_are_profiled_and_freed_and_small_ones_left[True]" \
-    "tests/integration/test_doors.py::test_same_result_through_both_doors[run-polaris_log_level]" \
-    "tests/integration/test_doors.py::test_same_result_through_both_doors[check-polaris_instance_clean]" \
-    tests/integration/test_doors.py::test_no_secret_gets_out_at_any_verbosity \
-    tests/integration/test_doors.py::test_what_sends_a_task_through_the_module_door
+# What it runs: all that touches ansible-core, once each. Everything: make test-matrix MATRIX=tests
+MATRIX ?= -m core tests
 
 COLLECTIONS := $(CURDIR)/.cache/collections
 TREE := ansible_collections/polarismesh/maintenance
@@ -55,8 +46,11 @@ help: ## Show this list
 demo: venv ## Watch the collection at work on a simulated fleet of five servers
 	@$(IN_VENV) .venv/bin/python -m tests.demo
 
-.PHONY: test
-test: venv ## Run all tests: unit, contract, integration
+.PHONY: test test-all
+test: venv ## Run the tests: unit, contract, integration
+	@$(PYTEST) -n $(JOBS) -m "not slow" tests $(ARGS)
+
+test-all: venv ## ... and the slow ones: the same guarantees for more cases
 	@$(PYTEST) -n $(JOBS) tests $(ARGS)
 
 ##@ Tests
@@ -167,7 +161,7 @@ venv-gates:
 	@tools/venv .venv-gates tools/requirements/gates.txt
 
 .PHONY: ci
-ci: ## What .ci/run runs: test, test-eda, gates, test-matrix
+ci: ## What .ci/run runs: test-all, test-eda, gates, test-matrix
 	@.ci/run
 
 .PHONY: clean distclean

@@ -19,6 +19,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests import forks
 from tests.awx.jobs import ExecutionNode
 from tests.simulator import Fleet
 from tests.support import PlaybookRun, run_playbook
@@ -136,3 +137,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("--real"):
         for name in ("POLARIS_URL", "POLARIS_TOKEN", "POLARIS_USERNAME", "POLARIS_PASSWORD", "POLARIS_OWNER"):
             os.environ.pop(name, None)
+
+
+def pytest_sessionfinish() -> None:
+    forks.close()

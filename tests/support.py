@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import forks
 from tests.simulator import Fleet
 
 CALLBACKS = Path(__file__).parent / "callback"
@@ -108,17 +108,7 @@ def run_playbook(
     results = folder / "results.jsonl"
     results.unlink(missing_ok=True)
     command = command_of(folder, playbook, inventory, args=args, extra_vars=extra_vars)
-    process = subprocess.run(
-        [*inside, *command],
-        cwd=folder,
-        env=environment_of(results, env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    process = forks.run([*inside, *command], folder, environment_of(results, env), merged=True, timeout=timeout)
     # As of a noop in the rescue of a block with a condition.
     assert "does not support when conditional" not in process.stdout, process.stdout
     return PlaybookRun(process.returncode, process.stdout, read_results(results))

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests import forks
 from tests.contract.server import NAMESPACE, Server
 from tests.support import environment_of
 
@@ -21,15 +21,8 @@ def ansible_inventory(folder: Path, server: Server, *args: str, **options: Any) 
     """The output of ansible-inventory with the plugin, asked of that server."""
     wanted = {"plugin": "polarismesh.maintenance.polaris", "url": server.url, **options}
     (folder / "polaris.yml").write_text(json.dumps(wanted))
-    done = subprocess.run(
-        ["ansible-inventory", "-i", "polaris.yml", *args],
-        cwd=folder,
-        env=environment_of(folder / "results.jsonl", {"POLARIS_TOKEN": server.token}),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = environment_of(folder / "results.jsonl", {"POLARIS_TOKEN": server.token})
+    done = forks.run(["ansible-inventory", "-i", "polaris.yml", *args], folder, environment)
     assert done.returncode == 0, done.stderr
     assert "Unable to parse" not in done.stderr, done.stderr
     return done.stdout

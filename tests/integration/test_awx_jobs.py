@@ -203,7 +203,10 @@ def test_every_runbook_has_a_job_template_and_is_run_here() -> None:
     assert sorted(TEMPLATES) == sorted(SCENARIOS) == sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 
 
-@pytest.mark.parametrize("runbook", SCENARIOS)
+@pytest.mark.parametrize(
+    "runbook",
+    [pytest.param(name, marks=pytest.mark.core if name == "log_level" else pytest.mark.slow) for name in SCENARIOS],
+)
 def test_a_job_of_its_template_does_what_the_runbook_does(
     runbook: str, make_fleet: Callable[..., Fleet], clients: Clients, launch: Launch, tmp_path: Path
 ) -> None:
@@ -241,6 +244,7 @@ def test_the_doors_on_an_execution_node(in_process: bool, make_fleet: Callable[.
     assert [result["previous"] for result in run.of("Set the log levels")] == [{"naming": "info"}] * 2
 
 
+@pytest.mark.core
 def test_a_cancelled_debug_window_puts_the_levels_back(make_fleet: Callable[..., Fleet], launch: Launch) -> None:
     """ansible-runner kills the whole process group of ansible-playbook when its job is cancelled."""
     fleet = make_fleet(nodes=2)

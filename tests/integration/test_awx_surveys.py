@@ -20,6 +20,8 @@ import yaml
 from tests.awx import config
 from tests.support import PlaybookRun, run_playbook
 
+pytestmark = pytest.mark.core
+
 
 @dataclass(frozen=True)
 class Case:

@@ -9,80 +9,146 @@ And through neither door does a secret get out, at any verbosity.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.integration.doors import SECRETS, SUBJECTS, Subject, calls_with_secrets, without
+from tests.integration.doors import SECRETS, SUBJECTS, calls_with_secrets, without
 from tests.simulator import Fleet
 from tests.support import PlaybookRun, run_playbook
 
 RUNTIME = Path(__file__).parents[2] / "meta" / "runtime.yml"
 NAMES = yaml.safe_load(RUNTIME.read_text())["action_groups"]["polaris"]
+Sent = tuple[list[tuple[str, str, str]], set[str]]
 
 
-@contextlib.contextmanager
-def prepared(subject: Subject, port: int = 0) -> Iterator[Fleet]:
-    with Fleet(nodes=1, port=port, **subject.fleet) as fleet, subject.prepare(fleet):
-        yield fleet
+@dataclass(frozen=True)
+class Case:
+    """One task: a case of a module's subject, as a run or in check mode."""
+
+    module: str
+    check: bool
+    name: str
+
+    @property
+    def task(self) -> str:
+        return f"{self.module}, {'check' if self.check else 'run'}: {self.name}"
 
 
-def through(door: str, module: str, folder: Path, fleet: Fleet, *args: str) -> PlaybookRun:
-    """All cases of a module through one door."""
-    defaults = {"url": fleet.nodes[0].url, "token": fleet.tokens.owner, "retries": 0}
+def in_short_run(case: Case) -> bool:
+    """A module in a process of its own costs a second: `make test` leaves most failures to `make test-all`.
+
+    It runs all cases of one module; of the others what succeeds, one failure, and one case in check mode.
+    """
+    names = list(SUBJECTS[case.module].cases)
+    if case.check:
+        return case.name == names[0]
+    first_failure = next(name for name in names if name.startswith("fail"))
+    return case.module == "polaris_log_level" or case.name == first_failure or not case.name.startswith("fail")
+
+
+#: In the order in which they run: the check mode first, on a server where nothing has happened.
+CASES = [
+    Case(module, check, name)
+    for module, subject in SUBJECTS.items()
+    for check in (True, False)
+    for name in subject.cases
+]
+
+
+def marks_of(case: Case) -> list[pytest.MarkDecorator]:
+    core = (case.module, case.check) in (("polaris_log_level", False), ("polaris_instance_clean", True))
+    return [*([pytest.mark.core] if core else []), *([] if in_short_run(case) else [pytest.mark.slow])]
+
+
+def tasks_of(module: str, cases: list[Case], fleet: Fleet) -> list[dict[str, Any]]:
+    defaults = {"url": fleet.url, "token": fleet.tokens.owner, "retries": 0}
     tasks: list[dict[str, Any]] = []
-    for name, options in SUBJECTS[module].cases.items():
-        arguments = {key: value for key, value in {**defaults, **options}.items() if value is not None}
-        tasks.append({"name": name, f"polarismesh.maintenance.{module}": arguments, "ignore_errors": True})
+    for case in cases:
+        options = {**defaults, **SUBJECTS[module].cases[case.name]}
+        arguments = {key: value for key, value in options.items() if value is not None}
+        task = {"name": case.task, f"polarismesh.maintenance.{module}": arguments, "ignore_errors": True}
+        tasks.append({**task, "check_mode": case.check})
+    return tasks
+
+
+def sent(fleet: Fleet) -> Sent:
+    """All that writes, and which paths were read. (How many reads are under way when one fails is chance.)"""
+    writes = sorted((entry.method, entry.path, entry.body) for entry in fleet.requests if entry.method != "GET")
+    return writes, {entry.path for entry in fleet.requests if entry.method == "GET"}
+
+
+def through(door: str, cases: list[Case], folder: Path, ports: dict[str, int]) -> tuple[PlaybookRun, dict[str, Sent]]:
+    """All cases through one door, each module against a server of its own; what they gave, and what was sent.
+
+    ``ports`` keeps the servers' ports, so that the other door meets the same addresses.
+    """
+    by_module = {module: list(group) for module, group in itertools.groupby(cases, lambda case: case.module)}
     variables = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
         "polaris_in_process": door == "in-process",
     }
-    run = run_playbook(
-        folder,
-        [{"hosts": "all", "gather_facts": False, "tasks": tasks}],
-        {"all": {"hosts": {"node": None}, "vars": variables}},
-        args=args,
-    )
-    # The proof is void if both went through the same door.
-    assert ("ansiballz" in run.output.lower()) == (door == "module"), run.output
-    return run
+    with contextlib.ExitStack() as stack:
+        fleets = {}
+        for module in by_module:
+            subject = SUBJECTS[module]
+            fleets[module] = stack.enter_context(Fleet(nodes=1, port=ports.get(module, 0), **subject.fleet))
+            ports[module] = fleets[module].nodes[0].port
+            stack.enter_context(subject.prepare(fleets[module]))
+        plays = [
+            {"hosts": module, "gather_facts": False, "tasks": tasks_of(module, group, fleets[module])}
+            for module, group in by_module.items()
+        ]
+        hosts = {"all": {"hosts": dict.fromkeys(by_module), "vars": variables}}
+        run = run_playbook(folder, plays, hosts, args=["-vvv", "--diff"], timeout=900).ok()
+        return run, {module: sent(fleet) for module, fleet in fleets.items()}
 
 
-def sent(fleet: Fleet) -> tuple[list[tuple[str, str, str]], set[str]]:
-    """All that writes, and which paths were read. (How many reads are under way when one fails is chance.)"""
-    writes = sorted((entry.method, entry.path, entry.body) for entry in fleet.requests if entry.method != "GET")
-    return writes, {entry.path for entry in fleet.requests if entry.method == "GET"}
+@pytest.fixture(scope="module")
+def doors(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[PlaybookRun, dict[str, Sent]]]:
+    """What came of the cases that the selected tests look at, through each door."""
+    asked = [item.callspec.params for item in request.session.items if getattr(item, "callspec", None)]
+    cases = [
+        case for case in CASES if {"case": case} in asked or ({"module": case.module} in asked and in_short_run(case))
+    ]
+    ports: dict[str, int] = {}
+    return {door: through(door, cases, tmp_path_factory.mktemp(door), ports) for door in ("module", "in-process")}
 
 
 def test_every_module_of_the_action_group_is_proven_here() -> None:
     assert sorted(SUBJECTS) == sorted(NAMES)
 
 
+@pytest.mark.xdist_group("doors")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.task, marks=marks_of(case)) for case in CASES])
+def test_same_result_through_both_doors(case: Case, doors: dict[str, tuple[PlaybookRun, Any]]) -> None:
+    by_module, in_process = (run.one(case.task) for run, _sent in doors.values())
+    volatile = SUBJECTS[case.module].volatile
+    assert without(by_module, volatile) == without(in_process, volatile)
+    assert bool(by_module.get("failed")) == case.name.startswith("fail"), by_module
+
+
+@pytest.mark.xdist_group("doors")
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("module", SUBJECTS)
-@pytest.mark.parametrize("mode", ["run", "check"])
-def test_same_result_through_both_doors(module: str, mode: str, tmp_path: Path) -> None:
-    subject = SUBJECTS[module]
-    args = ["-vvv", "--diff", *(["--check"] if mode == "check" else [])]
-    with prepared(subject) as fleet:
-        by_module = through("module", module, tmp_path / "module", fleet, *args)
-        requests = sent(fleet)
-    # The same address again, so that nothing but the door differs.
-    with prepared(subject, fleet.nodes[0].port) as fleet:
-        in_process = through("in-process", module, tmp_path / "in-process", fleet, *args)
-        assert sent(fleet) == requests
-    for name in subject.cases:
-        assert without(by_module.one(name), subject.volatile) == without(in_process.one(name), subject.volatile), name
-        if name.startswith("fail"):
-            assert by_module.one(name)["failed"], name
-        else:
-            assert not by_module.one(name).get("failed"), by_module.one(name)
+def test_same_requests_through_both_doors(module: str, doors: dict[str, tuple[PlaybookRun, dict[str, Sent]]]) -> None:
+    (by_module, requests), (in_process, same_requests) = doors.values()
+    assert requests[module] == same_requests[module]
+    # The proof is void if both went through the same door.
+    assert f"AnsiballZ_{module}.py" in by_module.output
+    assert f"AnsiballZ_{module}.py" not in in_process.output
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("door", ["module", "in-process"])
 def test_no_secret_gets_out_at_any_verbosity(
     door: str, make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun]
@@ -108,6 +174,7 @@ def test_no_secret_gets_out_at_any_verbosity(
     assert len(run.results) == len(tasks)
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("reason", ["become", "async", "environment", "variable"])
 def test_what_sends_a_task_through_the_module_door(
     reason: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]

@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from tests import forks
 from tests.simulator import Fleet, Node
 from tests.support import PlaybookRun, environment_of
+
+pytestmark = pytest.mark.core
 
 PLUGIN = "polarismesh.maintenance.polaris"
 Playbook = Callable[..., PlaybookRun]
@@ -69,15 +72,10 @@ class Inventory:
         """With the owner's token in the environment, or another, or none."""
         account = self.fleet.tokens.owner if token == "" else token
         extra = {"POLARIS_TOKEN": account, "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true", **environment}
-        done = subprocess.run(
+        done = forks.run(
             [program, *(part for source in sources or ("polaris.yml",) for part in ("-i", source)), *args],
-            cwd=self.folder,
-            env=environment_of(self.folder / "results.jsonl", extra),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
+            self.folder,
+            environment_of(self.folder / "results.jsonl", extra),
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Listed(done.returncode, done.stdout, " ".join(done.stderr.split()))

@@ -19,6 +19,8 @@ import pytest
 from tests.simulator import Fault, Fleet
 from tests.support import PlaybookRun, command_of, environment_of, inventory_of
 
+pytestmark = pytest.mark.core
+
 NAME = "polarismesh.maintenance.debug_window"
 RAISED = {"naming": "debug", "*": "warn"}
 Playbook = Callable[..., PlaybookRun]

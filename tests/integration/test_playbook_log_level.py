@@ -12,6 +12,8 @@ import pytest
 from tests.simulator import Fleet
 from tests.support import PlaybookRun, inventory_of
 
+pytestmark = pytest.mark.core
+
 NAME = "polarismesh.maintenance.log_level"
 Playbook = Callable[..., PlaybookRun]
 

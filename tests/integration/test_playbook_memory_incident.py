@@ -54,7 +54,9 @@ def leftovers(scratch: Path) -> list[Path]:
     return list(scratch.glob("polaris*"))
 
 
-@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize(
+    "in_process", [pytest.param(True, marks=pytest.mark.core), pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_large_nodes_are_profiled_and_freed_and_small_ones_left(
     in_process: bool, surged: Fleet, playbook: Playbook, tmp_path: Path, scratch: Path
 ) -> None:

@@ -13,6 +13,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.polarismesh.maintenance.plugins.module_utils import arguments
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError, Settings
 
+pytestmark = pytest.mark.core
+
 NOBODY = {"token": None, "username": None, "password": None, "owner": None}
 ENVIRONMENT = {
     "POLARIS_TOKEN": "env-token",

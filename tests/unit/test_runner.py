@@ -16,6 +16,8 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils.client imp
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.runner import Operation, Outcome, perform
 from tests.simulator import Fleet
 
+pytestmark = pytest.mark.core
+
 DEFAULTS: dict[str, Any] = {
     "token": None,
     "username": None,
