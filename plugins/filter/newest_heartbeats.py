@@ -55,42 +55,17 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_heartbeat_info import overdue
-
-Entry = t.Dict[str, t.Any]
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _heartbeats
 
 
-def newest_heartbeats(known: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> t.List[Entry]:
-    """Each instance once, as the node sees it that has heard of it last."""
+def newest_heartbeats(known: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> t.List[t.Dict[str, t.Any]]:
+    """The filter."""
     if not isinstance(known, t.Mapping):
-        raise AnsibleFilterError("newest_heartbeats wants a dictionary: node -> its list of instances.")
-    newest: t.Dict[str, Entry] = {}
-    for node, instances in known.items():
-        try:
-            for instance in instances:
-                seen = newest.get(instance["id"])
-                newest[instance["id"]] = merged(seen, dict(instance), node)
-        except (KeyError, TypeError) as error:
-            raise AnsibleFilterError(
-                f"newest_heartbeats: what {node} has is not from polaris_heartbeat_info: {error!r}."
-            ) from error
-    return list(newest.values())
-
-
-def merged(seen: t.Optional[Entry], instance: Entry, node: str) -> Entry:
-    """What the nodes up to now know of an instance, and what this one does."""
-    age = instance["age_seconds"]
-    instance["node"] = None if age is None else node
-    if seen is not None:
-        newer = age is not None and (seen["age_seconds"] is None or age < seen["age_seconds"])
-        best, other = (instance, seen) if newer else (seen, instance)
-        instance = {key: other.get(key) if value is None else value for key, value in best.items()}
-        # Their times belong together: none of them is taken from the other node.
-        for key in ("age_seconds", "last_heartbeat", "node"):
-            instance[key] = best[key]
-        instance["found"] = best["found"] or other["found"]
-        instance["health_check"] = best["health_check"] or other["health_check"]
-    return {**instance, "overdue": overdue(instance["age_seconds"], instance["ttl"])}
+        raise AnsibleFilterError("newest_heartbeats needs a dictionary: node -> its list of instances.")
+    try:
+        return _heartbeats.newest_heartbeats(known)
+    except ValueError as error:
+        raise AnsibleFilterError(f"newest_heartbeats: {error}") from error
 
 
 class FilterModule:

@@ -195,3 +195,12 @@ class Heartbeat:
     ttl: t.Optional[int]
     last_heartbeat: t.Optional[int]
     age_seconds: t.Optional[int]
+
+
+#: An instance is overdue after so many times its ttl.
+MISSED = 3
+
+
+def overdue(age: t.Optional[int], ttl: t.Optional[int]) -> t.Optional[bool]:
+    """Whether too many heartbeats are missing; None where that cannot be told."""
+    return None if age is None or ttl is None else age > MISSED * ttl

@@ -148,16 +148,13 @@ import typing as t
 from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Target
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Heartbeat, Instance
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Heartbeat, Instance, overdue
 
 SPEC = arguments.spec(
     {**arguments.instance_spec(), **arguments.PARALLEL},
     mutually_exclusive=arguments.instance_rules()["mutually_exclusive"],
     required_one_of=[("id", "namespace", "instances")],
 )
-
-#: An instance is overdue after so many times its ttl.
-MISSED = 3
 
 Asked = t.Union[Target, Instance]
 
@@ -205,11 +202,6 @@ def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> runner.Result:
         ttl = heartbeat.ttl if heartbeat.ttl is not None else ttl
         age = heartbeat.age_seconds
     return {**result, "age_seconds": age, "ttl": ttl, "overdue": overdue(age, ttl)}
-
-
-def overdue(age: t.Optional[int], ttl: t.Optional[int]) -> t.Optional[bool]:
-    """Whether too many heartbeats are missing; None where that cannot be told."""
-    return None if age is None or ttl is None else age > MISSED * ttl
 
 
 def main() -> None:

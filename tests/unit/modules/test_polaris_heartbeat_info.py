@@ -15,7 +15,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, runner
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
-from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_heartbeat_info import SPEC, overdue, run
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import overdue
+from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_heartbeat_info import SPEC, run
 from tests.simulator import Fault, Fleet, Node
 from tests.simulator.store import Row
 

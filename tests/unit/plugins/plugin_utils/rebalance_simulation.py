@@ -41,7 +41,7 @@ class Outcome:
 
     expected: int | None
     course: list[list[int]]
-    most_lost: int
+    most_lost: Fraction
     """The largest share of its connections that a node lost in one run."""
 
     @property

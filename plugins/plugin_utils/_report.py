@@ -1,0 +1,475 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private. The report of a fleet: what each node told, and what it means beside the others.
+
+Memory is in bytes, times are epoch seconds, ages are seconds.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import address_order
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import newest_heartbeats
+
+Values = t.Dict[str, t.Any]
+Given = t.Mapping[str, t.Any]
+
+#: A change of this means that `compare` cannot read older files.
+SCHEMA = 2
+#: Where most nodes have no level in common, the usual level is the first of these among the most frequent ones: the
+#: level that servers ship with, then the quieter ones, so that the noisy node is the one that stands out.
+LEVELS = ("info", "warn", "error", "fatal", "none", "debug")
+SEVERITIES = ("critical", "warning", "note")
+LOGIN_PATH = "/core/v1/user/login"
+# What neither HTML nor JSON readers take: control characters, and halves of characters.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+# --- one node --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that could not be read, and why; ``kind`` is one of the error kinds, or None."""
+
+    what: str
+    kind: t.Optional[str]
+    msg: str
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Whether the server let somebody in: True, False, or None where that is unknown.
+
+    :param anyone: without a valid token.
+    :param default_token: by the published token of the default account.
+    :param default_password: by its published password.
+    """
+
+    anyone: t.Optional[bool] = None
+    default_token: t.Optional[bool] = None
+    default_password: t.Optional[bool] = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node, as far as it could be read; None is what it did not tell.
+
+    :param is_polaris: whether it answered, and as a Polaris server.
+    :param unsure: whether server_info could not find out something.
+    :param registered: the addresses of all nodes of the cluster, as this node knows them.
+    :param connections: protocol -> open connections.
+    :param heartbeats: what it knows of each instance, as polaris_heartbeat_info returns it.
+    """
+
+    name: str
+    address: str = ""
+    is_polaris: bool = False
+    unsure: bool = False
+    url: t.Optional[str] = None
+    failures: t.Tuple[Failure, ...] = ()
+    notes: t.Tuple[str, ...] = ()
+    version: t.Optional[str] = None
+    oldest_version: t.Optional[str] = None
+    own_host: t.Optional[str] = None
+    auth: t.Optional[t.Dict[str, bool]] = None
+    pprof: t.Optional[bool] = None
+    pprof_switchable: t.Optional[bool] = None
+    protocols: t.Optional[t.Tuple[str, ...]] = None
+    registered: t.Tuple[str, ...] = ()
+    connections: t.Optional[t.Dict[str, int]] = None
+    memory: t.Optional[t.Dict[str, int]] = None
+    levels: t.Optional[t.Dict[str, str]] = None
+    leaders: t.Optional[t.Tuple[Values, ...]] = None
+    probes: Probes = field(default_factory=Probes)
+    heartbeats: t.Optional[t.Tuple[Given, ...]] = None
+
+    @property
+    def status(self) -> str:
+        if not self.is_polaris:
+            return "failed"
+        return "partial" if self.failures or self.unsure else "ok"
+
+    @property
+    def connections_total(self) -> t.Optional[int]:
+        return None if self.connections is None else sum(self.connections.values())
+
+    @property
+    def heap(self) -> t.Optional[int]:
+        """What the heap takes of the memory of the machine."""
+        return None if self.memory is None else int(self.memory["heap_in_use"]) + int(self.memory["releasable"])
+
+    @property
+    def version_label(self) -> t.Optional[str]:
+        """What is known of the version, in words."""
+        return self.version or (f"{self.oldest_version} or newer" if self.oldest_version else None)
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether authentication is on, as far as the node tells: the newer switch counts where there are both."""
+        switches = self.auth or {}
+        return bool(switches.get("consoleOpen", switches.get("auth", True)))
+
+
+def read_node(name: str, address: str, results: Given) -> Node:
+    """A node out of the results of its tasks, each under the name of what it read.
+
+    A result that is missing or skipped was not asked for; one that failed, or whose host is unreachable, is a failure.
+    """
+    server = result(results, "server") or {}
+    if not server.get("is_polaris"):
+        if "is_polaris" in server:
+            server = {"msg": f"{server.get('url')} answers, but is not a Polaris server."}
+        return Node(name, address, url=server.get("url"), failures=(failure("server", server),))
+    failures: t.List[Failure] = []
+    features = server.get("features") or {}
+    protocols = server.get("protocols")
+    return Node(
+        name=name,
+        address=address,
+        is_polaris=True,
+        # What server_info looked for and did not find out stands in its warnings.
+        unsure=protocols is None or server.get("nodes") is None,
+        url=server.get("url"),
+        notes=tuple(str(warning) for warning in server.get("warnings") or ()),
+        version=server.get("version"),
+        oldest_version=server.get("oldest_version"),
+        own_host=server.get("own_host"),
+        auth=server.get("auth"),
+        pprof=features.get("profile"),
+        pprof_switchable=features.get("pprof"),
+        protocols=None if protocols is None else tuple(protocols),
+        registered=tuple(str(entry.get("host")) for entry in server.get("nodes") or ()),
+        levels=take(failures, "log levels", result(results, "levels"), "levels"),
+        memory=take(failures, "memory", result(results, "memory"), "memory_before"),
+        leaders=take(failures, "leaders", result(results, "leaders"), "leaders"),
+        heartbeats=take(failures, "heartbeats", result(results, "heartbeats"), "instances"),
+        connections=connections_read(failures, protocols, result(results, "connections")),
+        probes=read_probes(result(results, "probes")),
+        failures=tuple(failures),
+    )
+
+
+def result(results: Given, name: str) -> t.Optional[Given]:
+    """A registered result; None where the task did not run."""
+    registered = results.get(name)
+    return None if not isinstance(registered, t.Mapping) or registered.get("skipped") else registered
+
+
+def failure(what: str, registered: Given) -> Failure:
+    error = registered.get("error")
+    kind = error.get("kind") if isinstance(error, t.Mapping) else None
+    if kind is None and registered.get("unreachable"):
+        kind = "unreachable"
+    return Failure(what, kind, str(registered.get("msg") or "no answer"))
+
+
+def take(failures: t.List[Failure], what: str, registered: t.Optional[Given], key: str) -> t.Any:
+    """A value of a result; a failure is kept."""
+    if registered is None:
+        return None
+    if key not in registered:
+        failures.append(failure(what, registered))
+        return None
+    value = registered[key]
+    return tuple(value) if isinstance(value, list) else value
+
+
+def connections_read(
+    failures: t.List[Failure], protocols: t.Optional[t.Sequence[str]], registered: t.Optional[Given]
+) -> t.Optional[t.Dict[str, int]]:
+    """Protocol -> open connections; None where that could not be read. A protocol that fails is left out."""
+    if protocols is None:
+        return None
+    found: t.Dict[str, int] = {}
+    for each in (registered or {}).get("results") or ():
+        if "total" not in each:
+            failures.append(failure(f"{each.get('item')} connections", each))
+        elif each.get("limit_enabled"):
+            found[str(each["protocol"])] = int(each["total"])
+    return found if found or not protocols else None
+
+
+def read_probes(registered: t.Optional[Given]) -> Probes:
+    found: t.Dict[str, t.Optional[bool]] = {}
+    for each in (registered or {}).get("results") or ():
+        name = each["item"].get("name") if isinstance(each.get("item"), t.Mapping) else None
+        if name not in ("anyone", "default_token", "default_password"):
+            continue
+        error = each.get("error") or {}
+        let_in = "levels" in each
+        if name == "default_password" and error.get("kind") == "unsupported":
+            # The login went well, and then the maintenance API was switched off.
+            let_in = error.get("path") != LOGIN_PATH
+        found[name] = True if let_in else (False if error.get("kind") in ("auth", "permission") else None)
+    if found.get("anyone"):
+        # A server that asks nobody for a token says nothing about this one.
+        found["default_token"] = None
+    return Probes(**found)
+
+
+# --- all nodes -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One log scope: its usual level, and the nodes with another level.
+
+    :param nodes: on how many nodes it is.
+    :param deviating: level -> names of nodes.
+    """
+
+    scope: str
+    usual: str
+    nodes: int
+    majority: bool
+    deviating: t.Dict[str, t.List[str]]
+
+    @property
+    def deviations(self) -> int:
+        return sum(map(len, self.deviating.values()))
+
+
+@dataclass(frozen=True)
+class Heartbeats:
+    """The newest heartbeat of each instance that any node knows: a node may keep what it hears to itself.
+
+    :param asked: how many nodes could tell.
+    :param complete: whether all could.
+    :param watched: how many instances have to send heartbeats.
+    :param silent: watched instances of which no node knows a heartbeat.
+    """
+
+    namespace: t.Optional[str]
+    service: t.Optional[str]
+    asked: int
+    complete: bool
+    instances: int
+    watched: int
+    overdue: t.List[Values]
+    silent: t.List[Values]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All that the nodes told, and what the report was asked for.
+
+    :param limit: what the play was limited to.
+    :param target: the hosts that the play was called for.
+    :param inventory: the inventories that it was called with.
+    """
+
+    nodes: t.Tuple[Node, ...]
+    generated: str = ""
+    namespace: str = ""
+    service: str = ""
+    limit: str = ""
+    target: str = ""
+    inventory: t.Tuple[str, ...] = ()
+
+    @cached_property
+    def scopes(self) -> t.List[Scope]:
+        """The most divided first."""
+        by_scope: t.Dict[str, t.Dict[str, t.List[str]]] = {}
+        for node in self.nodes:
+            for scope, level in (node.levels or {}).items():
+                by_scope.setdefault(str(scope), {}).setdefault(str(level), []).append(node.name)
+        listed = []
+        for scope, levels in by_scope.items():
+            counts = {level: len(names) for level, names in levels.items()}
+            usual, nodes = usual_level(counts), sum(counts.values())
+            others = {level: names for level, names in sorted(levels.items()) if level != usual}
+            listed.append(Scope(scope, usual, nodes, counts[usual] * 2 > nodes, others))
+        return sorted(listed, key=lambda each: (-each.deviations, each.scope))
+
+    @cached_property
+    def versions(self) -> t.List[t.Tuple[t.Optional[str], t.List[str]]]:
+        """Which versions there are, and on which nodes: the most frequent first, unknown ones last."""
+        found: t.Dict[t.Optional[str], t.List[str]] = {}
+        for node in self.nodes:
+            found.setdefault(node.version_label, []).append(node.name)
+        return sorted(found.items(), key=lambda each: (each[0] is None, -len(each[1]), str(each[0])))
+
+    @cached_property
+    def registered(self) -> t.List[str]:
+        return sorted({host for node in self.nodes for host in node.registered})
+
+    @cached_property
+    def heartbeats(self) -> Heartbeats:
+        asked = {node.name: node.heartbeats for node in self.nodes if self.namespace and node.heartbeats is not None}
+        known = newest_heartbeats(asked)
+        watched = [entry for entry in known if entry["found"]]
+        overdue = [listed(entry) for entry in watched if entry["overdue"]]
+        silent = [listed(entry) for entry in watched if entry["age_seconds"] is None]
+        return Heartbeats(
+            namespace=self.namespace or None,
+            service=self.service or None,
+            asked=len(asked),
+            complete=len(asked) == len(self.nodes),
+            instances=len(known),
+            watched=len(watched),
+            overdue=sorted(overdue, key=lambda entry: (-entry["age_seconds"], *place(entry))),
+            silent=sorted(silent, key=place),
+        )
+
+    @cached_property
+    def leaders(self) -> t.List[Values]:
+        """Who leads what. Without a shared store every node leads for itself: that is one entry for each key."""
+        by_key: t.Dict[str, t.Dict[t.Tuple[str, bool], t.List[str]]] = {}
+        alone: t.Dict[str, bool] = {}
+        for node in self.nodes:
+            for leader in node.leaders or ():
+                key = str(leader["elect_key"])
+                says = (str(leader["host"]), bool(leader["valid"]))
+                by_key.setdefault(key, {}).setdefault(says, []).append(node.name)
+                alone[key] = alone.get(key, True) and leader.get("ctime") is None
+        return [
+            {
+                "elect_key": key,
+                "each_node_for_itself": alone[key],
+                "leaders": [
+                    {"host": host, "valid": valid, "said_by": names} for (host, valid), names in sorted(says.items())
+                ],
+            }
+            for key, says in sorted(by_key.items())
+        ]
+
+
+def usual_level(levels: t.Mapping[str, int]) -> str:
+    """The level that most nodes have, by level -> number of nodes."""
+    most = max(levels.values())
+    tied = [level for level, count in levels.items() if count == most]
+    return min(tied, key=lambda level: (LEVELS.index(level) if level in LEVELS else len(LEVELS), level))
+
+
+def place(entry: Given) -> t.Tuple[t.Any, ...]:
+    """Sorts instances by service and address, addresses as numbers."""
+    return (str(entry["service"]), *address_order(f"{entry['host']}:{entry['port']}"), str(entry["id"]))
+
+
+def listed(instance: Given) -> Values:
+    keys = ("id", "namespace", "service", "host", "port", "last_heartbeat", "age_seconds", "ttl", "node")
+    return {key: instance.get(key) for key in keys}
+
+
+# --- the report as data ----------------------------------------------------------------------------------------------
+
+
+def report_of(fleet: Fleet, warnings: t.Sequence[Values]) -> Values:
+    """The report, as it is written to a file. ``warnings`` are those of the rules."""
+    scopes = fleet.scopes
+    report: Values = {
+        "schema": SCHEMA,
+        "generated": fleet.generated,
+        "limit": fleet.limit,
+        "summary": {},
+        "nodes": [node_values(node, scopes) for node in fleet.nodes],
+        "versions": [{"version": version, "count": len(names), "nodes": names} for version, names in fleet.versions],
+        "connections": connection_sums(fleet.nodes),
+        "memory": memory_sums(fleet.nodes),
+        "log_levels": [
+            {
+                "scope": scope.scope,
+                "usual": scope.usual,
+                "nodes": scope.nodes,
+                "majority": scope.majority,
+                "deviating": [{"level": level, "nodes": names} for level, names in scope.deviating.items()],
+            }
+            for scope in scopes
+        ],
+        "heartbeats": asdict(fleet.heartbeats),
+        "leaders": fleet.leaders,
+        "registered": fleet.registered,
+        "warnings": list(warnings),
+        "changes": None,
+    }
+    report["summary"] = summary_of(report, scopes)
+    return t.cast(Values, clean(report))
+
+
+def node_values(node: Node, scopes: t.Sequence[Scope]) -> Values:
+    return {
+        "name": node.name,
+        "url": node.url,
+        "status": node.status,
+        "failures": [asdict(each) for each in node.failures],
+        "notes": list(node.notes),
+        "version": node.version,
+        "oldest_version": node.oldest_version,
+        "own_host": node.own_host,
+        "auth": node.auth,
+        "pprof": node.pprof,
+        "pprof_switchable": node.pprof_switchable,
+        "protocols": node.protocols,
+        "connections": node.connections,
+        "connections_total": node.connections_total,
+        "memory": node.memory,
+        "levels": node.levels,
+        "deviating": {
+            scope.scope: level for scope in scopes for level, names in scope.deviating.items() if node.name in names
+        },
+        "leaders": node.leaders,
+        "probes": asdict(node.probes),
+    }
+
+
+def connection_sums(nodes: t.Sequence[Node]) -> Values:
+    """Sums over the nodes that were read."""
+    totals: t.Dict[str, int] = {}
+    for node in nodes:
+        for protocol, count in (node.connections or {}).items():
+            totals[protocol] = totals.get(protocol, 0) + count
+    counting = [sum(node.connections.values()) for node in nodes if node.connections]
+    return {
+        "protocols": sorted(totals, key=lambda protocol: (-totals[protocol], protocol)),
+        "totals": dict(sorted(totals.items())),
+        "total": sum(totals.values()),
+        "nodes": len(counting),
+        "mean": round(sum(counting) / len(counting), 1) if counting else None,
+        "most": max(counting) if counting else None,
+    }
+
+
+def memory_sums(nodes: t.Sequence[Node]) -> Values:
+    """Sums over the nodes that showed figures."""
+    figures = [node.memory for node in nodes if node.memory is not None]
+    return {
+        "nodes": len(figures),
+        "in_use": sum(int(memory["heap_in_use"]) for memory in figures),
+        "releasable": sum(int(memory["releasable"]) for memory in figures),
+        "most": max((node.heap or 0 for node in nodes), default=0),
+    }
+
+
+def summary_of(report: Given, scopes: t.Sequence[Scope]) -> Values:
+    status = Counter(node["status"] for node in report["nodes"])
+    severities = Counter(entry["severity"] for entry in report["warnings"])
+    return {
+        "nodes": len(report["nodes"]),
+        "read": status["ok"],
+        "partial": status["partial"],
+        "failed": status["failed"],
+        "connections": report["connections"]["total"] if report["connections"]["nodes"] else None,
+        "memory_in_use": report["memory"]["in_use"] if report["memory"]["nodes"] else None,
+        "memory_releasable": report["memory"]["releasable"] if report["memory"]["nodes"] else None,
+        "deviating_levels": sum(scope.deviations for scope in scopes),
+        "overdue": len(report["heartbeats"]["overdue"]) if report["heartbeats"]["asked"] else None,
+        "warnings": {severity: severities[severity] for severity in SEVERITIES},
+    }
+
+
+def clean(value: t.Any) -> t.Any:
+    """``value`` as plain dicts, lists, numbers and text that every encoding and every page can hold."""
+    if isinstance(value, t.Mapping):
+        return {clean(key): clean(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(each) for each in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _UNPRINTABLE.sub("\ufffd", str(value))
