@@ -19,17 +19,23 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests import forks
-from tests.awx.jobs import ExecutionNode
-from tests.simulator import Fleet
-from tests.support import PlaybookRun, run_playbook
-from tools import collection_tree
+# `ansible-test units` ignores pyproject.toml, and itself shows the checkout to Python and to Ansible.
+ANSIBLE_TEST = "ANSIBLE_CONTROLLER_MIN_PYTHON_VERSION" in os.environ
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))
 
-COLLECTIONS = collection_tree.link()
-CACHE = COLLECTIONS.parent
+from tests import forks  # noqa: E402
+from tests.awx.jobs import ExecutionNode  # noqa: E402
+from tests.simulator import Fleet  # noqa: E402
+from tests.support import PlaybookRun, run_playbook  # noqa: E402
+from tools import collection_tree  # noqa: E402
+
+COLLECTIONS = ROOT.parents[2] if ANSIBLE_TEST else collection_tree.link()
+CACHE = ROOT / ".cache"
 
 # For the tests' own imports ...
-if str(COLLECTIONS) not in sys.path:
+if not ANSIBLE_TEST and str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
 importlib.invalidate_caches()
 
@@ -43,6 +49,7 @@ os.environ["ANSIBLE_REMOTE_TEMP"] = str(CACHE / "ansible" / "tmp")
 # (Ansible looks for a job's state in the home folder that the password file names, the job writes it to $HOME.)
 os.environ["ANSIBLE_ASYNC_DIR"] = str(CACHE / "ansible" / "async")
 # The user's own configuration has no say in a test. (Ansible wants a file of this name: os.devnull is refused.)
+CACHE.mkdir(exist_ok=True)
 (CACHE / "ansible.cfg").touch()
 os.environ["ANSIBLE_CONFIG"] = str(CACHE / "ansible.cfg")
 # `pytest` may be called by its full path, with no environment activated: its neighbours are the ones to run.
@@ -132,7 +139,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+MARKERS = (
+    "slow: left to `make test-all`; `make test` has the same guarantee from a shorter test, or from fewer cases",
+    "core: touches ansible-core; `make test-matrix` runs it under each supported version",
+    "real: meets a real Polaris server (POLARIS_URL and POLARIS_TOKEN, or POLARIS_SERVER_BIN)",
+)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     # An operator's shell may well name a production server: no test meets it unless asked to.
     if not config.getoption("--real"):
         for name in ("POLARIS_URL", "POLARIS_TOKEN", "POLARIS_USERNAME", "POLARIS_PASSWORD", "POLARIS_OWNER"):

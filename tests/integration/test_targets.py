@@ -1,18 +1,18 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs every role under targets/ by a real ansible-playbook, through both doors, against a fresh simulated node.
+"""Runs the roles under targets/ by a real ansible-playbook, through both doors, each against a fresh simulated node.
 
-A role gets ``polaris_url``, ``polaris_token``, ``simulator`` (the base URL of the node's own controls), and
-``examples``: a file of tasks with the documentation's examples of the module that the role is named after, their URL
-replaced. An optional fleet.yml beside tasks/ holds options of tests.simulator.Fleet.
+`ansible-test integration` runs the same roles. There the role setup_simulator, on which all of them depend, starts
+the simulated server; here it finds that there is one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,55 +20,90 @@ import pytest
 import yaml
 
 from tests.simulator import Fleet
-from tests.support import PlaybookRun
+from tests.support import PlaybookRun, run_playbook
 
 TARGETS = Path(__file__).parent / "targets"
-NAMES = sorted(path.name for path in TARGETS.iterdir() if (path / "tasks" / "main.yml").exists())
+NAMES = sorted(path.name for path in TARGETS.iterdir() if path.name != "setup_simulator")
 MODULES = "ansible_collections.polarismesh.maintenance.plugins.modules"
 #: Of the server in every example.
 URL = "http://127.0.0.1:8090"
 
 
-def fleet_options(name: str) -> dict[str, Any]:
-    path = TARGETS / name / "fleet.yml"
-    options = yaml.safe_load(path.read_text()) if path.exists() else None
-    return {"nodes": 1, **(options or {})}
+def simulator_of(target: str) -> dict[str, Any]:
+    """What the target tells setup_simulator."""
+    (dependency,) = yaml.safe_load((TARGETS / target / "meta" / "main.yml").read_text())["dependencies"]
+    assert dependency["role"] == "setup_simulator"
+    return dict(dependency["vars"])
 
 
-def examples_of(name: str) -> str | None:
-    """The EXAMPLES of a module; None where the role is not named after one."""
-    try:
-        return str(importlib.import_module(f"{MODULES}.{name}").EXAMPLES)
-    except ModuleNotFoundError:
-        return None
+@dataclass(frozen=True)
+class Targets:
+    """The finished run of some targets through one door, and the owner's token of each target's server."""
+
+    run: PlaybookRun
+    tokens: dict[str, str]
 
 
-@pytest.mark.parametrize("door", ["module", "in-process"])
+def run_targets(names: list[str], door: str, folder: Path) -> Targets:
+    """Each target in a play of its own, on a host of its own."""
+    hosts: dict[str, Any] = {}
+    tokens: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            wanted = simulator_of(name)
+            fleet = stack.enter_context(Fleet(nodes=1, **wanted.get("simulator_options", {})))
+            tokens[name] = fleet.tokens.owner
+            examples = folder / f"{name}.yml"
+            documented = importlib.import_module(f"{MODULES}.{wanted['simulator_module']}").EXAMPLES
+            examples.write_text(documented.replace(URL, fleet.url))
+            hosts[name] = {
+                "polaris_url": fleet.url,
+                "polaris_token": fleet.tokens.owner,
+                "simulator": f"{fleet.url}/_simulator",
+                "simulator_clients": str(Path(__file__).parents[1] / "clients.py"),
+                "examples": str(examples),
+            }
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "polaris_in_process": door == "in-process",
+        }
+        run = run_playbook(
+            folder,
+            [{"hosts": name, "gather_facts": False, "roles": [name]} for name in names],
+            {"all": {"hosts": hosts, "vars": variables}},
+            args=["-vvv", "--diff"],
+            env={"ANSIBLE_ROLES_PATH": str(TARGETS)},
+            timeout=900,
+        )
+    return Targets(run, tokens)
+
+
+@pytest.fixture(scope="module")
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Targets]:
+    """The targets that the selected tests look at, by door."""
+    asked = [item.callspec.params for item in request.session.items if getattr(item, "callspec", None)]
+    result = {}
+    for door in ("module", "in-process"):
+        names = [name for name in NAMES if {"name": name, "door": door} in asked]
+        if names:
+            result[door] = run_targets(names, door, tmp_path_factory.mktemp(door))
+    return result
+
+
+@pytest.mark.xdist_group("targets")
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
-def test_target(
-    name: str, door: str, make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun], tmp_path: Path
-) -> None:
-    fleet = make_fleet(**fleet_options(name))
-    variables: dict[str, Any] = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-        "polaris_in_process": door == "in-process",
-        "polaris_url": fleet.url,
-        "polaris_token": fleet.tokens.owner,
-        "simulator": f"{fleet.url}/_simulator",
-    }
-    examples = examples_of(name)
-    if examples is not None:
-        variables["examples"] = str(tmp_path / "examples.yml")
-        (tmp_path / "examples.yml").write_text(examples.replace(URL, fleet.url))
-    run = playbook(
-        [{"hosts": "all", "gather_facts": False, "roles": [name]}],
-        {"all": {"hosts": {"node": None}, "vars": variables}},
-        args=["-vvv", "--diff"],
-        env={"ANSIBLE_ROLES_PATH": str(TARGETS)},
-    ).ok()
+@pytest.mark.parametrize("door", ["in-process", pytest.param("module", marks=pytest.mark.slow)])
+def test_target(name: str, door: str, finished: dict[str, Targets]) -> None:
+    run = finished[door].run
+    entries = [entry for entry in run.results if entry.host == name]
+    failed = [entry for entry in entries if entry.status in ("failed", "unreachable")]
+    assert entries, run.output
+    assert not failed, failed
+    assert "Traceback" not in run.output
+    ours = [entry for entry in entries if entry.action.startswith("polarismesh.")]
+    assert finished[door].tokens[name] not in json.dumps([entry.result for entry in ours])
     # A role may choose the module door for a task of its own; the other way round there is no choice.
-    if examples is not None and door == "module":
+    if door == "module":
         assert f"plugins/modules/{name}.py" in run.output
-    ours = [entry for entry in run.results if entry.action.startswith("polarismesh.")]
-    assert fleet.tokens.owner not in json.dumps([entry.result for entry in ours])
