@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ import requests
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, Settings
 from tests.contract import release
-from tests.simulator import Node
+from tests.simulator import PROFILES, Node
+from tests.simulator.profiles import Profile
 
 NAMESPACE = "maintenance-contract"
 #: v1.12.2 and v1.14.2 count calls from the first full minute after their start on. Before, they hold 1024 of them, and
@@ -47,6 +49,28 @@ class Server:
     @property
     def real(self) -> bool:
         return self.node is None
+
+    @functools.cached_property
+    def like(self) -> Profile:
+        """The simulator's profile that this server is, or the newest one that a real server can be, by its routes."""
+        if self.node is not None:
+            return self.node.profile
+        if self.has("GET", "/maintain/v1/server/functions"):
+            return PROFILES["head"]
+        if self.levels_as_list:
+            return PROFILES["v1.18.1"]
+        if self.has("GET", "/maintain/v1/report/clients"):
+            return PROFILES["v1.17.1"]
+        return PROFILES["v1.14.2" if self.has("GET", "/maintain/v1/leaders") else "v1.12.2"]
+
+    @functools.cached_property
+    def store(self) -> str:
+        """boltdb or mysql: only the leaderships of the latter have a time of creation."""
+        if self.node is not None:
+            return self.node.store.kind
+        if not self.has("GET", "/maintain/v1/leaders"):
+            return "boltdb"  # as tests.contract.release starts it
+        return "mysql" if self.call("GET", "/maintain/v1/leaders").json()[0]["Ctime"] else "boltdb"
 
     def client(self, token: str | None = "", **settings: Any) -> Client:
         """A client of the main account, or with another token (None: with none)."""

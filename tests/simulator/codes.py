@@ -29,6 +29,7 @@ INFO: dict[int, str] = {
     400131: "invalid instance host",
     400132: "invalid instance port",
     400140: "server not open health check",
+    400141: "heartbeat on disabled instance",
     400143: "",  # HeartbeatTypeNotFound has no text
     400201: "existed resource",
     400202: "not found resource",
@@ -41,8 +42,20 @@ INFO: dict[int, str] = {
     500000: "execute exception",
     500001: "store layer exception",
 }
-# What a translation looks like; a client must compare codes, never texts.
-INFO_ZH: dict[int, str] = {200000: "执行成功", 400202: "未找到资源", 401001: "访问未被授权"}
+# Some of the translations that every release brings (release/conf/i18n/zh.toml); a client must compare codes, not texts.
+INFO_ZH: dict[int, str] = {
+    200000: "执行成功",
+    400001: "请求解析失败",
+    400103: "参数非法",
+    400110: "命名空间名称非法",
+    400120: "服务名称非法",
+    400130: "实例ID非法",
+    400131: "实例Host非法",
+    400132: "实例端口非法",
+    400202: "未找到资源",
+    400312: "用户未找到",
+    401001: "权限不被允许",
+}
 
 _RESPONSE = [
     "client",
@@ -128,7 +141,7 @@ def batch_query(
     }
     for key in QUERY_KEYS[profile.messages]:
         result[key] = lists.get(key, [])
-    if profile.messages >= 3:
+    if profile.summary:
         result["summary"] = lists.get("summary")
     return result
 

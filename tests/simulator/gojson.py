@@ -168,10 +168,7 @@ def struct(value: Any, fields: Mapping[str, str], name: str, shown: str = "") ->
 def scalar(value: Any, go_type: str) -> Any:
     """A wrapped scalar of a protobuf message: numbers may be text, nothing else may be anything else."""
     if go_type == "uint32" and isinstance(value, str):
-        try:
-            value = int(value, 10)
-        except ValueError:
-            raise GoError(f"json: cannot unmarshal string into Go value of type {go_type}") from None
+        value = decode_whole(value.encode())  # jsonpb takes the quotes away and reads what is between them
     if not GO_TYPES[go_type][0](value):
         raise GoError(f"json: cannot unmarshal {_shown(value, go_type)} into Go value of type {go_type}")
     return value

@@ -61,27 +61,32 @@ def _metadata(value: Any) -> dict[str, str]:
         raise gojson.GoError(
             f"json: cannot unmarshal {gojson.kind(value)} into Go value of type map[string]json.RawMessage"
         )
-    return {key: _text(item) for key, item in value.items()}
+    return {key: "" if item is None else _text(item) for key, item in value.items()}
 
 
-def _location(value: Any) -> dict[str, Any]:
-    found = gojson.message(value, "Location", {"region": _text, "zone": _text, "campus": _text})
+def _location(value: Any, lenient: bool) -> dict[str, Any]:
+    found = gojson.message(value, "Location", {"region": _text, "zone": _text, "campus": _text}, lenient)
     return {key: found.get(key) for key in ("region", "zone", "campus")}
 
 
-def _check_type(value: Any) -> str:
+def _check_type(value: Any) -> str | int:
+    """An enum: by name, or by any number, which need not have a name."""
     names = {0: "UNKNOWN", 1: "HEARTBEAT"}
-    if value in names.values():
-        return str(value)
-    if value in names and not isinstance(value, bool):
-        return names[value]
-    raise gojson.GoError(f"unknown value {value!r} for enum v1.HealthCheck_HealthCheckType".replace("'", '"'))
+    if isinstance(value, str):
+        if value in names.values():
+            return value
+        raise gojson.GoError(f'unknown value "\\"{value}\\"" for enum v1.HealthCheck.HealthCheckType')
+    if isinstance(value, bool) or not isinstance(value, int):
+        shown = f"number {value}" if gojson.kind(value) == "number" else gojson.kind(value)
+        raise gojson.GoError(f"json: cannot unmarshal {shown} into Go value of type protoreflect.EnumNumber")
+    return names.get(value, value)
 
 
-def _health_check(value: Any) -> dict[str, Any]:
-    heartbeat = {"ttl": _number}
-    fields = {"type": _check_type, "heartbeat": lambda item: gojson.message(item, "HeartbeatHealthCheck", heartbeat)}
-    found = gojson.message(value, "HealthCheck", fields)
+def _health_check(value: Any, lenient: bool) -> dict[str, Any]:
+    def heartbeat(item: Any) -> dict[str, Any]:
+        return gojson.message(item, "HeartbeatHealthCheck", {"ttl": _number}, lenient)
+
+    found = gojson.message(value, "HealthCheck", {"type": _check_type, "heartbeat": heartbeat}, lenient)
     beat = found.get("heartbeat")
     return {
         "type": found.get("type", "UNKNOWN"),
@@ -94,8 +99,6 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(["ctime", "mtime", "revision", "service_token"], _text),
     **dict.fromkeys(["port", "priority", "weight"], _number),
     **dict.fromkeys(["enableHealthCheck", "enable_health_check", "healthy", "isolate"], _flag),
-    **dict.fromkeys(["healthCheck", "health_check"], _health_check),
-    "location": _location,
     "metadata": _metadata,
 }
 
@@ -105,7 +108,16 @@ Instance = dict[str, Any]
 
 def parse(value: Any, lenient: bool = False) -> Instance:
     """jsonpb of an Instance; GoError with its text when it is none."""
-    found = gojson.message(value, "Instance", FIELDS, lenient)
+
+    def health_check(item: Any) -> dict[str, Any]:
+        return _health_check(item, lenient)
+
+    nested = {
+        "healthCheck": health_check,
+        "health_check": health_check,
+        "location": lambda item: _location(item, lenient),
+    }
+    found = gojson.message(value, "Instance", {**FIELDS, **nested}, lenient)
     return {ALIASES.get(key, key): item for key, item in found.items()}
 
 
@@ -138,7 +150,7 @@ def listed(row: Row, profile: Profile, local_time: Callable[[float], str], strip
         "version": row.version or unset,
         "priority": row.priority or (0 if mysql else None),
         "weight": row.weight,
-        "enableHealthCheck": checked,
+        "enableHealthCheck": checked or (False if mysql else None),
         "healthCheck": {"type": "HEARTBEAT", "heartbeat": {"ttl": row.ttl}} if checked and not stripped else None,
         "healthy": row.healthy,
         "isolate": row.isolate,

@@ -26,26 +26,68 @@ LEVEL_STRUCT = gojson.anonymous({"scope": ("Scope", "string"), "level": ("Level"
 SIZE_STRUCT = gojson.anonymous({"batch_size": ("BatchSize", "uint32")})
 ENABLE_STRUCT = gojson.anonymous({"enable": ("Enable", "bool")})
 CONN_REQ = {"Protocol": "string", "Host": "string", "Port": "int", "Amount": "int"}
-# HEAD's list, shortened to the groups that concern this API.
-FUNCTIONS = [
-    {
-        "name": "Client",
-        "functions": ["RegisterInstance", "DeregisterInstance", "DiscoverServices", "DiscoverInstances"],
-    },
-    {"name": "Namespace", "functions": ["CreateNamespaces", "DeleteNamespaces", "DescribeNamespaces"]},
-    {"name": "Service", "functions": ["CreateServices", "DeleteServices", "DescribeServices"]},
-    {
-        "name": "Instance",
-        "functions": [
-            "CreateInstances",
-            "DeleteInstances",
-            "DescribeInstances",
-            "CleanInstance",
-            "BatchCleanInstances",
-            "DescribeInstanceLastHeartbeat",
-        ],
-    },
-]
+# HEAD's list, as it answers.
+FUNCTIONS = {
+    "Client": (
+        "RegisterInstance DeregisterInstance ReportServiceContract DiscoverServices DiscoverInstances "
+        "UpdateInstance DiscoverRouterRule DiscoverRateLimitRule DiscoverCircuitBreakerRule "
+        "DiscoverFaultDetectRule DiscoverServiceContract DiscoverLaneRule DiscoverConfigFile WatchConfigFile "
+        "DiscoverConfigFileNames DiscoverConfigGroups"
+    ),
+    "Namespace": ("CreateNamespace CreateNamespaces DeleteNamespaces UpdateNamespaces DescribeNamespaces"),
+    "Service": (
+        "CreateServices DeleteServices UpdateServices DescribeAllServices DescribeServices "
+        "DescribeServicesCount CreateServiceAlias DeleteServiceAliases UpdateServiceAlias "
+        "DescribeServiceAliases"
+    ),
+    "ServiceContract": (
+        "CreateServiceContracts DescribeServiceContracts DescribeServiceContractVersions "
+        "DeleteServiceContracts CreateServiceContractInterfaces AppendServiceContractInterfaces "
+        "DeleteServiceContractInterfaces"
+    ),
+    "Instance": (
+        "CreateInstances DeleteInstances DeleteInstancesByHost UpdateInstances UpdateInstancesIsolate "
+        "DescribeInstances DescribeInstancesCount DescribeInstanceLabels CleanInstance BatchCleanInstances "
+        "DescribeInstanceLastHeartbeat"
+    ),
+    "RouteRule": ("CreateRouteRules DeleteRouteRules UpdateRouteRules EnableRouteRules DescribeRouteRules"),
+    "RateLimitRule": (
+        "CreateRateLimitRules DeleteRateLimitRules UpdateRateLimitRules EnableRateLimitRules DescribeRateLimitRules"
+    ),
+    "CircuitBreakerRule": (
+        "CreateCircuitBreakerRules DeleteCircuitBreakerRules EnableCircuitBreakerRules "
+        "UpdateCircuitBreakerRules DescribeCircuitBreakerRules"
+    ),
+    "FaultDetectRule": (
+        "CreateFaultDetectRules DeleteFaultDetectRules EnableFaultDetectRules UpdateFaultDetectRules "
+        "DescribeFaultDetectRules"
+    ),
+    "LaneRule": ("CreateLaneGroups DeleteLaneGroups EnableLaneGroups UpdateLaneGroups DescribeLaneGroups"),
+    "ConfigGroup": ("CreateConfigFileGroup DeleteConfigFileGroup UpdateConfigFileGroup DescribeConfigFileGroups"),
+    "ConfigFile": (
+        "PublishConfigFile CreateConfigFile UpdateConfigFile DeleteConfigFile DescribeConfigFileRichInfo "
+        "DescribeConfigFiles BatchDeleteConfigFiles ExportConfigFiles ImportConfigFiles "
+        "DescribeConfigFileReleaseHistories DescribeAllConfigFileTemplates DescribeConfigFileTemplate "
+        "CreateConfigFileTemplate"
+    ),
+    "ConfigRelease": (
+        "RollbackConfigFileReleases DeleteConfigFileReleases StopGrayConfigFileReleases "
+        "DescribeConfigFileRelease DescribeConfigFileReleases DescribeConfigFileReleaseVersions "
+        "UpsertAndReleaseConfigFile"
+    ),
+    "User": (
+        "CreateUsers DeleteUsers DescribeUsers DescribeUserToken EnableUserToken ResetUserToken UpdateUser "
+        "UpdateUserPassword"
+    ),
+    "UserGroup": (
+        "CreateUserGroup UpdateUserGroups DeleteUserGroups DescribeUserGroups DescribeUserGroupDetail "
+        "DescribeUserGroupToken EnableUserGroupToken ResetUserGroupToken"
+    ),
+    "AuthPolicy": (
+        "CreateAuthPolicy UpdateAuthPolicies DeleteAuthPolicies DescribeAuthPolicies DescribeAuthPolicyDetail "
+        "DescribePrincipalResources"
+    ),
+}
 
 
 def refusal(call: Call, function: str, writes: bool = False, status: int = 400) -> Reply | None:
@@ -386,7 +428,7 @@ def enable_pprof(call: Call) -> Reply:
 
 def get_functions(call: Call) -> Reply:
     """HEAD; no token needed."""
-    return entity(FUNCTIONS)
+    return entity([{"name": name, "functions": functions.split()} for name, functions in FUNCTIONS.items()])
 
 
 def zoned(moment: float, zone: timezone) -> str:

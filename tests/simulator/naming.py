@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import codes, gojson, instances
 from .auth import OWNER, ROLE_NAMES, Account
 from .gojson import GoError
+from .profiles import Profile
 from .store import Row, instance_id
 from .wire import TEXT, Call, Handler, Reply
 
@@ -46,6 +47,35 @@ SERVICE_KEYS = frozenset(
         "hidden_service",
     ]
 )
+BUILT_IN = ("Polaris", "default")
+SERVICE_MESSAGE = [
+    "name",
+    "namespace",
+    "metadata",
+    "ports",
+    "business",
+    "department",
+    "cmdb_mod1",
+    "cmdb_mod2",
+    "cmdb_mod3",
+    "comment",
+    "owners",
+    "token",
+    "ctime",
+    "mtime",
+    "revision",
+    "platform_id",
+    "total_instance_count",
+    "healthy_instance_count",
+    "user_ids",
+    "group_ids",
+    "remove_user_ids",
+    "remove_group_ids",
+    "id",
+    "editable",
+]
+EXTRAS: dict[str, Any] = {"export_to": [], "service_export_to": [], "metadata": {}, "deleteable": True}
+"""The newer fields of services and namespaces, as a list shows them to their owner."""
 
 
 def refusal(call: Call, function: str, writes: bool = False) -> Reply | None:
@@ -131,6 +161,14 @@ def list_instances(call: Call) -> Reply:
     if shown:
         text = text.replace('"instances": [\n ]', '"instances": [' + ",".join(shown) + "\n ]", 1)
     return Reply(200, text.encode(), TEXT, codes.headers_of(call, codes.SUCCESS))
+
+
+def count_instances(call: Call) -> Reply:
+    """GET /naming/v1/instances/count: the live rows of the store, whatever the cache of this node lists."""
+    if refused := query_refusal(call, "DescribeInstancesCount"):
+        return refused
+    live = sum(row.live for row in call.node.store.rows.values())
+    return codes.write(call, codes.batch_query(call.node.profile, codes.SUCCESS, live))
 
 
 def wrong_query(call: Call, query: dict[str, str]) -> Reply | None:
@@ -249,35 +287,53 @@ def list_services(call: Call) -> Reply:
     return codes.write(call, codes.batch_query(profile, codes.SUCCESS, len(found), len(shown), services=shown))
 
 
+def service_message(profile: Profile, **values: Any) -> dict[str, Any]:
+    """A Service as jsonpb writes it: what is unset is null, lists and mappings are empty."""
+    result: dict[str, Any] = dict.fromkeys(SERVICE_MESSAGE)
+    result.update({key: [] for key in ("user_ids", "group_ids", "remove_user_ids", "remove_group_ids")})
+    result["metadata"] = {}
+    result.update({key: [] if key == "export_to" else None for key in profile.service_extras})
+    return {**result, **values}
+
+
 def service_json(call: Call, namespace: str, name: str, rows: list[Row]) -> dict[str, Any]:
     """A service, with the counts of its instances."""
     created = call.node.local_time(call.node.started)
-    return {
-        "name": name,
-        "namespace": namespace,
-        "metadata": {},
-        "ports": "",
-        "business": "",
-        "department": "",
-        "cmdb_mod1": "",
-        "cmdb_mod2": "",
-        "cmdb_mod3": "",
-        "comment": "",
-        "owners": call.node.accounts.owner_name,
-        "token": None,
-        "ctime": created,
-        "mtime": created,
-        "revision": instance_id(namespace, name, "", len(rows))[:32],
-        "platform_id": "",
-        "total_instance_count": len(rows),
-        "healthy_instance_count": sum(row.healthy for row in rows),
-        "user_ids": [],
-        "group_ids": [],
-        "remove_user_ids": [],
-        "remove_group_ids": [],
-        "id": service_id(namespace, name),
-        "editable": True,
-    }
+    empty = dict.fromkeys(
+        ("business", "department", "cmdb_mod1", "cmdb_mod2", "cmdb_mod3", "comment", "platform_id"), ""
+    )
+    return service_message(
+        call.node.profile,
+        name=name,
+        namespace=namespace,
+        ports=ports_of(call.node.profile, rows),
+        **empty,
+        owners=owner_of(call, namespace),
+        ctime=created,
+        mtime=created,
+        revision=instance_id(namespace, name, "", len(rows))[:32],
+        total_instance_count=len(rows),
+        healthy_instance_count=sum(row.healthy for row in rows),
+        id=service_id(namespace, name),
+        editable=True,
+        **{key: EXTRAS[key] for key in call.node.profile.service_extras},
+    )
+
+
+def ports_of(profile: Profile, rows: list[Row]) -> str:
+    """The ports of a service's instances; port 0 is none."""
+    if profile.service_ports == "none":
+        return ""
+    by_protocol = profile.service_ports == "by protocol"
+    pairs = {(row.port, row.protocol if by_protocol else "") for row in rows if row.port}
+    return ",".join(str(port) for port, _protocol in sorted(pairs))
+
+
+def owner_of(call: Call, namespace: str) -> str:
+    """What a server brings belongs to a name, what was made since to the id of an account."""
+    name = call.node.accounts.owner_name
+    owner = call.node.accounts.user(name, name)
+    return name if owner is None or namespace in BUILT_IN else owner.id
 
 
 def service_id(namespace: str, name: str) -> str:
@@ -294,7 +350,7 @@ def list_namespaces(call: Call) -> Reply:
     if window is None:
         return codes.write(call, codes.batch_query(profile, 400103))
     offset, limit = window
-    by_name: dict[str, list[list[Row]]] = {"Polaris": [], "default": []}
+    by_name: dict[str, list[list[Row]]] = {name: [] for name in BUILT_IN}
     for (namespace, _dummy), rows in node.store.services().items():
         by_name.setdefault(namespace, []).append(rows)
     found = sorted(name for name in by_name if name == call.query.get("name", name))
@@ -303,23 +359,33 @@ def list_namespaces(call: Call) -> Reply:
         {
             "name": name,
             "comment": "",
-            "owners": node.accounts.owner_name,
+            "owners": owner_of(call, name),
             "token": None,
             "ctime": created,
             "mtime": created,
-            "total_service_count": len(by_name[name]),
-            "total_health_instance_count": sum(row.healthy for rows in by_name[name] for row in rows),
-            "total_instance_count": sum(len(rows) for rows in by_name[name]),
+            **counts_of([by_name[name]]),
             "user_ids": [],
             "group_ids": [],
             "remove_user_ids": [],
             "remove_group_ids": [],
             "id": name,
             "editable": True,
+            **{key: EXTRAS[key] for key in profile.namespace_extras},
         }
         for name in found[offset : offset + limit]
     ]
-    return codes.write(call, codes.batch_query(profile, codes.SUCCESS, len(found), len(shown), namespaces=shown))
+    lists = {"namespaces": shown, "summary": counts_of(by_name[name] for name in found)}
+    return codes.write(call, codes.batch_query(profile, codes.SUCCESS, len(found), len(shown), **lists))
+
+
+def counts_of(namespaces: Iterable[list[list[Row]]]) -> dict[str, int]:
+    """How many services and instances there are in these namespaces."""
+    services = [rows for namespace in namespaces for rows in namespace]
+    return {
+        "total_service_count": len(services),
+        "total_health_instance_count": sum(row.healthy for rows in services for row in rows),
+        "total_instance_count": sum(len(rows) for rows in services),
+    }
 
 
 # Writing instances
@@ -388,8 +454,13 @@ def create_services(call: Call) -> Reply:
         key = (service.get("namespace") or "default", service.get("name") or "")
         existed = key in node.store.by_service
         node.store.by_service.setdefault(key, {})
+        if not key[1]:
+            named: dict[str, Any] = {"owners": owner_of(call, "")}
+        else:
+            made = {"owners": owner_of(call, "")} if existed else {"token": instance_id(*key, "token", 0)[:32]}
+            named = {"name": key[1], "id": service_id(*key), **made}
         code = 400120 if not key[1] else 400201 if existed else codes.SUCCESS
-        return code, {"service": {"name": key[1], "namespace": key[0], "metadata": {}, "id": service_id(*key)}}
+        return code, {"service": service_message(node.profile, namespace=key[0], **named)}
 
     return each_of(call, "CreateServices", parse_service, create)
 
@@ -436,6 +507,8 @@ def delete_instances(call: Call) -> Reply:
         row_id, code = instances.identify(instance, node.profile)
         if not code:
             node.store.deregister(row_id)
+            if node.profile.names_deleted:
+                instance["id"] = row_id
         return code or codes.SUCCESS, {"instance": instances.echo(instance)}
 
     return each_of(call, "DeleteInstances", parse_instance, deregister)
@@ -449,10 +522,14 @@ def client_heartbeat(call: Call) -> Reply:
     except GoError as problem:
         return codes.write(call, codes.response(profile, 400001, str(problem)))
     row_id, code = instances.identify(instance, profile)
-    if not code and not profile.heartbeat_names and node.checked_row(row_id) is None:
-        code = 400202
     if code:
         return codes.write(call, codes.response(profile, code, instance=instances.echo(instance)))
+    if not profile.takes_any_beat and row_id not in {row.id for row in node.visible("", "", row_id)}:
+        return codes.write(call, codes.response(profile, 400202))
+    if profile.names_beats:
+        instance["id"] = row_id
+    if not profile.takes_any_beat and node.checked_row(row_id) is None:
+        return codes.write(call, codes.response(profile, 400141, instance=instances.echo(instance)))
     node.beat(row_id)
     return codes.write(call, codes.response(profile, codes.SUCCESS, instance=instances.echo(instance)))
 
@@ -517,6 +594,7 @@ def limited(call: Call) -> Reply | None:
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/naming/v1/instances"): list_instances,
+    ("GET", "/naming/v1/instances/count"): count_instances,
     ("POST", "/naming/v1/instances"): create_instances,
     ("POST", "/naming/v1/instances/delete"): delete_instances,
     ("GET", "/naming/v1/services"): list_services,

@@ -146,6 +146,20 @@ class Profile:
     """/apidocs.json, from v1.12."""
     prometheus_clients: bool = True
     """GET /prometheus/v1/clients, from v1.14.0."""
+    summary: bool = True
+    """Lists have a summary, which is null in all but that of the namespaces; from v1.17.0."""
+    service_ports: Literal["none", "each", "by protocol"] = "by protocol"
+    """What a service tells of the ports of its instances: each pair of port and protocol, each port, or nothing."""
+    service_extras: tuple[str, ...] = ("export_to",)
+    """The newer fields of a service in the console's lists."""
+    namespace_extras: tuple[str, ...] = ("service_export_to",)
+    """The same for a namespace."""
+    names_deleted: bool = False
+    """HEAD answers the deletion of an instance with its computed id, older ones as it was asked."""
+    names_beats: bool = False
+    """Up to v1.16 the answer to a client's heartbeat has the computed id."""
+    takes_any_beat: bool = True
+    """Newer ones take the heartbeat of an instance that they do not know, v1.14.2 and older refuse it."""
     checker_services: tuple[str, ...] = ("polaris.checker",)
     elections: tuple[str, ...] = JOBS_1_17
 
@@ -160,6 +174,9 @@ HEAD = Profile(
     lenient_messages=True,
     pprof_off_empty=True,
     pprof_trace=True,
+    service_extras=("export_to", "deleteable"),
+    namespace_extras=("service_export_to", "metadata", "deleteable"),
+    names_deleted=True,
     elections=("polaris.checker", "MaintainJob"),
 )
 V1_18_1 = replace(
@@ -173,6 +190,9 @@ V1_18_1 = replace(
     shows_last_heartbeat=True,
     pprof_off_empty=False,
     pprof_trace=False,
+    service_extras=("export_to",),
+    namespace_extras=("service_export_to",),
+    names_deleted=False,
     elections=JOBS_1_17,
 )
 V1_17_9 = replace(V1_18_1, name="v1.17.9", scopes=SCOPES_1_14, shows_last_heartbeat=False)
@@ -186,6 +206,9 @@ V1_17_1 = replace(
     mysql_strips_live=False,
     list_cached=False,
     heartbeat_names=False,
+    service_ports="each",
+    service_extras=(),
+    namespace_extras=(),
 )
 V1_17_0 = replace(V1_17_1, name="v1.17.0")
 V1_16_0 = replace(
@@ -195,6 +218,8 @@ V1_16_0 = replace(
     batch_clean_age=0.0,
     list_keys=LIST_KEYS,
     list_needs="any",
+    summary=False,
+    names_beats=True,
     elections=("polaris.checker", "MaintainJob.CleanDeletedInstances"),
 )
 V1_14_2 = replace(
@@ -203,6 +228,8 @@ V1_14_2 = replace(
     routes=FIRST_ROUTES + BATCH_CLEAN + LEADERS,
     list_needs="service",
     unknown_service_panics=True,
+    service_ports="none",
+    takes_any_beat=False,
     elections=("polaris.checker",),
 )
 V1_14_1 = replace(V1_14_2, name="v1.14.1", heartbeat_panics=True)
