@@ -42,7 +42,7 @@ INFO: dict[int, str] = {
     500000: "execute exception",
     500001: "store layer exception",
 }
-# Some of the translations that every release brings (release/conf/i18n/zh.toml); a client must compare codes, not texts.
+# Some translations of every release (release/conf/i18n/zh.toml); a client must compare codes, not texts.
 INFO_ZH: dict[int, str] = {
     200000: "执行成功",
     400001: "请求解析失败",

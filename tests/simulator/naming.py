@@ -48,32 +48,11 @@ SERVICE_KEYS = frozenset(
     ]
 )
 BUILT_IN = ("Polaris", "default")
-SERVICE_MESSAGE = [
-    "name",
-    "namespace",
-    "metadata",
-    "ports",
-    "business",
-    "department",
-    "cmdb_mod1",
-    "cmdb_mod2",
-    "cmdb_mod3",
-    "comment",
-    "owners",
-    "token",
-    "ctime",
-    "mtime",
-    "revision",
-    "platform_id",
-    "total_instance_count",
-    "healthy_instance_count",
-    "user_ids",
-    "group_ids",
-    "remove_user_ids",
-    "remove_group_ids",
-    "id",
-    "editable",
-]
+SERVICE_MESSAGE = (
+    *("name", "namespace", "metadata", "ports", "business", "department", "cmdb_mod1", "cmdb_mod2", "cmdb_mod3"),
+    *("comment", "owners", "token", "ctime", "mtime", "revision", "platform_id", "total_instance_count"),
+    *("healthy_instance_count", "user_ids", "group_ids", "remove_user_ids", "remove_group_ids", "id", "editable"),
+)
 EXTRAS: dict[str, Any] = {"export_to": [], "service_export_to": [], "metadata": {}, "deleteable": True}
 """The newer fields of services and namespaces, as a list shows them to their owner."""
 
@@ -299,15 +278,13 @@ def service_message(profile: Profile, **values: Any) -> dict[str, Any]:
 def service_json(call: Call, namespace: str, name: str, rows: list[Row]) -> dict[str, Any]:
     """A service, with the counts of its instances."""
     created = call.node.local_time(call.node.started)
-    empty = dict.fromkeys(
-        ("business", "department", "cmdb_mod1", "cmdb_mod2", "cmdb_mod3", "comment", "platform_id"), ""
-    )
+    texts = ("business", "department", "cmdb_mod1", "cmdb_mod2", "cmdb_mod3", "comment", "platform_id")
     return service_message(
         call.node.profile,
         name=name,
         namespace=namespace,
         ports=ports_of(call.node.profile, rows),
-        **empty,
+        **dict.fromkeys(texts, ""),
         owners=owner_of(call, namespace),
         ctime=created,
         mtime=created,
@@ -374,8 +351,9 @@ def list_namespaces(call: Call) -> Reply:
         }
         for name in found[offset : offset + limit]
     ]
-    lists = {"namespaces": shown, "summary": counts_of(by_name[name] for name in found)}
-    return codes.write(call, codes.batch_query(profile, codes.SUCCESS, len(found), len(shown), **lists))
+    summary = counts_of(by_name[name] for name in found)
+    result = codes.batch_query(profile, codes.SUCCESS, len(found), len(shown), namespaces=shown, summary=summary)
+    return codes.write(call, result)
 
 
 def counts_of(namespaces: Iterable[list[list[Row]]]) -> dict[str, int]:
