@@ -260,6 +260,7 @@ def test_a_cancelled_debug_window_puts_the_levels_back(make_fleet: Callable[...,
 # --- slices -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_slices_side_by_side_do_together_what_one_job_does(make_fleet: Callable[..., Fleet], launch: Launch) -> None:
     fleet = make_fleet(nodes=9)
     hosts = inventory(fleet)
@@ -284,6 +285,7 @@ def test_slices_side_by_side_do_together_what_one_job_does(make_fleet: Callable[
     assert [len(results(run)) for run in slices] == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_what_needs_the_whole_fleet_refuses_to_run_in_slices(
     make_fleet: Callable[..., Fleet], launch: Launch, tmp_path: Path
 ) -> None:

@@ -22,6 +22,8 @@ from tests.unit.raw_server import RawServer, response
 MODULE = "polarismesh.maintenance.polaris_log_level"
 LEVELS = "/maintain/v1/log/outputlevel"
 DEBUG = {"levels": {"naming": "debug"}}
+#: That both give the same is what test_doors.py proves.
+BOTH_DOORS = pytest.mark.parametrize("door", [pytest.param("module", marks=pytest.mark.slow), "in-process"])
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def check(playbook: Callable[..., PlaybookRun], door: str, cases: dict[str, Case
             assert not re.search(r"\.\s+[A-Z]", message), f"{name}: {message}"
 
 
-@pytest.mark.parametrize("door", ["module", "in-process"])
+@BOTH_DOORS
 def test_bad_input(door: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]) -> None:
     before = dict(fleet.nodes[0].levels)
     known = sorted(before)
@@ -131,7 +133,7 @@ def test_bad_input(door: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]
     assert {entry.method for entry in fleet.requests if entry.path == LEVELS} == {"GET"}
 
 
-@pytest.mark.parametrize("door", ["module", "in-process"])
+@BOTH_DOORS
 def test_bad_surroundings(
     door: str,
     make_fleet: Callable[..., Fleet],

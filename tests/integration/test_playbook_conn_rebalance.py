@@ -95,6 +95,7 @@ def test_closes_the_share_of_the_surplus_one_by_one_spread_over_the_clients(
     assert run.one("Show the plan")["msg"][-1] == "closing 6; it takes about 7 runs like this"
 
 
+@pytest.mark.slow
 def test_evens_out_clients_that_come_back_in_a_few_runs(
     make_fleet: Callable[..., Fleet], clients: Clients, playbook: Playbook
 ) -> None:
