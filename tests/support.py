@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
+
 from tests import forks
 from tests.simulator import Fleet
 
 CALLBACKS = Path(__file__).parent / "callback"
+ROOT = Path(__file__).parent.parent
 
 Play = dict[str, Any]
 
@@ -140,3 +144,15 @@ def read_results(path: Path) -> list[TaskResult]:
     if not path.exists():
         return []
     return [TaskResult(**json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def refused_variables(runbook: str, variables: dict[str, Any]) -> str:
+    """What the runbook says to these variables, by the rules of its first task. It is an error that it accepts them."""
+    # (Here, because the collection can be imported only after tests.conftest.)
+    from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _variables
+
+    (play,) = yaml.safe_load((ROOT / "playbooks" / f"{runbook}.yml").read_text(encoding="utf-8"))
+    rules = play["tasks"][0]["polarismesh.maintenance.polaris_variables"]
+    with pytest.raises(ValueError) as refused:
+        _variables.check(variables, rules["variables"], rules.get("one_of", ()))
+    return str(refused.value)

@@ -116,6 +116,20 @@ class Summarizer:
     summarize: t.Callable[[Run], Summary]
 
 
+def plan_of(nodes: t.Sequence[Node]) -> t.Tuple[t.Optional[Result], t.Optional[str]]:
+    """The plan that polaris_plan made for these nodes, and why it made none; both None where it did not run.
+
+    :param nodes: those that had answered until then.
+    """
+    for node in nodes:
+        answer = node.answer("polaris_plan")
+        if answer is not None:
+            return answer["plan"], None
+        if node.result("polaris_plan").get("failed"):
+            return None, node.reason("polaris_plan")
+    return None, None
+
+
 # --- the parts that lines are made of ---------------------------------------------------------------------------------
 
 

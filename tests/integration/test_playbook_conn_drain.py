@@ -13,7 +13,7 @@ import pytest
 
 from tests.clients import ALICE, BOB, Clients, Connection, ended, until
 from tests.simulator import Fault, Fleet, Node
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, inventory_of, refused_variables
 
 NAME = "polarismesh.maintenance.conn_drain"
 DRAIN = {"protocol": "grpc", "client_host": ALICE}
@@ -63,8 +63,8 @@ def test_too_many_in_all_closes_none_on_any_node(mixed: Fleet, clients: Clients,
     alice = [each for node in mixed.nodes for each in connect(clients, node, ALICE, 2)]
     run = playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": "5"})
     assert run.returncode == 2
-    assert "REFUSED: 6 are open, and max_connections allows 5; nothing was closed" in run.output
-    assert "open on node3: 2" in run.output
+    assert "REFUSED: 6 connections are open, and max_connections allows 5. Nothing was closed." in run.output
+    assert "open: node1 2, node2 2, node3 2" in run.output
     assert {request.method for request in mixed.requests} == {"GET"}
     assert all(each.open for each in alice)
 
@@ -139,7 +139,7 @@ def test_a_node_of_the_cluster_is_no_client(mixed: Fleet, clients: Clients, play
     run = playbook(NAME, inventory(mixed), extra_vars=drain)
     assert run.returncode == 2
     assert f"REFUSED: {second.host} is a node of this cluster" in run.output
-    assert "open on node1: 1" in run.output
+    assert "open: node1 1" in run.output
     assert between[0].open
     assert {request.method for request in mixed.requests} == {"GET"}
     assert (
@@ -154,30 +154,32 @@ def test_where_nobody_tells_the_nodes_the_summary_says_so(mixed: Fleet, clients:
         node.set("console", False)
     alice = connect(clients, mixed.nodes[0], ALICE, 1)
     run = playbook(NAME, inventory(mixed), extra_vars=DRAIN).ok()
-    assert f"UNKNOWN whether {ALICE} is a node of the cluster: node1 does not tell" in run.output
+    assert f"UNKNOWN whether {ALICE} is a node of the cluster: no node told which nodes it has" in run.output
     assert ended(alice)
 
 
 @pytest.mark.parametrize(
-    "variables",
+    ("variables", "expected"),
     [
-        {},
-        {"protocol": "grpc"},
-        {"client_host": ALICE},
-        {"protocol": "", "client_host": ALICE},
-        {"protocol": "grpc", "client_host": "::1"},
-        {"protocol": "grpc", "client_host": "client.example"},
-        {"protocol": "grpc", "client_host": "10.0.0.256"},
-        {**DRAIN, "max_connections": "many"},
-        {**DRAIN, "max_connections": -1},
-        {**DRAIN, "drain_node": "perhaps"},
+        ({}, "Give the variable protocol: grpc, http"),
+        ({"protocol": "grpc"}, "Give the variable client_host: an IPv4 address"),
+        ({"client_host": ALICE}, "Give the variable protocol: "),
+        ({"protocol": "", "client_host": ALICE}, "Give the variable protocol: "),
+        ({"protocol": "grpc", "client_host": "::1"}, "The variable client_host must be an IPv4 address"),
+        ({"protocol": "grpc", "client_host": "client.example"}, "The variable client_host must be an IPv4 address"),
+        ({"protocol": "grpc", "client_host": "10.0.0.256"}, "The variable client_host must be an IPv4 address"),
+        ({**DRAIN, "max_connections": "many"}, "The variable max_connections must be a whole number"),
+        ({**DRAIN, "max_connections": -1}, "The variable max_connections must be a whole number of 0 or more"),
+        ({**DRAIN, "drain_node": "perhaps"}, "The variable drain_node must be true or false"),
     ],
 )
-def test_bad_variables_are_one_sentence_and_no_request(
-    variables: dict[str, Any], mixed: Fleet, playbook: Playbook
-) -> None:
-    run = playbook(NAME, mixed, extra_vars=variables)
+def test_bad_variables_are_refused_by_name(variables: dict[str, Any], expected: str) -> None:
+    assert refused_variables("conn_drain", variables).startswith(expected)
+
+
+def test_bad_variables_are_one_sentence_and_no_request(mixed: Fleet, playbook: Playbook) -> None:
+    run = playbook(NAME, mixed, extra_vars={"protocol": "grpc"})
     assert run.returncode == 2
-    assert run.one("Check the variables")["msg"].startswith("Give the variables protocol")
+    assert run.one("Check the variables")["msg"].startswith("Give the variable client_host")
     assert "Traceback" not in run.output
     assert mixed.requests == []

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private. What a runbook may do after it has read: from what was registered to a plan, or to a refusal.
+
+Each function takes a Run, returns the plan as plain values, and raises RefusedError with one sentence.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ansible.module_utils.common.text.formatters import human_to_bytes
+
+from ._rebalance import LOOPBACK, Answer, RefusedError, Rules, check_hosts, decide, open_ports
+from ._summary import Node, Run, counted
+
+Plan = t.Dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Planner:
+    """The plan of one runbook.
+
+    :param registers: the variables of each host that it needs.
+    """
+
+    registers: t.Tuple[str, ...]
+    plan: t.Callable[[Run], Plan]
+
+
+def registered(server: t.Optional[t.Mapping[str, t.Any]]) -> t.FrozenSet[str]:
+    """The addresses of all nodes of a cluster, by an answer of polaris_server_info; empty where it does not tell."""
+    return frozenset(str(node["host"]) for node in (server or {}).get("nodes") or ())
+
+
+def address(result: t.Mapping[str, t.Any]) -> str:
+    """The host of the URL that gave this result."""
+    return urlsplit(str(result.get("url") or "")).hostname or ""
+
+
+# --- conn_rebalance --------------------------------------------------------------------------------------------------
+
+
+def rebalance_hosts(run: Run) -> Plan:
+    """Refuse before the first request what can be refused without an answer."""
+    target = str(run.given["target"])
+    check_hosts(run.left_out, target, [str(name) for name in given_values(run, "polaris_cluster")])
+    return {}
+
+
+def given_values(run: Run, name: str) -> t.List[t.Any]:
+    return [node.results[name] for node in run.nodes if node.results.get(name) is not None]
+
+
+def rebalance(run: Run) -> Plan:
+    given = run.given
+    decision = decide(
+        [rebalance_answer(node) for node in run.nodes],
+        Rules.of(given["tolerance"], given["max_share"], given["spare_hosts"]),
+        given["protocol"],
+        given["fleet_size"],
+    )
+    protocols = {node.name: given["protocol"] for node in run.nodes}
+    return {**decision.plan.as_dict(protocols), "whole": decision.whole, "spare": sorted(decision.rules.spare)}
+
+
+def rebalance_answer(node: Node) -> Answer:
+    found = node.answer("polaris_before")
+    if found is None:
+        return Answer(node.name, place=node.name, problem=node.reason("polaris_before"))
+    counted_here = found["limit_enabled"]
+    return Answer(
+        name=node.name,
+        place=place(node, str(found["url"])),
+        address=address(found),
+        ports=open_ports(found["stats"]) if counted_here else None,
+        hint=None if counted_here else str(found.get("hint") or ""),
+        registered=registered(node.answer("polaris_server")),
+    )
+
+
+def place(node: Node, url: str) -> str:
+    """Where a URL leads: 127.0.0.1 is another node on each host that is reached by SSH."""
+    local = node.results.get("ansible_connection") in ("local", "ansible.builtin.local")
+    if local or urlsplit(url).hostname not in LOOPBACK:
+        return url
+    return f"{node.results.get('ansible_host') or node.name} {url}"
+
+
+# --- conn_drain ------------------------------------------------------------------------------------------------------
+
+
+def drain(run: Run) -> Plan:
+    """What to close on each node, by its name.
+
+    :raises RefusedError: there are more than allowed, or the client is a node of the cluster.
+    """
+    given = run.given
+    client, protocol, limit = given["client_host"], given["protocol"], given["max_connections"]
+    counts = run.answers("polaris_counted")
+    close = {node.name: answer["connections"] for node, answer in counts if answer["connections"]}
+    total = sum(map(len, close.values()))
+    # Nodes that are hosts of this run are known by their URLs, whatever the cluster tells.
+    known = registered(next((answer for _node, answer in run.answers("polaris_server")), None))
+    nodes = (known | {address(answer) for _node, answer in counts}) - LOOPBACK
+    if protocol == "grpc" and client in nodes and total and not given["drain_node"]:
+        raise RefusedError(
+            f"{client} is a node of this cluster, and nodes do not reopen the connections over which they forward "
+            f"heartbeats. Nothing was closed. If you mean these connections, set drain_node=true."
+        )
+    if limit is not None and total > limit:
+        raise RefusedError(
+            f"{counted(total, 'connection is', 'connections are')} open, and max_connections allows "
+            f"{limit}. Nothing was closed."
+        )
+    return {"close": close, "count": total, "nodes_known": bool(known)}
+
+
+# --- memory_incident -------------------------------------------------------------------------------------------------
+
+
+def incident(run: Run) -> Plan:
+    """Which nodes are large, and under which names their profiles are saved."""
+    least = human_to_bytes(run.given["min_size"])
+    heaps = {node.name: (answer["memory_before"] or {}).get("heap") for node, answer in run.answers("polaris_memory")}
+    large = [name for name, heap in heaps.items() if heap is not None and heap >= least]
+    return {
+        "large": large,
+        "files": {name: {kind: profile_name(name, kind, run.given["moment"]) for kind in KINDS} for name in large},
+    }
+
+
+#: The profiles that are saved: what holds the memory, and what the goroutines do.
+KINDS = ("heap", "goroutine")
+
+
+def profile_name(node: str, kind: str, moment: str) -> str:
+    return f"{re.sub('[^A-Za-z0-9._-]', '_', node)}-{kind}-{moment}.pb.gz"
+
+
+PLANS: t.Dict[str, Planner] = {
+    "conn_rebalance_hosts": Planner(("polaris_cluster",), rebalance_hosts),
+    "conn_rebalance": Planner(("polaris_before", "polaris_server", "ansible_connection", "ansible_host"), rebalance),
+    "conn_drain": Planner(("polaris_counted", "polaris_server"), drain),
+    "memory_incident": Planner(("polaris_memory",), incident),
+}

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The summary of conn_drain: what became of the client's connections on each node."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._summary import (
+    Line,
+    Result,
+    Run,
+    Summarizer,
+    Summary,
+    counted,
+    failed_data,
+    failures,
+    listed,
+    plan_of,
+)
+
+#: So many ports of a client are listed.
+PORTS = 10
+#: What a node that counts grpc does not count (polaris v1.18.1 common/conn/limit: both report the protocol grpc).
+NOT_COUNTED = (
+    "not counted: connections by IPv6, and those to config-grpc where service-grpc is counted (or the other way "
+    "round); they stay open"
+)
+
+
+def summarize(run: Run) -> Summary:
+    client, protocol = run.given.get("client_host"), run.given.get("protocol")
+    counts = run.answers("polaris_counted")
+    plan, refusal = plan_of([node for node, _answer in counts])
+    to_close: t.Mapping[str, t.Sequence[Result]] = (plan or {}).get("close", {})
+    chosen = [node for node, _answer in counts if node.name in to_close]
+    done = {node: answer for node, answer in ((node, node.answer("polaris_closed")) for node in chosen) if answer}
+    failed = run.unanswered("polaris_counted")
+    failed.update({node: node.reason("polaris_closed") for node in chosen if node not in done})
+    closed = {node: ports(answer["connections"]) for node, answer in done.items() if answer["connections"]}
+    remaining = {node: ports(answer["remaining"]) for node, answer in done.items() if answer.get("remaining")}
+    gone = {node: len(to_close[node.name]) for node in done if node not in closed}
+    opened = {node: len(answer["connections"]) for node, answer in counts if answer["connections"]}
+    none_open = [node.name for node, answer in counts if not answer["connections"]]
+
+    verb = "would close" if run.check_mode else "closed"
+    total = sum(map(len, closed.values()))
+    lines = [
+        Line(
+            f"Polaris connections of {client} ({protocol}){dry(run)}: {verb} {total} on {len(closed)} of "
+            f"{counted(len(run.nodes), 'node')}"
+        )
+    ]
+    if refusal:
+        lines.append(Line(f"REFUSED: {refusal}", failure=True))
+        lines.append(Line("open: " + ", ".join(f"{node.name} {count}" for node, count in opened.items())))
+    elif closed and protocol == "grpc" and plan and not plan["nodes_known"]:
+        lines.append(Line(f"UNKNOWN whether {client} is a node of the cluster: no node told which nodes it has"))
+    lines += [Line(f"{verb} on {node.name}: {len(found)} ({port_list(found)})") for node, found in closed.items()]
+    lines += [
+        Line(f"STILL LISTED on {node.name}: {port_list(found)}", failure=True) for node, found in remaining.items()
+    ]
+    lines += [Line(f"ended by the client itself on {node.name}: {count}") for node, count in gone.items()]
+    lines += failures("FAILED", failed)
+    if none_open:
+        lines.append(Line(f"none open on {len(none_open)} ({', '.join(none_open)})"))
+        lines += [Line(NOT_COUNTED)] if protocol == "grpc" else []
+    data = {
+        "closed": {node.name: found for node, found in closed.items()},
+        "count": total,
+        "remaining": {node.name: found for node, found in remaining.items()},
+        "open": {node.name: count for node, count in opened.items()},
+        "refused": refusal,
+        "failed": failed_data(failed),
+    }
+    return Summary(lines, data)
+
+
+def ports(connections: t.Sequence[Result]) -> t.List[int]:
+    return [int(connection["port"]) for connection in connections]
+
+
+def port_list(found: t.Sequence[int]) -> str:
+    return f"{'port' if len(found) == 1 else 'ports'} {listed(found, PORTS)}"
+
+
+def dry(run: Run) -> str:
+    return " (check mode: nothing was closed)" if run.check_mode else ""
+
+
+SUMMARY = Summarizer(("polaris_counted", "polaris_plan", "polaris_closed"), summarize)
