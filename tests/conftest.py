@@ -39,7 +39,7 @@ if not ANSIBLE_TEST and str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
 importlib.invalidate_caches()
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, Settings  # noqa: E402
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Settings  # noqa: E402
 
 # ... and for the ansible-playbook processes they start: this checkout alone, whatever the user has installed.
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)

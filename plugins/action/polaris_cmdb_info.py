@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_cmdb_info import SPEC, run
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils.action import PolarisAction
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import PolarisAction
 
 
 class ActionModule(PolarisAction):

@@ -23,9 +23,12 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import HAS_REQUESTS
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.runner import Result, perform
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import HAS_REQUESTS
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import validated
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC, run
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import as_json
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import completed
 
 display = Display()
 
@@ -143,13 +146,12 @@ def wait(seconds: int) -> bool:
 
 def checked(restore: t.Sequence[t.Dict[str, t.Any]]) -> t.Tuple[t.List[t.Dict[str, t.Any]], t.Optional[str]]:
     """The validated parameters of every node, or what is wrong with one."""
-    rules = {name: rule for name, rule in SPEC.items() if name != "supports_check_mode"}
     nodes = []
     for number, node in enumerate(restore):
-        validation = ArgumentSpecValidator(**rules).validate(node)
-        if validation.error_messages:
+        validation = validated(SPEC, as_json(completed(node, {}, {}, os.environ).options))
+        if validation.error is not None:
             return [], f"restore[{number}]: the options are not those of polaris_log_level."
-        nodes.append(validation.validated_parameters)
+        nodes.append(validation.params)
     return nodes, None
 
 
@@ -159,7 +161,7 @@ def put_back(nodes: t.Sequence[t.Dict[str, t.Any]]) -> None:
         return
 
     def restore(node: t.Dict[str, t.Any]) -> None:
-        perform(run, node, set(), check_mode=False, diff_mode=False, environ=os.environ)
+        perform(run, node, set(), check_mode=False, diff_mode=False)
 
     with ThreadPoolExecutor(max_workers=min(32, len(nodes))) as pool:
         list(pool.map(restore, nodes))

@@ -155,15 +155,20 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import (
-    HAS_REQUESTS,
-    Client,
-    PolarisError,
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import (
+    address_order,
+    is_loopback,
     normalized_url,
-    shorten,
+    sibling_url,
 )
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Instance, address_order
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import instances
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import HAS_REQUESTS, Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError, shorten
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import ACCOUNT, COMMON, Params
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import connected, secrets_in
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._secrets import Scrubber
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import completed, given
 
 Mark = t.Callable[[str], t.Any]
 
@@ -196,8 +201,7 @@ _ODD = re.compile(r"[^0-9A-Za-z._-]")
 # Text in which no template, and no expression that does anything, can be.
 _HARMLESS = re.compile(r"^[\w .:/@+,=-]*\Z")
 
-_TEMPLATED = ("url", "token", "username", "password", "owner", "cluster")
-_SETTINGS = ("validate_certs", "ca_path", "client_cert", "client_key", "timeout", "retries", "parallel")
+_SETTINGS = (*(row.name for row in COMMON if row.name not in (*ACCOUNT, "url")), "parallel")
 
 Variables = t.Dict[str, t.Any]
 Entry = t.Dict[str, t.Any]
@@ -230,12 +234,12 @@ class Found:
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def hosts_of(instances: t.Iterable[Instance], url: str, http_port: t.Optional[int], cluster: str) -> Found:
+def hosts_of(found_instances: t.Iterable[Instance], url: str, http_port: t.Optional[int], cluster: str) -> Found:
     """The hosts that these instances make, named and sorted."""
     url_host = str(urlsplit(url).hostname)
     found = Found()
     nodes: t.Dict[str, t.List[Instance]] = {}
-    for instance in instances:
+    for instance in found_instances:
         address = reachable(instance.host, url_host)
         if address != instance.host:
             found.loopback.append(instance)
@@ -250,7 +254,7 @@ def hosts_of(instances: t.Iterable[Instance], url: str, http_port: t.Optional[in
         ports.sort(key=lambda instance: (instance.protocol != "grpc", instance.protocol == "http", instance.port))
         registered = next((instance.port for instance in ports if instance.protocol == "http"), None)
         variables = variables_of(ports[0], address, cluster)
-        variables["polaris_url"] = node_url(url, address, http_port or registered)
+        variables["polaris_url"] = sibling_url(url, address, http_port or registered)
         found.hosts.append(Host(ports[0], address, variables))
     found.hosts.sort(key=lambda host: (not host.is_node, address_order(host.address), host.instance.port))
     for host, name in zip(found.hosts, names_of(found.hosts)):
@@ -269,16 +273,6 @@ def reachable(registered: str, url_host: str) -> str:
     return url_host
 
 
-def is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
-
-
 def is_address(host: str) -> bool:
     """Whether this may go to a command line and into a URL: clients register what they like."""
     if _HOST_NAME.match(host):
@@ -288,13 +282,6 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return "%" not in host
-
-
-def node_url(url: str, address: str, port: t.Optional[int]) -> str:
-    """The HTTP API of a node, by the scheme of ``url`` and, without ``port``, by the port of it."""
-    parts = urlsplit(url)
-    port = port or parts.port or (443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{f'[{address}]' if ':' in address else address}:{port}"
 
 
 def variables_of(instance: Instance, address: str, cluster: str) -> Variables:
@@ -378,31 +365,24 @@ def unknown_options(given: t.Iterable[str], known: t.Iterable[str]) -> t.List[st
     return sorted(set(map(str, given)) - set(known) - {"plugin"})
 
 
-def reader(namespace: str, services: t.Sequence[str], listed: t.Dict[str, Entry]) -> runner.Operation:
-    """An operation that puts the instances of these services into ``listed``, by their ids, in a form fit for a cache.
-
-    They are no part of its result, out of which every occurrence of the password is taken: that of the default account
-    is a part of the name polaris.checker.
-    """
-
-    def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
-        warnings = []
-        for service in services:
-            found = api.instances(client, namespace=namespace, service=service)
-            if not found.instances:
-                warnings.append(
-                    f"{client.url} knows no instance of {service} in the namespace {namespace}: check the options "
-                    f"service and namespace."
-                )
-            elif not found.complete:
-                warnings.append(
-                    f"the instances of {service} changed while they were read, so that some may be missing from the "
-                    f"inventory ({len(found.instances)} of {found.amount} were read)."
-                )
-            listed.update((instance.id, dict(vars(instance))) for instance in found.instances)
-        return {"changed": False, "warnings": warnings}
-
-    return run
+def read_instances(client: Client, namespace: str, services: t.Sequence[str]) -> t.Tuple[t.List[Entry], t.List[str]]:
+    """The instances of these services, in a form fit for a cache, and what may be missing or wrong with them."""
+    listed: t.Dict[str, Entry] = {}
+    warnings = []
+    for service in services:
+        found = instances.find(client, namespace=namespace, service=service)
+        if not found.instances:
+            warnings.append(
+                f"{client.url} knows no instance of {service} in the namespace {namespace}: check the options service "
+                f"and namespace."
+            )
+        elif not found.complete:
+            warnings.append(
+                f"the instances of {service} changed while they were read, so that some may be missing from the "
+                f"inventory ({len(found.instances)} of {found.amount} were read)."
+            )
+        listed.update((instance.id, dict(vars(instance))) for instance in found.instances)
+    return list(listed.values()), warnings
 
 
 # --- the plugin ------------------------------------------------------------------------------------------------------
@@ -432,8 +412,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 "refused",
                 f"cluster must be of letters, digits, hyphens, underscores and dots; got {shorten(cluster)!r}.",
             )
-        instances = [Instance(**entry) for entry in self._instances(config, url, path, cache)]
-        found = hosts_of(instances, url, self.get_option("http_port"), cluster)
+        listed = [Instance(**entry) for entry in self._instances(config, url, path, cache)]
+        found = hosts_of(listed, url, self.get_option("http_port"), cluster)
         for host in found.hosts:
             host.variables = {name: inert(value) for name, value in host.variables.items()}
         self._tell(found, url)
@@ -486,31 +466,32 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 return t.cast("t.List[Entry]", self._cache[key]["instances"])
             except KeyError:
                 pass
-        instances = self._fetch(config, url, namespace, services)
-        self._cache[key] = {"instances": instances}
-        return instances
+        listed = self._fetch(config, url, namespace, services)
+        self._cache[key] = {"instances": listed}
+        return listed
 
     def _fetch(self, config: t.Mapping[str, t.Any], url: str, namespace: str, services: t.List[str]) -> t.List[Entry]:
-        params: arguments.Params = {"url": url, **{name: self.get_option(name) for name in _SETTINGS}}
-        # Those of the environment are left to perform(), which takes them only where the file names no account.
-        for name in arguments.CREDENTIALS:
-            given = config.get(name) is not None or (self._vars or {}).get(f"polaris_{name}") is not None
-            params[name] = self._value(name) if given else None
-        listed: t.Dict[str, Entry] = {}
-        outcome = runner.perform(
-            reader(namespace, services, listed),
-            params,
-            {params[name] for name in ("token", "password") if params[name]},
-            check_mode=False,
-            diff_mode=False,
-            environ=os.environ,
-            progress=self.display.vvv,
-        )
-        for warning in outcome.warnings:
-            self.display.warning(warning)
-        if outcome.result.get("failed"):
-            raise AnsibleParserError(outcome.result["msg"])
-        return list(listed.values())
+        params = {**{name: self.get_option(name) for name in _SETTINGS}, **self._account(config), "url": url}
+        secrets = secrets_in(params)
+        warnings: t.List[str] = []
+        try:
+            with connected(params, secrets, warnings, self.display.vvv) as client:
+                listed, of_reading = read_instances(client, namespace, services)
+        except PolarisError as error:
+            raise AnsibleParserError(Scrubber(secrets).text(error.msg)) from None
+        for warning in warnings + of_reading:
+            self.display.warning(Scrubber(secrets).text(warning))
+        return listed
+
+    def _account(self, config: t.Mapping[str, t.Any]) -> Params:
+        """The account of the file or of variables or, where they name none, that of the environment."""
+        of_file = {
+            row.name: self._value(row.name)
+            for row in COMMON
+            if row.name in ACCOUNT and (config.get(row.name) is not None or given((self._vars or {}).get(row.variable)))
+        }
+        options = completed({"url": "", **of_file}, {}, {}, os.environ).options
+        return {name: options.get(name) for name in ACCOUNT}
 
     def _tell(self, found: Found, url: str) -> None:
         """Warn about addresses that are not what they should be."""

@@ -77,14 +77,16 @@ error:
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /maintain/v1/report/clients}
 """
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import ReportedClient
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import server
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import ReportedClient
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec()
+SPEC = spec()
 
 
-def described(reported: ReportedClient) -> runner.Result:
+def described(reported: ReportedClient) -> Result:
     """One client, with the labels that Prometheus gives a meaning put in their places."""
     labels = dict(reported.labels)
     host, _colon, port = reported.target.rpartition(":")
@@ -98,12 +100,12 @@ def described(reported: ReportedClient) -> runner.Result:
     }
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
-    return {"changed": False, "clients": [described(reported) for reported in api.reported_clients(client)]}
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    return {"changed": False, "clients": [described(reported) for reported in server.reported_clients(client)]}
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

@@ -84,18 +84,20 @@ error:
 
 from dataclasses import asdict
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import server
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec()
+SPEC = spec()
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
-    return {"changed": False, "locations": [asdict(location) for location in api.cmdb_locations(client)]}
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    return {"changed": False, "locations": [asdict(location) for location in server.cmdb_locations(client)]}
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

@@ -211,18 +211,31 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import HostConnections, address_order
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_order
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._advice import how_to_count
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import connections
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import HostConnections
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import (
+    Params,
+    Spec,
+    at_least_zero,
+    client_host,
+    client_port,
+    client_protocol,
+    spec,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-_CONNECTION: arguments.Spec = {
+_CONNECTION: Spec = {
     "protocol": {"type": "str"},
     "host": {"type": "str"},
     "port": {"type": "raw"},
     "min_connections": {"type": "raw", "aliases": ["amount"]},
 }
 
-SPEC = arguments.spec(
+SPEC = spec(
     {
         **_CONNECTION,
         "connections": {"type": "list", "elements": "dict", "options": _CONNECTION},
@@ -306,7 +319,7 @@ class Report:
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def wanted(params: arguments.Params) -> t.List[Target]:
+def wanted(params: Params) -> t.List[Target]:
     """What the task asks for, all of it checked."""
     if params["connections"] is None:
         return [_target(params, "")]
@@ -330,12 +343,12 @@ def wanted(params: arguments.Params) -> t.List[Target]:
     return targets
 
 
-def _target(item: arguments.Params, prefix: str) -> Target:
+def _target(item: Params, prefix: str) -> Target:
     return Target(
-        arguments.client_protocol(item["protocol"], f"{prefix}protocol"),
-        arguments.client_host(item["host"], f"{prefix}host"),
-        arguments.client_port(item["port"], f"{prefix}port"),
-        arguments.at_least_zero(item["min_connections"], f"{prefix}min_connections"),
+        client_protocol(item["protocol"], f"{prefix}protocol"),
+        client_host(item["host"], f"{prefix}host"),
+        client_port(item["port"], f"{prefix}port"),
+        at_least_zero(item["min_connections"], f"{prefix}min_connections"),
     )
 
 
@@ -417,11 +430,11 @@ def merged(first: Ports, second: Ports) -> Ports:
 # --- the way of a task -----------------------------------------------------------------------------------------------
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
     targets = wanted(params)
     limit = None
     if params["max_connections"] is not None:
-        limit = arguments.at_least_zero(params["max_connections"], "max_connections")
+        limit = at_least_zero(params["max_connections"], "max_connections")
     keys = list(dict.fromkeys(target.key for target in targets))
     report = Report()
     before = look(client, keys)
@@ -461,12 +474,12 @@ def look(client: Client, keys: t.Iterable[Key]) -> View:
     for protocol, names in wanted_hosts.items():
         lookups: t.Sequence[t.Optional[str]] = names if len(names) <= FEW_HOSTS else [None]
         for name in lookups:
-            stats = api.conn_stats(client, protocol, name)
+            stats = connections.stats(client, protocol, name)
             if stats is None:
                 raise PolarisError(
                     "unsupported",
                     f"{client.url} does not count the connections of {protocol!r}, so none can be seen or closed. "
-                    f"{api.how_to_count(protocol)}",
+                    f"{how_to_count(protocol)}",
                 )
             hosts.update({(protocol, entry.host): entry for entry in stats.hosts})
             # What we ask over is itself a connection of this protocol only.
@@ -503,7 +516,7 @@ def close_host(client: Client, key: Key, ports: t.Set[int], report: Report) -> N
 def close_batch(client: Client, key: Key, batch: t.List[int], view: View, report: Report) -> None:
     """One request, never repeated. Where its answer is lost, a new look must show that all of them are gone."""
     try:
-        api.close_connections(client, key[0], key[1], batch)
+        connections.close(client, key[0], key[1], batch)
     except PolarisError as error:
         if not error.outcome_unknown:
             raise
@@ -588,7 +601,7 @@ def interrupted(client: Client, error: PolarisError, todo: Ports, report: Report
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

@@ -168,11 +168,20 @@ error:
 
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import ConnStats
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._advice import how_to_count
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import connections
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import ConnStats
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import (
+    Params,
+    at_least_zero,
+    client_host,
+    client_protocol,
+    spec,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec(
+SPEC = spec(
     {
         "protocol": {"type": "str", "required": True},
         "host": {"type": "str"},
@@ -183,23 +192,23 @@ SPEC = arguments.spec(
 IPV4_ONLY = "Servers count IPv4 clients only: a client that connects by IPv6 is in no list."
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
-    protocol = arguments.client_protocol(params["protocol"], "protocol")
-    host = None if params["host"] is None else arguments.client_host(params["host"], "host")
-    least = arguments.at_least_zero(params["min_connections"], "min_connections")
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    protocol = client_protocol(params["protocol"], "protocol")
+    host = None if params["host"] is None else client_host(params["host"], "host")
+    least = at_least_zero(params["min_connections"], "min_connections")
     return {
         "changed": False,
         "protocol": protocol,
-        **described(api.conn_stats(client, protocol, host, least), protocol),
+        **described(connections.stats(client, protocol, host, least), protocol),
     }
 
 
-def described(stats: t.Optional[ConnStats], protocol: str) -> runner.Result:
+def described(stats: t.Optional[ConnStats], protocol: str) -> Result:
     """The result that the server's answer (None: not counted) makes."""
     hosts = {} if stats is None else {entry.host: entry.amount for entry in stats.hosts}
     return {
         "limit_enabled": stats is not None,
-        "hint": api.how_to_count(protocol) if stats is None else IPV4_ONLY,
+        "hint": how_to_count(protocol) if stats is None else IPV4_ONLY,
         # The server's own total is 0 without a maxConnLimit, and no filter touches it.
         "total": sum(hosts.values()),
         "listener_total": None if stats is None else stats.listener_total,
@@ -217,7 +226,7 @@ def described(stats: t.Optional[ConnStats], protocol: str) -> runner.Result:
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

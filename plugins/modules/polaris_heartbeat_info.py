@@ -35,7 +35,7 @@ options:
       - Alone, all instances of the namespace.
     type: str
 notes:
-  - Servers up to v1.14.1 crash in this call, and cut the connection, for every instance that they watch. This is a
+  - Servers up to v1.14.1 crash in this call, and close the connection, for every instance that they watch. This is a
     failure that says so.
   - A server writes its local time without the zone. Where its zone was set back by an hour between the last heartbeat
     and now, an age of more than that hour is one hour too short. Where it was set forward, it is one hour too long.
@@ -145,26 +145,34 @@ error:
 
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Target
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Heartbeat, Instance, overdue
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import _identity
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import heartbeats, instances
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity import (
+    Target,
+    instance_group,
+    instance_rules,
+    instance_spec,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Heartbeat, Instance, overdue
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import PARALLEL, Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec(
-    {**arguments.instance_spec(), **arguments.PARALLEL},
-    mutually_exclusive=arguments.instance_rules()["mutually_exclusive"],
+SPEC = spec(
+    {**instance_spec(), **PARALLEL},
+    mutually_exclusive=instance_rules()["mutually_exclusive"],
     required_one_of=[("id", "namespace", "instances")],
 )
 
 Asked = t.Union[Target, Instance]
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
     warnings: t.List[str] = []
     asked: t.Sequence[Asked]
-    group = arguments.instance_group(params)
+    group = instance_group(params)
     if group is not None:
-        listing = api.instances(client, namespace=group[0], service=group[1])
+        listing = instances.find(client, namespace=group[0], service=group[1])
         asked = sorted(listing.instances, key=lambda one: (one.namespace, one.service, one.host, one.port, one.id))
         if not listing.complete:
             warnings.append(
@@ -172,15 +180,15 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
                 f"were looked at."
             )
     else:
-        asked = arguments.targets(params)
+        asked = _identity.targets(params)
     # A list leaves the flag out for an instance that was registered without it, and not every server lists it.
     watched = [one for one in asked if not (isinstance(one, Instance) and one.health_check is False)]
-    heartbeats = client.collect(lambda one: api.heartbeat(client, one.id), watched, "heartbeats read")
-    known = {one.id: heartbeat for one, heartbeat in zip(watched, heartbeats)}
+    beats = client.collect(lambda one: heartbeats.last(client, one.id), watched, "heartbeats read")
+    known = {one.id: heartbeat for one, heartbeat in zip(watched, beats)}
     return {"changed": False, "instances": [described(one, known.get(one.id)) for one in asked], "warnings": warnings}
 
 
-def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> runner.Result:
+def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> Result:
     """What is known of an instance. The answer may leave out parts of its name, depending on the version."""
     ttl = asked.ttl if isinstance(asked, Instance) else None
     age = None
@@ -205,7 +213,7 @@ def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> runner.Result:
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

@@ -98,10 +98,13 @@ error:
 
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError, Progress
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Progress
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec({"batch_size": {"type": "int", "default": 100}, "max_rows": {"type": "int"}})
+SPEC = spec({"batch_size": {"type": "int", "default": 100}, "max_rows": {"type": "int"}})
 
 #: The server makes room for so many at once, and one statement of them.
 LARGEST_BATCH = 1000
@@ -112,7 +115,7 @@ CHECK_MODE_WARNING = (
 )
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
     batch_size, max_rows = sizes(params)
     if check_mode:
         return {"changed": False, "rows_affected": 0, "batches": 0, "warnings": [CHECK_MODE_WARNING]}
@@ -121,7 +124,7 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
     size = next_size(batch_size, max_rows, rows)
     while size:
         try:
-            affected = api.clean_instances(client, size)
+            affected = cleaning.clean_batch(client, size)
         except PolarisError as error:
             raise interrupted(error, rows, batches) from error
         rows += affected
@@ -131,7 +134,7 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
     return {"changed": rows > 0, "rows_affected": rows, "batches": batches}
 
 
-def sizes(params: arguments.Params) -> t.Tuple[int, t.Optional[int]]:
+def sizes(params: Params) -> t.Tuple[int, t.Optional[int]]:
     batch_size: int = params["batch_size"]
     max_rows: t.Optional[int] = params["max_rows"]
     if not 1 <= batch_size <= LARGEST_BATCH:
@@ -159,7 +162,7 @@ def interrupted(error: PolarisError, rows: int, batches: int) -> PolarisError:
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

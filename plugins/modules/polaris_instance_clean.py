@@ -284,19 +284,33 @@ import math
 import time
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.arguments import Target
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError, Progress
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Instance, Listing
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import _identity
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import (
+    account,
+    cleaning,
+    elections,
+    instances,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Progress
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity import (
+    INSTANCE_FIELDS,
+    Target,
+    instance_rules,
+    instance_spec,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance, Listing
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import PARALLEL, Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec(
+SPEC = spec(
     {
-        **arguments.instance_spec(arguments.INSTANCE_FIELDS),
+        **instance_spec(INSTANCE_FIELDS),
         "on_live": {"type": "str", "choices": ["fail", "skip", "clean"], "default": "fail"},
         "settle": {"type": "float", "default": 3},
-        **arguments.PARALLEL,
+        **PARALLEL,
     },
-    **arguments.instance_rules(*arguments.INSTANCE_FIELDS),
+    **instance_rules(*INSTANCE_FIELDS),
 )
 
 #: How many are cleaned, and how many seconds a look-up counts, before those that follow are looked up again.
@@ -319,8 +333,8 @@ PASSING = ("unreachable", "timeout", "server")
 Live = t.Dict[int, Instance]
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
-    targets = arguments.targets(params)
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    targets = _identity.targets(params)
     on_live, settle = params["on_live"], params["settle"]
     if not 0 <= settle <= LONGEST_WAIT:
         raise PolarisError("refused", f"settle must be from 0 to {LONGEST_WAIT} seconds; got {settle:g}.")
@@ -382,7 +396,7 @@ class Clean:
     def send_part(self, part: t.List[int], progress: Progress) -> None:
         first: t.Optional[PolarisError] = None
         requests = [self.targets[at].request() for at in part]
-        for index, answer in self.client.each(lambda request: api.clean_instance(self.client, request), requests):
+        for index, answer in self.client.each(lambda request: cleaning.clean(self.client, request), requests):
             if not isinstance(answer, PolarisError):
                 self.cleaned.add(part[index])
                 progress.step()
@@ -411,10 +425,10 @@ class Clean:
         unknown = f", and of {len(self.unknown)} nobody knows" if self.unknown else ""
         return f"{len(self.cleaned)} were cleaned, {len(self.pending())} were not{unknown}."
 
-    def report(self, *, failed: bool = False, assume_done: bool = False) -> runner.Result:
+    def report(self, *, failed: bool = False, assume_done: bool = False) -> Result:
         """The result. ``assume_done``: as if all that is to be cleaned had been."""
         cleaned = self.pending() if assume_done else sorted(self.cleaned)
-        result: runner.Result = {
+        result: Result = {
             "changed": bool(cleaned or self.unknown),
             "cleaned": [identity(self.targets[at]) for at in cleaned],
             "live": [identity(instance) for _at, instance in sorted(self.live.items())],
@@ -485,20 +499,20 @@ def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
     several = [name for name, members in services.items() if len(members) > 1]
     one_by_one = [members[0] for members in services.values() if len(members) == 1]
     first_pages = client.collect(
-        lambda name: api.instances(client, namespace=name[0], service=name[1], most_requests=1),
+        lambda name: instances.find(client, namespace=name[0], service=name[1], most_requests=1),
         several,
         "services looked up",
     )
     for (namespace, service), listing in zip(several, first_pages):
         live.update(names.meant_by(listing))
         if not listing.complete and pages(listing) <= len(services[namespace, service]):
-            listing = api.instances(client, namespace=namespace, service=service)
+            listing = instances.find(client, namespace=namespace, service=service)
             live.update(names.meant_by(listing))
         if not listing.complete:
             one_by_one += [at for at in services[namespace, service] if at not in live]
 
     for listing in client.collect(
-        lambda at: api.instances(client, host=targets[at].host, port=targets[at].port),
+        lambda at: instances.find(client, host=targets[at].host, port=targets[at].port),
         one_by_one,
         "instances looked up",
     ):
@@ -521,25 +535,25 @@ def find_ids(client: Client, own: t.Sequence[str], computed: t.Sequence[str]) ->
     if not ids:
         return []
     try:
-        found = [api.instances(client, instance_id=ids[0])]
+        found = [instances.find(client, instance_id=ids[0])]
     except PolarisError as error:
         if error.kind != "unsupported" or error.status != 400:
             raise
-        return [certain(client, api.instances(client))] if own else []
+        return [certain(client, instances.find(client))] if own else []
     rest = ids[1:]
     everything = all_instances(client, len(rest)) if len(rest) >= MANY_IDS else None
     if everything is not None:
         return [*found, everything]
-    found += client.collect(lambda one: api.instances(client, instance_id=one), rest, "instances looked up")
+    found += client.collect(lambda one: instances.find(client, instance_id=one), rest, "instances looked up")
     return [certain(client, listing) for listing in found]
 
 
 def all_instances(client: Client, most_requests: int) -> t.Optional[Listing]:
     """All instances there are, in fewer requests than that; None where that cannot be, or may not be all of them."""
     try:
-        everything = api.instances(client, most_requests=1)
+        everything = instances.find(client, most_requests=1)
         if not everything.complete and pages(everything) < most_requests:
-            everything = api.instances(client)
+            everything = instances.find(client)
     except PolarisError as error:
         if error.kind in ("refused", "unsupported", "server"):
             return None
@@ -549,7 +563,7 @@ def all_instances(client: Client, most_requests: int) -> t.Optional[Listing]:
 
 
 def pages(listing: Listing) -> int:
-    return math.ceil(listing.amount / api.PAGE)
+    return math.ceil(listing.amount / instances.PAGE)
 
 
 def certain(client: Client, listing: Listing) -> Listing:
@@ -570,9 +584,9 @@ def is_aware(client: Client) -> bool:
     date, from the release on that has one switch of authentication more; most do not know the name of their release.
     """
     try:
-        leaders = api.leaders(client)
+        leaders = elections.leaders(client)
         alone = bool(leaders) and all(leader.ctime is None for leader in leaders)
-        return alone and "consoleOpen" in (api.auth_switches(client) or {})
+        return alone and "consoleOpen" in (account.switches(client) or {})
     except PolarisError:
         return False
 
@@ -582,7 +596,7 @@ def is_aware(client: Client) -> bool:
 
 def unnoticed(client: Client) -> str:
     """The sentence about a node that lists instances which its store has not any more."""
-    more = api.unnoticed_deletions(client)
+    more = instances.unnoticed_deletions(client)
     if not more:
         return ""
     return (
@@ -611,7 +625,7 @@ def unknown_services(client: Client, targets: t.Sequence[Target], live: Live) ->
     if len(empty) > SERVICES_CHECKED:
         return []
     try:
-        missing = [f"{of}/{name}" for of, name in empty if not api.services(client, of, name)]
+        missing = [f"{of}/{name}" for of, name in empty if not instances.services(client, of, name)]
     except PolarisError:
         return []  # It would have been no more than advice.
     if not missing:
@@ -620,7 +634,7 @@ def unknown_services(client: Client, targets: t.Sequence[Target], live: Live) ->
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

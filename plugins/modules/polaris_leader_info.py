@@ -78,14 +78,16 @@ error:
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /maintain/v1/leaders}
 """
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Leader
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import elections
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Leader
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec()
+SPEC = spec()
 
 
-def described(leader: Leader) -> runner.Result:
+def described(leader: Leader) -> Result:
     return {
         "elect_key": leader.elect_key,
         "host": leader.host,
@@ -95,12 +97,12 @@ def described(leader: Leader) -> runner.Result:
     }
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
-    return {"changed": False, "leaders": [described(leader) for leader in api.leaders(client)]}
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    return {"changed": False, "leaders": [described(leader) for leader in elections.leaders(client)]}
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

@@ -93,11 +93,15 @@ error:
 import contextlib
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Leader
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import DEFAULT_HOST
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import elections, memory, server
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Leader
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec(
+SPEC = spec(
     {
         "elect_key": {"type": "str", "required": True, "no_log": False},
         "force": {"type": "bool", "default": False},
@@ -124,16 +128,16 @@ def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
     if leader.ctime is None:
         return True
     # Nodes that were not told who they are all have this one.
-    if own is None or leader.host == api.DEFAULT_HOST:
+    if own is None or leader.host == DEFAULT_HOST:
         return None
     return leader.host == own
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
     elect_key = params["elect_key"]
     if not elect_key.strip():
         raise PolarisError("refused", "elect_key is empty: name the work, such as polaris.checker.")
-    leader = leader_of(elect_key, api.leaders(client), client.url)
+    leader = leader_of(elect_key, elections.leaders(client), client.url)
     own: t.Optional[str] = leader.host
     if leader.ctime is not None:
         own = own_host(client, leader.host)
@@ -144,7 +148,7 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
     wanted = release is not False
     if wanted and not check_mode:
         try:
-            api.release_leader(client, elect_key)
+            elections.release(client, elect_key)
         except PolarisError as error:
             if error.outcome_unknown:
                 error.msg = (
@@ -163,12 +167,12 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
 
 def own_host(client: Client, leader: str) -> t.Optional[str]:
     """The address under which the node knows itself: from its metrics, or else that of its URL, if a node has that."""
-    shown = api.metrics(client)
-    own = api.own_host(client, shown, [leader])
+    shown = memory.metrics(client)
+    own = server.own_address(client, shown, [leader])
     if own is None:
         # Without the list it cannot be told, which is no failure yet.
         with contextlib.suppress(PolarisError):
-            own = api.own_host(client, shown, [node.host for node in api.server_nodes(client)])
+            own = server.own_address(client, shown, [node.host for node in server.nodes(client)])
     return own
 
 
@@ -190,7 +194,7 @@ def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

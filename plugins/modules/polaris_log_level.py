@@ -129,19 +129,22 @@ error:
 import json
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
 Levels = t.Dict[str, str]
 
 #: As a scope: every other scope that the server has.
 ALL = "*"
 
-SPEC = arguments.spec(
+SPEC = spec(
     {
         "levels": {"type": "dict"},
         "scope": {"type": "str"},
-        "level": {"type": "str", "choices": list(api.LEVELS)},
+        "level": {"type": "str", "choices": list(log_levels.LEVELS)},
         "ignore_unknown_scopes": {"type": "bool", "default": False},
     },
     mutually_exclusive=[("levels", "scope"), ("levels", "level")],
@@ -150,7 +153,7 @@ SPEC = arguments.spec(
 )
 
 
-def wanted_levels(params: arguments.Params) -> Levels:
+def wanted_levels(params: Params) -> Levels:
     """What the task asks for, as scope -> level; a bad level is an error that names all of them."""
     if params["levels"] is None:
         wanted = {params["scope"]: params["level"]}
@@ -159,10 +162,11 @@ def wanted_levels(params: arguments.Params) -> Levels:
         wanted = json.loads(json.dumps(params["levels"]))
         if not wanted:
             raise PolarisError("refused", "levels is empty: name at least one scope and its level, or '*' for all.")
-    bad = sorted(f"{scope}: {level}" for scope, level in wanted.items() if level not in api.LEVELS)
+    bad = sorted(f"{scope}: {level}" for scope, level in wanted.items() if level not in log_levels.LEVELS)
     if bad:
         raise PolarisError(
-            "refused", f"unknown level in {', '.join(bad)}: the levels are {', '.join(api.LEVELS)} (in lower case)."
+            "refused",
+            f"unknown level in {', '.join(bad)}: the levels are {', '.join(log_levels.LEVELS)} (in lower case).",
         )
     if any(not scope.strip() for scope in wanted):
         raise PolarisError("refused", "a scope is empty: write the name of a scope, or '*' for all.")
@@ -180,9 +184,9 @@ def changes(wanted: Levels, current: Levels) -> Levels:
     return {scope: level for scope, level in sorted(target.items()) if level is not None and level != current[scope]}
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
     wanted = wanted_levels(params)
-    before = api.log_levels(client)
+    before = log_levels.read(client)
     unknown = unknown_scopes(wanted, before)
     if unknown and not params["ignore_unknown_scopes"]:
         raise PolarisError(
@@ -192,7 +196,7 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
         )
     todo = changes(wanted, before)
     after = set_levels(client, before, todo) if todo and not check_mode else {**before, **todo}
-    result: runner.Result = {
+    result: Result = {
         "changed": bool(todo),
         "levels": after,
         "previous": {scope: before[scope] for scope in todo},
@@ -209,9 +213,9 @@ def set_levels(client: Client, before: Levels, todo: Levels) -> Levels:
     done: t.List[str] = []
     try:
         for scope, level in todo.items():
-            api.set_log_level(client, scope, level)
+            log_levels.write(client, scope, level)
             done.append(scope)
-        after = api.log_levels(client)
+        after = log_levels.read(client)
     except PolarisError as error:
         raise interrupted(client, error, before, todo, done) from error
     wrong = [
@@ -233,7 +237,7 @@ def interrupted(client: Client, error: PolarisError, before: Levels, todo: Level
     # The server may still be at work on a request that it did not answer in time.
     unknown = rest[:1] if error.outcome_unknown else []
     try:
-        report = partial(before, todo, api.log_levels(client), unknown)
+        report = partial(before, todo, log_levels.read(client), unknown)
     except PolarisError:
         report = {
             "changed": bool(done),
@@ -252,7 +256,7 @@ def interrupted(client: Client, error: PolarisError, before: Levels, todo: Level
     return error
 
 
-def partial(before: Levels, todo: Levels, after: Levels, unanswered: t.Sequence[str] = ()) -> runner.Result:
+def partial(before: Levels, todo: Levels, after: Levels, unanswered: t.Sequence[str] = ()) -> Result:
     """What a change that failed has done, judged by the levels that the server shows now."""
     changed = [scope for scope in todo if after.get(scope) != before[scope]]
     unknown = [scope for scope in unanswered if scope not in changed]
@@ -267,7 +271,7 @@ def partial(before: Levels, todo: Levels, after: Levels, unanswered: t.Sequence[
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

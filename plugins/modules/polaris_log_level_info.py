@@ -53,18 +53,20 @@ error:
   sample: {kind: auth, status: 400, code: null, info: invalid token, method: GET, path: /maintain/v1/log/outputlevel}
 """
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec()
+SPEC = spec()
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
-    return {"changed": False, "levels": api.log_levels(client)}
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    return {"changed": False, "levels": log_levels.read(client)}
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

@@ -150,11 +150,14 @@ import typing as t
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Memory
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import account, memory
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Memory
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec(
+SPEC = spec(
     {
         "min_releasable": {"type": "str", "default": "32M"},
         "force": {"type": "bool", "default": False},
@@ -187,7 +190,7 @@ def would_be(memory: t.Optional[Memory]) -> t.Optional[Memory]:
     return Memory(memory.heap_idle, max(memory.heap_idle, memory.heap_released), memory.heap_in_use, memory.sys)
 
 
-def report(before: t.Optional[Memory], after: t.Optional[Memory]) -> runner.Result:
+def report(before: t.Optional[Memory], after: t.Optional[Memory]) -> Result:
     """The figures of a result. A heap may take memory in again at once: then 0 bytes were released, not less."""
     return {
         "memory_before": before.as_dict() if before else None,
@@ -196,9 +199,9 @@ def report(before: t.Optional[Memory], after: t.Optional[Memory]) -> runner.Resu
     }
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
     min_releasable = size_in_bytes(params["min_releasable"])
-    before = api.memory(client)
+    before = memory.read(client)
     wanted = worth_it(before, min_releasable, params["force"])
     warnings: t.List[str] = []
     if before is None:
@@ -208,7 +211,7 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
         )
     after = before
     if wanted and check_mode:
-        api.check_account(client)
+        account.check(client)
         after = would_be(before)
     elif wanted:
         free(client, before)
@@ -224,7 +227,7 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
 
 def free(client: Client, before: t.Optional[Memory]) -> None:
     try:
-        api.free_memory(client)
+        memory.free(client)
     except PolarisError as error:
         if not error.outcome_unknown:
             raise
@@ -236,12 +239,12 @@ def free(client: Client, before: t.Optional[Memory]) -> None:
         error.partial = {"changed": True, "outcome_unknown": True, **report(before, None)}
         # Where the node is too busy to show its figures, those before are all that is known.
         with contextlib.suppress(PolarisError):
-            error.partial.update(report(before, api.memory(client)))
+            error.partial.update(report(before, memory.read(client)))
         raise
 
 
 def reason(error: PolarisError) -> str:
-    return "it took too long" if error.kind == "timeout" else "it cut the connection, as it does after 60 seconds"
+    return "it took too long" if error.kind == "timeout" else "it closed the connection, as it does after 60 seconds"
 
 
 def read_again(client: Client, before: t.Optional[Memory], warnings: t.List[str]) -> t.Optional[Memory]:
@@ -249,7 +252,7 @@ def read_again(client: Client, before: t.Optional[Memory], warnings: t.List[str]
     if before is None:
         return None
     try:
-        after = api.memory(client)
+        after = memory.read(client)
     except PolarisError as error:
         warnings.append(f"Memory was freed, but the figures after it are unknown: {error.msg}")
         return None
@@ -259,7 +262,7 @@ def read_again(client: Client, before: t.Optional[Memory], warnings: t.List[str]
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

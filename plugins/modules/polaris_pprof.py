@@ -65,15 +65,19 @@ error:
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: POST, path: /maintain/v1/pprof/enable}
 """
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._advice import how_to_profile
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import profiles, routes
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-SPEC = arguments.spec({"enabled": {"type": "bool", "required": True}})
+SPEC = spec({"enabled": {"type": "bool", "required": True}})
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
     wanted = params["enabled"]
-    before = api.profiling(client)
+    before = profiles.enabled(client)
     if before != wanted:
         switch(client, wanted, check_mode)
     return {
@@ -86,14 +90,14 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
 def switch(client: Client, wanted: bool, check_mode: bool) -> None:
     try:
         if check_mode:
-            api.require(client, api.ENABLE_PPROF)
+            routes.require(client, profiles.ENABLE_PPROF)
         else:
-            api.enable_profiling(client, wanted)
+            profiles.enable(client, wanted)
     except PolarisError as error:
         if error.kind == "unsupported":
-            error.msg = f"{error.msg} {api.how_to_profile(client, wanted)}"
+            error.msg = f"{error.msg} {how_to_profile(wanted, by_call=False)}"
         raise
-    if not check_mode and api.profiling(client) != wanted:
+    if not check_mode and profiles.enabled(client) != wanted:
         raise PolarisError(
             "server",
             f"{client.url} accepted the switch, but its profiles are still {'off' if wanted else 'on'}: somebody else "
@@ -102,7 +106,7 @@ def switch(client: Client, wanted: bool, check_mode: bool) -> None:
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

@@ -123,8 +123,11 @@ import zlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import profiles, routes
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
 #: The kinds that the server records for a while.
 RECORDED = ("profile", "trace")
@@ -133,7 +136,7 @@ RECORDED = ("profile", "trace")
 #: to record for as long as that; the rest is for the transfer.
 MOST_SECONDS = 55
 
-SPEC = arguments.spec(
+SPEC = spec(
     {
         "kind": {"type": "str", "choices": ["heap", "allocs", "goroutine", "profile", "trace"], "default": "heap"},
         "seconds": {"type": "int", "default": 10},
@@ -194,7 +197,7 @@ def is_profile(content: t.BinaryIO, kind: str) -> bool:
     return bool(tag) and 1 <= tag[0] >> 3 <= 14 and tag[0] & 7 in (0, 2)
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
     kind: str = params["kind"]
     seconds = recording(kind, params["seconds"])
     target = destination(params["dest"], file_name(client.url, kind, time.time()))
@@ -213,11 +216,11 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
 
 def check(client: Client, kind: str) -> None:
     """Fail where the server could not give that profile, without any work for it."""
-    if not api.profiling(client):
-        raise api.profiles_off(client)
+    if not profiles.enabled(client):
+        raise profiles.switched_off(client)
     # Traces and this call came together, and asking for a trace would record one.
     if kind == "trace":
-        api.require(client, api.ENABLE_PPROF)
+        routes.require(client, profiles.ENABLE_PPROF)
 
 
 def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> int:
@@ -225,7 +228,7 @@ def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> i
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=str(target.parent))
     try:
         with os.fdopen(descriptor, "w+b") as part:
-            api.save_profile(client, kind, seconds, part)
+            profiles.save(client, kind, seconds, part)
             size = part.tell()
             if not is_profile(part, kind):
                 raise PolarisError(
@@ -243,7 +246,7 @@ def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> i
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

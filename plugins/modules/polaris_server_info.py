@@ -190,16 +190,27 @@ error:
 
 import re
 import typing as t
-from urllib.parse import urlsplit
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments, runner
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, PolarisError
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import Instance
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import DEFAULT_HOST, sibling_url
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._advice import COUNTED_BY
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import (
+    account,
+    connections,
+    memory,
+    profiles,
+    routes,
+    server,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import PARALLEL, Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
 Features = t.Dict[str, t.Optional[bool]]
 Answer = t.TypeVar("Answer")
 
-SPEC = arguments.spec(dict(arguments.PARALLEL))
+SPEC = spec(dict(PARALLEL))
 
 #: What every release from v1.13.0 to v1.18.1 calls itself: its build.sh sets the version in a package that has moved,
 #: so that the default of polaris v1.18.1 version/version.go stays.
@@ -217,11 +228,11 @@ def oldest_version(
 ) -> str:
     """The oldest release that has these features, these switches of authentication, and these metrics."""
     evidence = ["v1.8.0"]
-    evidence += [api.FEATURES[name].since for name, there in features.items() if there and name in api.FEATURES]
+    evidence += [server.FEATURES[name].since for name, there in features.items() if there and name in server.FEATURES]
     if switches and "consoleOpen" in switches:
-        evidence.append(api.CONSOLE_SWITCH_SINCE)
+        evidence.append(account.CONSOLE_SWITCH_SINCE)
     if shown and "go_memory_classes_" in shown:
-        evidence.append(api.RUNTIME_METRICS_SINCE)
+        evidence.append(memory.RUNTIME_METRICS_SINCE)
     return max(evidence, key=lambda version: version_key(version) or ())
 
 
@@ -237,10 +248,10 @@ def credible(version: str, oldest: str) -> bool:
     return key is None or least is None or key >= least
 
 
-def node_list(nodes: t.Sequence[Instance], url: str, own: t.Optional[str]) -> t.List[runner.Result]:
+def node_list(nodes: t.Sequence[Instance], url: str, own: t.Optional[str]) -> t.List[Result]:
     """One entry for each address. A node that registered its HTTP port as well is known by that."""
     http_ports = {node.host: node.port for node in nodes if node.protocol == "http"}
-    listed: t.Dict[str, runner.Result] = {}
+    listed: t.Dict[str, Result] = {}
     for node in nodes:
         if node.host in listed or (
             node.protocol == "http" and any(other.host == node.host and other.protocol != "http" for other in nodes)
@@ -249,21 +260,13 @@ def node_list(nodes: t.Sequence[Instance], url: str, own: t.Optional[str]) -> t.
         listed[node.host] = {
             "host": node.host,
             "port": node.port,
-            "url": url if node.host in (own, api.DEFAULT_HOST) else url_of(node.host, http_ports.get(node.host), url),
+            "url": url if node.host in (own, DEFAULT_HOST) else sibling_url(url, node.host, http_ports.get(node.host)),
             "version": node.version,
             "healthy": node.healthy,
             "isolated": node.isolated,
             "metadata": node.metadata,
         }
     return list(listed.values())
-
-
-def url_of(host: str, port: t.Optional[int], url: str) -> str:
-    """The URL of another node of the cluster of ``url``."""
-    parts = urlsplit(url)
-    port = port or parts.port
-    name = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path}"
 
 
 class Reader:
@@ -281,9 +284,9 @@ class Reader:
             return None
 
 
-def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Result:
-    switches = api.auth_switches(client)
-    if not api.is_polaris(client) and switches is None:
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    switches = account.switches(client)
+    if not routes.is_polaris(client) and switches is None:
         nothing = ("version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols")
         return {"changed": False, "is_polaris": False, **dict.fromkeys(nothing)}
     reader = Reader(client)
@@ -292,12 +295,12 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
             f"The switches of authentication could not be read: {client.url} has its console API switched off "
             f"(api.console.enable under the api-http apiserver)."
         )
-    shown = reader.read("The metrics", lambda: api.metrics(client))
+    shown = reader.read("The metrics", lambda: memory.metrics(client))
     features = reader.read("What the server can do", lambda: look(client))
     if features is not None:
         features["metrics"] = shown is not None
-    nodes = reader.read("The nodes of the cluster", lambda: api.server_nodes(client))
-    own = api.own_host(client, shown, [node.host for node in nodes or ()])
+    nodes = reader.read("The nodes of the cluster", lambda: server.nodes(client))
+    own = server.own_address(client, shown, [node.host for node in nodes or ()])
     oldest = oldest_version(features or {}, switches, shown)
     version = version_of(nodes or (), own)
     if version is not None and not credible(version, oldest):
@@ -323,22 +326,22 @@ def run(client: Client, params: arguments.Params, check_mode: bool) -> runner.Re
 
 def look(client: Client) -> Features:
     """Which features the server has."""
-    names = list(api.FEATURES)
+    names = list(server.FEATURES)
     found: t.Dict[str, t.Optional[bool]] = dict.fromkeys(names)
-    for index, answer in client.each(lambda name: api.has_route(client, api.FEATURES[name]), names):
+    for index, answer in client.each(lambda name: routes.has_route(client, server.FEATURES[name]), names):
         if isinstance(answer, PolarisError):
             raise answer
         found[names[index]] = answer
-    found["profile"] = api.profiling(client)
+    found["profile"] = profiles.enabled(client)
     return found
 
 
 def counted(client: Client) -> t.List[str]:
     """The protocols whose connections the server counts."""
-    names = list(api.COUNTED_BY)
+    names = list(COUNTED_BY)
     found = []
     # Asked for one host only, the answer is short however many connections there are.
-    for index, answer in client.each(lambda name: api.conn_stats(client, name, api.DEFAULT_HOST), names):
+    for index, answer in client.each(lambda name: connections.stats(client, name, DEFAULT_HOST), names):
         if isinstance(answer, PolarisError):
             raise answer
         if answer is not None:
@@ -347,7 +350,7 @@ def counted(client: Client) -> t.List[str]:
 
 
 def main() -> None:
-    runner.run_module(SPEC, run)
+    run_module(SPEC, run)
 
 
 if __name__ == "__main__":

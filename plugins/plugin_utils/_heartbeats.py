@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import overdue
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import overdue
 
 Entry = t.Dict[str, t.Any]
 

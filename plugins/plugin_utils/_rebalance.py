@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import address_order
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_order
 
 #: More runs than anybody would wait for.
 MOST_RUNS = 1000

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.model import address_order
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_order
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import newest_heartbeats
 
 Values = t.Dict[str, t.Any]

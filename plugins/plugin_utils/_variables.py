@@ -12,7 +12,7 @@ import typing as t
 import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..module_utils.api import LEVELS
+from ..module_utils._api.log_levels import LEVELS
 
 #: What is known of one variable: its ``type``, ``required``, ``default``, and the limits of its type.
 Rule = t.Mapping[str, t.Any]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import Client, Settings
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Settings
 from tests.contract import release
 from tests.simulator import PROFILES, Node
 from tests.simulator.profiles import Profile

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import connections
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_conn_close
 from tests.clients import ALICE, BOB, CAROL, Clients, Connection, ended, until
 from tests.contract.server import Server
@@ -42,7 +42,7 @@ def connect(server: Server, clients: Clients, source: str, count: int = 1) -> li
 
 def test_what_is_listed(server: Server, clients: Clients) -> None:
     alice, bob = connect(server, clients, ALICE, 2), connect(server, clients, BOB)
-    stats = api.conn_stats(server.client(), "grpc")
+    stats = connections.stats(server.client(), "grpc")
     assert stats is not None
     assert stats.listener_total >= 3
     by_host = {entry.host: entry for entry in stats.hosts}
@@ -50,32 +50,32 @@ def test_what_is_listed(server: Server, clients: Clients) -> None:
     assert by_host[ALICE].amount == 2
     assert by_host[ALICE].last_access is not None
     assert by_host[BOB].ports == {bob[0].port}
-    one = api.conn_stats(server.client(), "grpc", ALICE)
+    one = connections.stats(server.client(), "grpc", ALICE)
     assert one is not None
     assert [entry.host for entry in one.hosts] == [ALICE]
-    large = api.conn_stats(server.client(), "grpc", None, 2)
+    large = connections.stats(server.client(), "grpc", None, 2)
     assert large is not None
     assert BOB not in [entry.host for entry in large.hosts]
     assert ALICE in [entry.host for entry in large.hosts]
-    none = api.conn_stats(server.client(), "grpc", "10.9.9.9")
+    none = connections.stats(server.client(), "grpc", "10.9.9.9")
     assert none is not None
     assert none.hosts == ()
 
 
 def test_our_end_of_the_connection_is_what_the_server_lists(server: Server) -> None:
-    stats = api.conn_stats(server.client(), "http")
+    stats = connections.stats(server.client(), "http")
     assert stats is not None
     assert stats.own in {address for entry in stats.hosts for address in entry.actives}
 
 
 @pytest.mark.parametrize("protocol", ["eureka", "GRPC", "service-grpc"])
 def test_a_protocol_that_is_not_counted(server: Server, protocol: str) -> None:
-    assert api.conn_stats(server.client(), protocol) is None
+    assert connections.stats(server.client(), protocol) is None
 
 
 def test_the_named_ports_and_no_others(server: Server, clients: Clients) -> None:
     alice, bob = connect(server, clients, ALICE, 4), connect(server, clients, BOB)
-    api.close_connections(server.client(), "grpc", ALICE, [alice[0].port, alice[2].port])
+    connections.close(server.client(), "grpc", ALICE, [alice[0].port, alice[2].port])
     assert ended([alice[0], alice[2]])
     assert all(each.open for each in [alice[1], alice[3], *bob])
     assert listed(server, ALICE) == {alice[1].address, alice[3].address}
@@ -102,7 +102,7 @@ def test_why_a_close_looks_first(server: Server, clients: Clients, entries: str)
 
 def test_a_close_of_what_is_not_counted_is_silent(server: Server) -> None:
     """Which is why the module asks for the statistics first."""
-    api.close_connections(server.client(), "eureka", ALICE, [1])
+    connections.close(server.client(), "eureka", ALICE, [1])
 
 
 def test_an_account_that_is_not_the_owner_closes_nothing(server: Server, clients: Clients) -> None:
@@ -110,19 +110,19 @@ def test_an_account_that_is_not_the_owner_closes_nothing(server: Server, clients
     client = server.client(server.sub_token())
     if server.has("GET", "/maintain/v1/server/functions"):  # HEAD: without a policy it may not even look
         with pytest.raises(PolarisError) as refused:
-            api.conn_stats(client, "grpc", ALICE)
+            connections.stats(client, "grpc", ALICE)
         assert refused.value.kind == "permission"
     else:
-        assert api.conn_stats(client, "grpc", ALICE) is not None
+        assert connections.stats(client, "grpc", ALICE) is not None
     with pytest.raises(PolarisError) as caught:
-        api.close_connections(client, "grpc", ALICE, [alice[0].port])
+        connections.close(client, "grpc", ALICE, [alice[0].port])
     assert caught.value.kind == "permission"
     assert alice[0].open
 
 
 def test_without_a_token(server: Server) -> None:
     with pytest.raises(PolarisError) as caught:
-        api.conn_stats(server.client(None), "grpc")
+        connections.stats(server.client(None), "grpc")
     assert caught.value.kind == "auth"
 
 

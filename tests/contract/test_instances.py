@@ -14,8 +14,9 @@ import uuid
 import pytest
 import requests
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api, arguments
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning, heartbeats, instances
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity import instance_id
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_instance_clean
 from tests.contract.server import NAMESPACE, Server
 
@@ -46,7 +47,7 @@ def register_many(server: Server, service: str, count: int) -> list[str]:
 
 
 def crashes(server: Server, instance: str) -> bool:
-    """Does it cut the connection, once its health check knows the instance?"""
+    """Does it closed the connection, once its health check knows the instance?"""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
@@ -65,9 +66,9 @@ def searches_ids(server: Server) -> bool:
 
 def test_the_id_is_computed_as_the_server_does(server: Server, service: str) -> None:
     plain = server.register(service, "10.1.0.1", 8080)
-    assert plain == arguments.instance_id(NAMESPACE, service, "10.1.0.1", 8080)
+    assert plain == instance_id(NAMESPACE, service, "10.1.0.1", 8080)
     in_vpc = server.register(service, "10.1.0.1", 8080, vpc_id="vpc-1")
-    assert in_vpc == arguments.instance_id(NAMESPACE, service, "10.1.0.1", 8080, "vpc-1")
+    assert in_vpc == instance_id(NAMESPACE, service, "10.1.0.1", 8080, "vpc-1")
     assert server.register(service, "10.1.0.1", 8080, id=f"own-{service}") == f"own-{service}"
 
 
@@ -82,7 +83,7 @@ def test_what_a_list_tells(server: Server, service: str) -> None:
     }
     first = server.register(service, "10.1.0.1", 8080, ttl=7, **values)
     second = server.register(service, "10.1.0.2", 8081)
-    listing = api.instances(server.client(), namespace=NAMESPACE, service=service)
+    listing = instances.find(server.client(), namespace=NAMESPACE, service=service)
     assert (listing.amount, listing.complete) == (2, True)
     by_id = {entry.id: entry for entry in listing.instances}
     one, other = by_id[first], by_id[second]
@@ -97,48 +98,48 @@ def test_a_list_by_address_and_by_id(server: Server, service: str) -> None:
     one = server.register(service, "10.1.0.1", 8080)
     server.register(service, "10.1.0.1", 8081)
     client = server.client()
-    found = api.instances(client, host="10.1.0.1", port=8080).instances
+    found = instances.find(client, host="10.1.0.1", port=8080).instances
     assert one in {entry.id for entry in found}
     assert {(entry.host, entry.port) for entry in found} == {("10.1.0.1", 8080)}
     if searches_ids(server):
-        assert [entry.id for entry in api.instances(client, instance_id=one).instances] == [one]
-        assert api.instances(client, instance_id="no-such-id").instances == ()
+        assert [entry.id for entry in instances.find(client, instance_id=one).instances] == [one]
+        assert instances.find(client, instance_id="no-such-id").instances == ()
     else:
         with pytest.raises(PolarisError) as caught:
-            api.instances(client, instance_id=one)
+            instances.find(client, instance_id=one)
         assert caught.value.kind == "unsupported"
 
 
 def test_a_list_of_several_pages_is_complete(server: Server, service: str) -> None:
     ids = register_many(server, service, 230)
     client = server.client()
-    listing = api.instances(client, namespace=NAMESPACE, service=service)
+    listing = instances.find(client, namespace=NAMESPACE, service=service)
     assert sorted(entry.id for entry in listing.instances) == sorted(ids)
     assert (listing.amount, listing.complete) == (230, True)
-    first = api.instances(client, namespace=NAMESPACE, service=service, most_requests=1)
-    assert (len(first.instances), first.amount, first.complete) == (api.PAGE, 230, False)
+    first = instances.find(client, namespace=NAMESPACE, service=service, most_requests=1)
+    assert (len(first.instances), first.amount, first.complete) == (instances.PAGE, 230, False)
 
 
 def test_a_whole_namespace(server: Server, service: str) -> None:
     ids = {server.register(service, "10.1.0.1"), server.register(f"{service}-2", "10.1.0.2")}
-    listing = api.instances(server.client(), namespace=NAMESPACE)
+    listing = instances.find(server.client(), namespace=NAMESPACE)
     assert ids <= {entry.id for entry in listing.instances}
     assert {entry.namespace for entry in listing.instances} == {NAMESPACE}
 
 
 def test_an_unknown_service_has_no_instances(server: Server, service: str) -> None:
     client = server.client()
-    assert api.instances(client, namespace=NAMESPACE, service=service).instances == ()
-    assert api.instances(client, namespace=service, service=service).instances == ()
-    assert api.services(client, NAMESPACE, service) == []
+    assert instances.find(client, namespace=NAMESPACE, service=service).instances == ()
+    assert instances.find(client, namespace=service, service=service).instances == ()
+    assert instances.services(client, NAMESPACE, service) == []
 
 
 def test_services(server: Server, service: str) -> None:
     server.register(service, "10.1.0.1")
     client = server.client()
-    server.until(lambda: bool(api.services(client, NAMESPACE, service)), "the service to be listed")
-    assert api.services(client, NAMESPACE, service) == [(NAMESPACE, service)]
-    assert (NAMESPACE, service) in api.services(client)
+    server.until(lambda: bool(instances.services(client, NAMESPACE, service)), "the service to be listed")
+    assert instances.services(client, NAMESPACE, service) == [(NAMESPACE, service)]
+    assert (NAMESPACE, service) in instances.services(client)
 
 
 def test_registered_and_deregistered_shows_at_once(server: Server, service: str) -> None:
@@ -147,10 +148,10 @@ def test_registered_and_deregistered_shows_at_once(server: Server, service: str)
     body = {"service": service, "namespace": NAMESPACE, "host": "10.1.0.1", "port": 8080}
     registered = server.call("POST", LIST, [body]).json()["responses"][0]["instance"]["id"]
     assert [
-        entry.id for entry in api.instances(client, host="10.1.0.1", port=8080).instances if entry.service == service
+        entry.id for entry in instances.find(client, host="10.1.0.1", port=8080).instances if entry.service == service
     ]
     server.call("POST", f"{LIST}/delete", [{"id": registered}])
-    assert api.instances(client, namespace=NAMESPACE, service=service).instances == ()
+    assert instances.find(client, namespace=NAMESPACE, service=service).instances == ()
 
 
 def test_every_field_of_the_published_request_is_taken(server: Server, service: str) -> None:
@@ -169,8 +170,8 @@ def test_every_field_of_the_published_request_is_taken(server: Server, service: 
         "vpc_id": "vpc-1",
     }
     address = {"service": service, "namespace": NAMESPACE, "host": "10.1.0.1", "port": 8080}
-    api.clean_instance(server.client(), {**address, **fields})
-    api.clean_instance(server.client(), {"id": "no-such-id", **address})
+    cleaning.clean(server.client(), {**address, **fields})
+    cleaning.clean(server.client(), {"id": "no-such-id", **address})
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_every_field_of_the_published_request_is_taken(server: Server, service: 
 )
 def test_what_a_clean_refuses(body: dict[str, object], code: int, server: Server) -> None:
     with pytest.raises(PolarisError) as caught:
-        api.clean_instance(server.client(), body)
+        cleaning.clean(server.client(), body)
     assert (caught.value.kind, caught.value.code) == ("refused", code)
 
 
@@ -243,27 +244,27 @@ def test_batch_clean(server: Server, service: str) -> None:
     client = server.client()
     if not server.has("POST", "/maintain/v1/instance/batchclean"):
         with pytest.raises(PolarisError) as caught:
-            api.clean_instances(client, 100)
+            cleaning.clean_batch(client, 100)
         assert caught.value.kind == "unsupported"
         assert "v1.13.0" in caught.value.msg
         return
     live = server.register(service, "10.1.0.1")
-    assert api.clean_instances(client, 100) >= 0
+    assert cleaning.clean_batch(client, 100) >= 0
     assert server.lists(live, service)
 
 
 def test_refusals_of_other_accounts(server: Server) -> None:
     """Cleaning takes the main account; what was refused by text, by code, or as a failing server is told apart."""
     for call in (
-        lambda client: api.clean_instance(client, {"id": "no-such-id"}),
-        lambda client: api.clean_instances(client, 1),
+        lambda client: cleaning.clean(client, {"id": "no-such-id"}),
+        lambda client: cleaning.clean_batch(client, 1),
     ):
         with pytest.raises(PolarisError) as caught:
             call(server.client(token="no-such-token"))
         if caught.value.kind != "unsupported":  # batches came with v1.13.0
             assert caught.value.kind == "auth", caught.value.msg
     with pytest.raises(PolarisError) as caught:
-        api.instances(server.client(token=None), namespace=NAMESPACE)
+        instances.find(server.client(token=None), namespace=NAMESPACE)
     assert caught.value.kind in ("auth", "permission")
 
 
@@ -271,15 +272,15 @@ def test_heartbeats(server: Server, service: str) -> None:
     client = server.client()
     watched = server.register(service, "10.1.0.1", 8080, ttl=5)
     unwatched = server.register(service, "10.1.0.2", 8080)
-    assert api.heartbeat(client, "no-such-id") is None
-    assert api.heartbeat(client, unwatched) is None
+    assert heartbeats.last(client, "no-such-id") is None
+    assert heartbeats.last(client, unwatched) is None
     if server.name in CRASH_IN_HEARTBEAT or (server.real and crashes(server, watched)):
         with pytest.raises(PolarisError) as caught:
-            api.heartbeat(client, watched)
+            heartbeats.last(client, watched)
         assert "v1.14.2" in caught.value.msg
         return
-    server.until(lambda: api.heartbeat(client, watched) is not None, "the health check to know the instance")
-    silent = api.heartbeat(client, watched)
+    server.until(lambda: heartbeats.last(client, watched) is not None, "the health check to know the instance")
+    silent = heartbeats.last(client, watched)
     assert silent is not None
     assert (silent.id, silent.host, silent.port, silent.ttl) == (watched, "10.1.0.1", 8080, 5)
     assert (silent.last_heartbeat, silent.age_seconds) == (None, None)
@@ -288,7 +289,7 @@ def test_heartbeats(server: Server, service: str) -> None:
     beat = server.call("POST", "/v1/Heartbeat", address).json()
     assert beat["code"] == 200000, beat
     time.sleep(1.1)
-    heard = api.heartbeat(client, watched)
+    heard = heartbeats.last(client, watched)
     assert heard is not None
     assert heard.last_heartbeat is not None
     assert abs(time.time() - heard.last_heartbeat) < 30
@@ -299,4 +300,4 @@ def test_heartbeats(server: Server, service: str) -> None:
 @pytest.mark.profiles("v1.17.1", "v1.18.1", "head")
 def test_a_deletion_that_the_cache_has_missed(server: Server) -> None:
     """0 on a server that is well; the two figures behind it exist on real servers of every version."""
-    assert api.unnoticed_deletions(server.client()) >= 0
+    assert instances.unnoticed_deletions(server.client()) >= 0

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_log_level
 from tests.contract.server import Server
 
@@ -20,26 +20,26 @@ def params(**options: object) -> dict[str, object]:
 
 
 def test_levels_are_read_in_the_form_of_the_server(server: Server) -> None:
-    levels = api.log_levels(server.client())
+    levels = log_levels.read(server.client())
     assert levels == server.levels()
     assert list(levels) == sorted(levels)
     # These six are in every release.
     assert {"naming", "config", "cache", "auth", "store", "default"} <= set(levels)
-    assert set(levels.values()) <= set(api.LEVELS)
+    assert set(levels.values()) <= set(log_levels.LEVELS)
 
 
-@pytest.mark.parametrize("level", api.LEVELS)
+@pytest.mark.parametrize("level", log_levels.LEVELS)
 def test_every_level_can_be_set_and_is_seen_at_once(server: Server, level: str) -> None:
     client = server.client()
     before = server.levels()
-    api.set_log_level(client, "naming", level)
+    log_levels.write(client, "naming", level)
     assert server.levels() == {**before, "naming": level}
 
 
 def test_the_published_form_is_found_out_once_not_once_a_call(server: Server) -> None:
     client = server.client()
-    api.set_log_level(client, "naming", "debug")
-    api.set_log_level(client, "auth", "debug")
+    log_levels.write(client, "naming", "debug")
+    log_levels.write(client, "auth", "debug")
     assert (server.levels()["naming"], server.levels()["auth"]) == ("debug", "debug")
     if server.node is not None:
         methods = [entry.method for entry in server.node.requests if entry.body]
@@ -70,7 +70,7 @@ def test_the_published_post_is_405_where_put_is_the_way(server: Server) -> None:
 def test_scope_is_checked_before_level_and_nothing_is_set(server: Server, scope: str, level: str, said: str) -> None:
     before = server.levels()
     with pytest.raises(PolarisError) as failure:
-        api.set_log_level(server.client(), scope, level)
+        log_levels.write(server.client(), scope, level)
     assert (failure.value.kind, failure.value.status, failure.value.info) == ("refused", 400, said)
     assert failure.value.method in ("PUT", "POST")
     assert not failure.value.outcome_unknown
@@ -113,13 +113,13 @@ def test_a_sub_account_reads_and_may_not_write(server: Server) -> None:
     # HEAD asks for a policy even to read.
     if server.has("GET", "/maintain/v1/server/functions"):
         with pytest.raises(PolarisError) as refused:
-            api.log_levels(sub)
+            log_levels.read(sub)
         assert refused.value.kind == "permission"
     else:
-        assert api.log_levels(sub) == server.levels()
+        assert log_levels.read(sub) == server.levels()
     before = server.levels()
     with pytest.raises(PolarisError) as failure:
-        api.set_log_level(sub, "naming", "debug")
+        log_levels.write(sub, "naming", "debug")
     assert failure.value.kind == "permission"
     assert "token" in failure.value.msg
     assert server.levels() == before

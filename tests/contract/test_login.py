@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import account, log_levels
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from tests.contract.server import Server
 
 
@@ -20,14 +20,14 @@ def own_server(server: Server) -> None:
 
 def test_the_token_of_a_login_may_write(server: Server) -> None:
     client = server.client(None)
-    client.use_token(api.login(client, "polaris", "polaris"))
-    api.set_log_level(client, "naming", "debug")
+    client.use_token(account.login(client, "polaris", "polaris"))
+    log_levels.write(client, "naming", "debug")
     assert server.levels()["naming"] == "debug"
 
 
 def test_the_owner_of_a_main_account_is_itself(server: Server) -> None:
     client = server.client(None)
-    assert api.login(client, "polaris", "polaris", "polaris") == api.login(client, "polaris", "polaris")
+    assert account.login(client, "polaris", "polaris", "polaris") == account.login(client, "polaris", "polaris")
 
 
 def test_a_sub_account_needs_the_name_of_its_owner(server: Server) -> None:
@@ -35,9 +35,9 @@ def test_a_sub_account_needs_the_name_of_its_owner(server: Server) -> None:
     name = "sub" if server.node else "contract-sub"
     password = "sub-password" if server.node else "contract-sub"
     client = server.client(None)
-    assert api.login(client, name, password, "polaris") == token
+    assert account.login(client, name, password, "polaris") == token
     with pytest.raises(PolarisError) as failure:
-        api.login(client, name, password)
+        account.login(client, name, password)
     assert (failure.value.kind, failure.value.code) == ("auth", 400312)
     assert "owner is the name of its main account" in failure.value.msg
 
@@ -51,7 +51,7 @@ def test_a_sub_account_needs_the_name_of_its_owner(server: Server) -> None:
 )
 def test_wrong_name_or_password(server: Server, name: str, password: str, code: int, status: int) -> None:
     with pytest.raises(PolarisError) as failure:
-        api.login(server.client(None), name, password)
+        account.login(server.client(None), name, password)
     error = failure.value
     assert (error.kind, error.code, error.status, error.method) == ("auth", code, status, "POST")
     assert f"refused the login of {name!r}" in error.msg
@@ -59,4 +59,4 @@ def test_wrong_name_or_password(server: Server, name: str, password: str, code: 
 
 
 def test_a_token_that_is_none_does_not_hinder_a_login(server: Server) -> None:
-    assert api.login(server.client("not-a-token"), "polaris", "polaris") == server.token
+    assert account.login(server.client("not-a-token"), "polaris", "polaris") == server.token

@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import account, memory
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from tests.contract.server import Server
 
 FREE = "/maintain/v1/memory/free"
@@ -25,9 +25,9 @@ def metric(server: Server, name: str) -> int | None:
 def test_a_free_collects_and_gives_back(server: Server) -> None:
     client = server.client(timeout=90)
     collections = metric(server, "go_gc_cycles_forced_gc_cycles_total")
-    before = api.memory(client)
-    api.free_memory(client)
-    after = api.memory(client)
+    before = memory.read(client)
+    memory.free(client)
+    after = memory.read(client)
     assert before is not None
     assert after is not None
     assert before.sys >= before.heap_in_use + before.heap_idle
@@ -41,14 +41,14 @@ def test_a_free_collects_and_gives_back(server: Server) -> None:
 def test_asking_for_figures_forces_no_collection(server: Server) -> None:
     collections = metric(server, "go_gc_cycles_forced_gc_cycles_total")
     for _dummy in range(3):
-        assert api.memory(server.client(token=None)) is not None
+        assert memory.read(server.client(token=None)) is not None
     assert metric(server, "go_gc_cycles_forced_gc_cycles_total") == collections
 
 
 def test_metrics_and_pprof_show_the_same_heap(server: Server) -> None:
     text = server.call("GET", "/debug/pprof/heap", params={"debug": "1"}, token=None, headers={"Accept": "*/*"}).text
-    found = api.memory(server.client())
-    profile = api._memory(api._figures(api._HEAP_COMMENT, text), api._HEAP_PROFILE)
+    found = memory.read(server.client())
+    profile = memory._memory(memory._figures(memory._HEAP_COMMENT, text), memory._HEAP_PROFILE)
     assert found is not None
     assert profile is not None
     # A moment lies between the two.
@@ -63,12 +63,12 @@ def test_the_answer_is_empty(server: Server) -> None:
 
 def test_who_may_free(server: Server) -> None:
     with pytest.raises(PolarisError) as caught:
-        api.free_memory(server.client("no-such-token"))
+        memory.free(server.client("no-such-token"))
     assert caught.value.kind == "auth"
     with pytest.raises(PolarisError) as caught:
-        api.free_memory(server.client(server.sub_token()))
+        memory.free(server.client(server.sub_token()))
     assert caught.value.kind == "permission"
-    api.check_account(server.client())
+    account.check(server.client())
     with pytest.raises(PolarisError) as caught:
-        api.check_account(server.client("no-such-token"))
+        account.check(server.client("no-such-token"))
     assert caught.value.kind == "auth"

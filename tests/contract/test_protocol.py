@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import (
-    Client,
-    PolarisError,
-    Settings,
-    expect,
-)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._answers import expect
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels, routes
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Settings
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from tests.contract.server import JSON_HEADERS, Server
+from tests.sending import get, post, put
 
 LEVELS = "/maintain/v1/log/outputlevel"
 FREE = "/maintain/v1/memory/free"
@@ -47,11 +45,11 @@ def send(server: Server, call: str, token: str | None) -> PolarisError | None:
     client = server.client(token)
     try:
         if method == "GET":
-            expect(client.get(path, query), client.url)
+            expect(get(client, path, query), client.url)
         elif method == "PUT":
-            expect(client.put(path, body), client.url)
+            expect(put(client, path, body), client.url)
         else:
-            expect(client.post(path, body), client.url)
+            expect(post(client, path, body), client.url)
     except PolarisError as error:
         return error
     return None
@@ -113,13 +111,13 @@ def test_without_a_content_type_no_handler_is_reached(server: Server) -> None:
 
 
 def test_an_empty_answer_is_a_success(server: Server) -> None:
-    reply = expect(server.client().post(FREE), server.url)
+    reply = expect(post(server.client(), FREE), server.url)
     assert (reply.status, reply.body) == (200, b"")
     assert reply.parsed() is None
 
 
 def test_json_is_json_whatever_its_label(server: Server) -> None:
-    reply = server.client().get("/naming/v1/instances", {"namespace": "Polaris", "service": "polaris.checker"})
+    reply = get(server.client(), "/naming/v1/instances", {"namespace": "Polaris", "service": "polaris.checker"})
     assert reply.headers["content-type"] == "text/plain; charset=utf-8"
     assert reply.parsed()["code"] == 200000
 
@@ -134,7 +132,7 @@ def test_json_is_json_whatever_its_label(server: Server) -> None:
     ],
 )
 def test_a_missing_route_is_plain_text_and_says_so(server: Server, method: str, path: str, status: int) -> None:
-    reply = server.client().get(path) if method == "GET" else server.client().post(path)
+    reply = get(server.client(), path) if method == "GET" else post(server.client(), path)
     assert reply.status == status
     assert reply.text == {404: "404: Page Not Found", 405: "405: Method Not Allowed"}[status]
     with pytest.raises(PolarisError) as failure:
@@ -143,14 +141,14 @@ def test_a_missing_route_is_plain_text_and_says_so(server: Server, method: str, 
 
 
 def test_the_banner_tells_a_polaris_server(server: Server) -> None:
-    assert api.is_polaris(server.client(None))
+    assert routes.is_polaris(server.client(None))
 
 
 def test_the_grpc_port_is_named_as_what_it_may_be(server: Server) -> None:
     host, port = server.grpc
     grpc = Client(Settings(f"http://{host}:{port}", timeout=2.0, retries=0))
     with pytest.raises(PolarisError) as failure:
-        api.log_levels(grpc)
+        log_levels.read(grpc)
     grpc.close()
     if server.real:
         # It hangs up without a word, so that the sentence has to name both.
@@ -162,7 +160,7 @@ def test_the_grpc_port_is_named_as_what_it_may_be(server: Server) -> None:
 def test_our_own_end_of_the_connection_is_known(server: Server) -> None:
     """As the server writes it in its list of connections."""
     client = server.client()
-    reply = client.get("/maintain/v1/apiserver/conn/stats", {"protocol": "http"})
+    reply = get(client, "/maintain/v1/apiserver/conn/stats", {"protocol": "http"})
     if reply.status == 400:
         pytest.skip("this simulator counts no connections")
     assert reply.local_address in [active for entry in reply.parsed()["Stats"] for active in entry["Actives"]]

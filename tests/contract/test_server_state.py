@@ -12,8 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import api
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._advice import COUNTED_BY
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import (
+    elections,
+    memory,
+    profiles,
+    routes,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import (
+    server as server_api,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.modules import (
     polaris_leader_release,
     polaris_pprof,
@@ -30,16 +39,16 @@ def has_leaders(server: Server) -> bool:
 
 
 def test_the_banner(server: Server) -> None:
-    assert api.is_polaris(server.client(token=None))
+    assert routes.is_polaris(server.client(token=None))
     # Which is why it is asked for with another Accept than everything else.
     assert server.call("GET", "/", token=None).status_code == 406
 
 
 def test_routes_are_found_without_running_them(server: Server) -> None:
     client = server.client(token=None)
-    for route in api.FEATURES.values():
-        assert api.has_route(client, route) is server.has(route.method, route.path), route
-    assert api.has_route(client, api.Route("GET", "/maintain/v1/nonsense")) is False
+    for route in server_api.FEATURES.values():
+        assert routes.has_route(client, route) is server.has(route.method, route.path), route
+    assert routes.has_route(client, routes.Route("GET", "/maintain/v1/nonsense")) is False
 
 
 def test_the_facts_of_the_module(server: Server) -> None:
@@ -52,7 +61,7 @@ def test_the_facts_of_the_module(server: Server) -> None:
     assert ((polaris_server_info.version_key(oldest) or ()) >= (1, 17, 2)) is server.levels_as_list
     assert result["version"] is None or polaris_server_info.credible(result["version"], oldest)
     assert result["auth"]["auth"] is True
-    assert {"grpc", "http"} <= set(result["protocols"]) <= set(api.COUNTED_BY)
+    assert {"grpc", "http"} <= set(result["protocols"]) <= set(COUNTED_BY)
     listed = server.call("GET", "/naming/v1/instances?namespace=Polaris&service=polaris.checker").json()["instances"]
     assert {node["host"] for node in result["nodes"]} == {entry["host"] for entry in listed}
     assert result["own_host"] in {node["host"] for node in result["nodes"]}
@@ -70,18 +79,18 @@ def test_a_stranger_learns_what_needs_no_account(server: Server) -> None:
 
 
 def test_the_server_knows_its_address(server: Server) -> None:
-    nodes = [node.host for node in api.server_nodes(server.client())]
-    assert api.own_host(server.client(), api.metrics(server.client(token=None)), nodes) in nodes
+    nodes = [node.host for node in server_api.nodes(server.client())]
+    assert server_api.own_address(server.client(), memory.metrics(server.client(token=None)), nodes) in nodes
 
 
 def test_leaders(server: Server) -> None:
     if not has_leaders(server):
         with pytest.raises(PolarisError) as caught:
-            api.leaders(server.client())
+            elections.leaders(server.client())
         assert caught.value.kind == "unsupported"
         assert "came with Polaris v1.14.0" in caught.value.msg
         return
-    found = {leader.elect_key: leader for leader in api.leaders(server.client())}
+    found = {leader.elect_key: leader for leader in elections.leaders(server.client())}
     raw = {entry["ElectKey"]: entry for entry in server.call("GET", "/maintain/v1/leaders").json()}
     assert found.keys() == raw.keys()
     assert KEY in found
@@ -97,7 +106,7 @@ def test_on_boltdb_a_leadership_never_comes_back(server: Server) -> None:
         pytest.skip("would stop a job of a server that is not ours")
     client = server.client()
     # A cleaning job, where there is one: it is missed less than the health checks.
-    key, ctime = min((leader.elect_key, leader.ctime) for leader in api.leaders(client))
+    key, ctime = min((leader.elect_key, leader.ctime) for leader in elections.leaders(client))
     if ctime is not None:
         pytest.skip("a MySQL store")
     wanted = {"elect_key": key, "force": False}
@@ -105,7 +114,7 @@ def test_on_boltdb_a_leadership_never_comes_back(server: Server) -> None:
         polaris_leader_release.run(client, wanted, False)
     assert caught.value.kind == "guard"
     if polaris_leader_release.run(client, {**wanted, "force": True}, False)["changed"]:
-        assert not next(leader for leader in api.leaders(client) if leader.elect_key == key).valid
+        assert not next(leader for leader in elections.leaders(client) if leader.elect_key == key).valid
     assert not polaris_leader_release.run(client, {**wanted, "force": True}, False)["changed"]
 
 
@@ -113,7 +122,7 @@ def test_what_the_server_says_to_a_wrong_key(server: Server) -> None:
     if not has_leaders(server):
         pytest.skip("no such call")
     with pytest.raises(PolarisError) as caught:
-        api.release_leader(server.client(), "nonsense")
+        elections.release(server.client(), "nonsense")
     assert caught.value.status == 400
     assert "LeaderElection(nonsense) not started" in str(caught.value.info)
 
@@ -121,18 +130,20 @@ def test_what_the_server_says_to_a_wrong_key(server: Server) -> None:
 def test_clients_have_the_servers_among_them(server: Server) -> None:
     if not server.has("GET", "/maintain/v1/report/clients"):
         with pytest.raises(PolarisError) as caught:
-            api.reported_clients(server.client())
+            server_api.reported_clients(server.client())
         assert caught.value.kind == "unsupported"
         return
-    ids = {reported.labels.get("__meta_polaris_client_id") for reported in api.reported_clients(server.client(None))}
-    nodes = api.server_nodes(server.client())
+    ids = {
+        reported.labels.get("__meta_polaris_client_id") for reported in server_api.reported_clients(server.client(None))
+    }
+    nodes = server_api.nodes(server.client())
     assert {node.id for node in nodes} <= ids
 
 
 def test_locations_are_none_without_a_plugin(server: Server) -> None:
     if not server.has("GET", "/maintain/v1/cmdb/info"):
         pytest.skip("no such call")
-    assert isinstance(api.cmdb_locations(server.client()), list)
+    assert isinstance(server_api.cmdb_locations(server.client()), list)
 
 
 @pytest.mark.parametrize("kind", ["heap", "allocs", "goroutine", "profile", "trace"])
@@ -154,7 +165,7 @@ def test_profiles_are_what_go_opens(server: Server, kind: str, tmp_path: Path) -
 
 def test_the_switch_of_profiles(server: Server) -> None:
     client = server.client(None)
-    assert api.profiling(client)
+    assert profiles.enabled(client)
     if not server.has("POST", "/maintain/v1/pprof/enable"):
         with pytest.raises(PolarisError) as caught:
             polaris_pprof.run(client, {"enabled": False}, False)
@@ -163,12 +174,12 @@ def test_the_switch_of_profiles(server: Server) -> None:
         return
     try:
         assert polaris_pprof.run(client, {"enabled": False}, False)["changed"]
-        assert not api.profiling(client)
+        assert not profiles.enabled(client)
         with pytest.raises(PolarisError) as caught:
-            api.save_profile(client, "heap", None, io.BytesIO())
+            profiles.save(client, "heap", None, io.BytesIO())
         assert "polaris_pprof" in caught.value.msg
         # Memory figures come from the metrics all the same.
-        assert api.memory(client) is not None
+        assert memory.read(client) is not None
     finally:
         polaris_pprof.run(client, {"enabled": True}, False)
-    assert api.profiling(client)
+    assert profiles.enabled(client)

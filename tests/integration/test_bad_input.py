@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils.client import KINDS
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import KINDS
 from tests.simulator import PROFILES, Fault, Fleet
 from tests.support import PlaybookRun
 from tests.unit.raw_server import RawServer, response
@@ -184,7 +184,7 @@ def test_bad_surroundings(
         "redirect": Case({"url": moved.url}, ["redirects to login.example", "never followed"], "protocol"),
         "no answer": Case({"url": hung.url, "timeout": 1}, ["within 1 s", "timeout"], "timeout"),
         "busy": Case({"url": broken.url}, ["503", "busy"], "server"),
-        "cut": Case({"url": cut.url}, ["cut the connection"], "server"),
+        "cut": Case({"url": cut.url}, ["closed the connection"], "server"),
     }
     check(playbook, door, cases, {"url": fleet.url, "token": fleet.tokens.owner, "retries": 0, **DEBUG})
     for each in (fleet, secured, picky, closed, old, moved, hung, broken, cut):

@@ -12,7 +12,8 @@ import jinja2.sandbox
 import pytest
 import yaml
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils import arguments
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import ACCOUNT, check_account
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import completed
 from tests.awx import config
 
 SURVEYS = config.surveys()
@@ -181,9 +182,9 @@ def test_the_credential_type_is_one_that_awx_takes() -> None:
 def test_what_is_injected_is_the_account_of_the_modules(inputs: dict[str, str], account: dict[str, str]) -> None:
     environment = config.injected({"url": "http://10.0.0.1:8090", **inputs})
     assert environment["POLARIS_URL"] == "http://10.0.0.1:8090"
-    params = arguments.with_environment(dict.fromkeys(arguments.CREDENTIALS), environment)
-    assert {name: value for name, value in params.items() if value is not None} == account
-    arguments.check_account(params)
+    options = completed({}, {}, {}, environment).options
+    assert {name: value for name, value in options.items() if name != "url"} == account
+    check_account({**dict.fromkeys(ACCOUNT), **options})
 
 
 # --- apply.yml -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. Addresses and URLs: their form, their order, and which server they mean."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import typing as t
+from urllib.parse import urlsplit
+
+from ._errors import PolarisError, shorten
+
+#: The port of a server's HTTP API, unless its configuration says another.
+DEFAULT_HTTP_PORT = 8090
+#: What a server registers that does not know its own address (polaris v1.18.1 common/utils/const.go), and so every
+#: default installation.
+DEFAULT_HOST = "127.0.0.1"
+
+
+def normalized_url(url: str) -> str:
+    """The base URL without a trailing slash, or a ``refused`` error that never repeats a password in it."""
+    if "@" in url:
+        raise PolarisError(
+            "refused",
+            "url must not contain credentials; give the options token, or username and password, instead.",
+        )
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise PolarisError("refused", "url is not a URL: its port must be a number from 1 to 65535.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise PolarisError(
+            "refused",
+            f"url must be http://HOST:PORT or https://HOST:PORT of one server, such as http://10.0.0.1:8090; "
+            f"got {shorten(url)!r}.",
+        )
+    if port == 0:
+        raise PolarisError("refused", "url is not a URL: its port must be a number from 1 to 65535.")
+    if parts.query or parts.fragment:
+        raise PolarisError("refused", "url must be the base URL of a server, without a query (?) or a fragment (#).")
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def credentials_in_url(url: str) -> t.Set[str]:
+    """What no message may show: all before the last ``@``, however odd the URL.
+
+    One text only, not the password in it as well: of two that overlap, Ansible censors the one that it happens to meet
+    first, and the two doors would show different things.
+    """
+    before, at, _rest = url.rpartition("@")
+    userinfo = before.partition("//")[2] or before
+    return {userinfo} if at and userinfo else set()
+
+
+def shown_url(url: t.Any) -> t.Optional[str]:
+    """The URL for the result of a task that failed before it had a client; None where it may hold credentials."""
+    return None if url is None or credentials_in_url(str(url)) else str(url).rstrip("/")
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in a URL."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def sibling_url(url: str, host: str, port: t.Optional[int] = None) -> str:
+    """The URL of another node of the cluster of ``url``: the same scheme, base path and, without ``port``, port."""
+    parts = urlsplit(url)
+    port = port or parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{bracketed(host)}:{port}{parts.path}"
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two URLs mean the same scheme, host and port. What is not a URL is never the same."""
+    try:
+        first, second = (urlsplit(url.strip()) for url in (one, other))
+        return (first.scheme, first.hostname, _port(first)) == (second.scheme, second.hostname, _port(second))
+    except ValueError:
+        return False
+
+
+def _port(parts: t.Any) -> t.Optional[int]:
+    return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address means the machine that uses it, as 127.0.0.1, ::1, 0.0.0.0 and localhost do."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def address_order(address: str) -> t.Tuple[int, str, int]:
+    """Sorts ``host`` and ``host:port`` as numbers, and what is no IPv4 address after all that are."""
+    host, port = address.partition(":")[::2]
+    number = int(port) if port.isdecimal() else 0
+    try:
+        return (int(ipaddress.IPv4Address(host)), "", number)
+    except ValueError:
+        return (1 << 32, address, number)
+
+
+def addresses_of(url: str) -> t.Set[str]:
+    """The host of a URL, and the addresses that its name resolves to here."""
+    name = urlsplit(url).hostname or ""
+    addresses = {name}
+    with contextlib.suppress(OSError):
+        addresses |= {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
+    return addresses
+
+
+def address_among(label: t.Optional[str], addresses: t.Iterable[str], nodes: t.Iterable[str]) -> t.Optional[str]:
+    """The address of a server among ``nodes``, by the label of its metrics, or by the ``addresses`` of its URL.
+
+    The label is :data:`DEFAULT_HOST` on every server up to v1.16 (polaris v1.14.0 common/metrics/types.go reads it too
+    early), and on newer ones that do not know their address: it says nothing then.
+    """
+    if label and label != DEFAULT_HOST:
+        return label
+    both = set(addresses) & set(nodes)
+    return both.pop() if len(both) == 1 else None

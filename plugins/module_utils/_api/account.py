@@ -1,0 +1,76 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. The account: login, its check, and which authentication is switched on."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._answers import expect
+from .._client import Client
+from .._errors import PolarisError
+from . import log_levels
+from .routes import Route, call, json_object, not_polaris
+
+LOGIN = Route("POST", "/core/v1/user/login")
+GET_AUTH_STATUS = Route("GET", "/core/v1/auth/status")
+
+#: The release from which the switches of :func:`switches` have consoleOpen among them (and log levels are a list).
+CONSOLE_SWITCH_SINCE = "v1.17.2"
+
+
+def login(client: Client, username: str, password: str, owner: t.Optional[str] = None) -> str:
+    """The token of an account. Wrong name or password is an ``auth`` error."""
+    body = {"name": username, "password": password}
+    if owner:
+        body["owner"] = owner
+    reply = client.send(LOGIN.request(body=body))
+    if reply.status in (404, 405):
+        raise reply.error(
+            "unsupported",
+            f"{client.url} has no login ({LOGIN}): switch its console API on (api.console.enable under the api-http "
+            f"apiserver), or give a token instead of username and password.",
+        )
+    parsed = reply.parsed()
+    # 400312 unknown user, 401001 wrong password (polaris v1.18.1 auth/defaultauth/server.go).
+    if isinstance(parsed, dict) and (
+        reply.status == 401 or (400 <= reply.status < 500 and reply.status != 403 and "code" in parsed)
+    ):
+        raise reply.error(
+            "auth",
+            f"{client.url} refused the login of {username!r} ({reply.said()}): correct username "
+            f"and password; for a sub-account, owner is the name of its main account.",
+        )
+    expect(reply, client.url)
+    answer = json_object(client, reply).get("loginResponse")
+    token = answer.get("token") if isinstance(answer, dict) else None
+    if not isinstance(token, str) or not token:
+        raise not_polaris(client, reply)
+    return token
+
+
+def check(client: Client) -> None:
+    """Fail, without changing anything, where the server does not have this account, or has no maintenance API.
+
+    Whether the account may also write cannot be found out: for that, released servers only ever look at its role.
+    """
+    try:
+        call(client, log_levels.GET_LOG_LEVELS)
+    except PolarisError as error:
+        # Under access policies (in no release up to v1.18.1) each call is allowed for itself.
+        if error.kind != "permission":
+            raise
+
+
+def switches(client: Client) -> t.Optional[t.Dict[str, bool]]:
+    """Which authentication is switched on, by the names of polaris-server.yaml; None where the server does not tell.
+
+    Needs no account. Up to v1.17.1 there is ``auth`` alone, after it also ``clientOpen`` and ``consoleOpen``.
+    """
+    parsed = client.send(GET_AUTH_STATUS.request()).parsed()
+    switches = parsed.get("optionSwitch") if isinstance(parsed, dict) else None
+    options = switches.get("options") if isinstance(switches, dict) else None
+    if not isinstance(options, dict):
+        return None
+    return {name: str(value).lower() == "true" for name, value in sorted(options.items())}

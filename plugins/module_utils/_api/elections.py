@@ -1,0 +1,43 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. Which node leads which elected job."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._client import Client
+from .._model import Leader
+from .routes import Route, call, not_polaris
+
+GET_LEADERS = Route("GET", "/maintain/v1/leaders", since="v1.14.0")
+RELEASE_LEADER = Route("POST", "/maintain/v1/leaders/release", since="v1.14.0", fresh=True)
+
+
+def leaders(client: Client) -> t.List[Leader]:
+    """Who leads what, sorted by key. On boltdb every node has a list of its own, with itself as leader."""
+    reply = call(client, GET_LEADERS)
+    listed = reply.parsed()
+    if not isinstance(listed, list):
+        raise not_polaris(client, reply)
+    found = [_leader(entry) for entry in listed]
+    complete = [leader for leader in found if leader is not None]
+    if len(complete) != len(listed):
+        raise not_polaris(client, reply)
+    return sorted(complete, key=lambda leader: leader.elect_key)
+
+
+def _leader(entry: t.Any) -> t.Optional[Leader]:
+    if not isinstance(entry, dict):
+        return None
+    key, host, valid = entry.get("ElectKey"), entry.get("Host"), entry.get("Valid")
+    if not isinstance(key, str) or not isinstance(host, str) or not isinstance(valid, bool):
+        return None
+    # Only boltdb has no time of creation (polaris v1.18.1 store/boltdb/admin.go).
+    return Leader(key, host, valid, entry.get("Ctime") or None, entry.get("Mtime") or None)
+
+
+def release(client: Client, elect_key: str) -> None:
+    """Let this node give up a leadership. Where it does not lead, the server answers the same, without effect."""
+    call(client, RELEASE_LEADER, {"electKey": elect_key})

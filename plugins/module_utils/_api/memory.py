@@ -1,0 +1,93 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. The heap of a server."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._client import Client
+from .._model import Memory
+from .routes import Route, call
+
+FREE_MEMORY = Route("POST", "/maintain/v1/memory/free", fresh=True)
+METRICS = Route("GET", "/metrics")
+HEAP_PROFILE = Route("GET", "/debug/pprof/heap")
+
+#: The release from which :func:`metrics` have names of the runtime/metrics kind.
+RUNTIME_METRICS_SINCE = "v1.11.0"
+
+# The two families of names in /metrics: of runtime/metrics (Polaris from v1.11.0 on), and the classic one; and the
+# words of the comment at the end of a heap profile in text. Each: what is summed up to that figure.
+_RUNTIME_METRICS = {
+    "heap_idle": ("go_memory_classes_heap_free_bytes", "go_memory_classes_heap_released_bytes"),
+    "heap_released": ("go_memory_classes_heap_released_bytes",),
+    "heap_in_use": ("go_memory_classes_heap_objects_bytes", "go_memory_classes_heap_unused_bytes"),
+    "sys": ("go_memory_classes_total_bytes",),
+}
+_MEMSTATS = {
+    "heap_idle": ("go_memstats_heap_idle_bytes",),
+    "heap_released": ("go_memstats_heap_released_bytes",),
+    "heap_in_use": ("go_memstats_heap_inuse_bytes",),
+    "sys": ("go_memstats_sys_bytes",),
+}
+_HEAP_PROFILE = {
+    "heap_idle": ("HeapIdle",),
+    "heap_released": ("HeapReleased",),
+    "heap_in_use": ("HeapInuse",),
+    "sys": ("Sys",),
+}
+_METRIC = re.compile(r"^(go_mem[a-z_]+) ([0-9.e+]+)$", re.MULTILINE)
+_HEAP_COMMENT = re.compile(r"^# (Heap[A-Za-z]+|Sys) = ([0-9]+)$", re.MULTILINE)
+
+
+def metrics(client: Client) -> t.Optional[str]:
+    """What the server shows to Prometheus, and to everybody; None where it shows nothing."""
+    reply = client.send(METRICS.request(accept="*/*"))
+    return reply.text if reply.status == 200 else None
+
+
+def read(client: Client) -> t.Optional[Memory]:
+    """What the heap of the server holds, from its metrics or else from pprof; None where it shows neither.
+
+    Both are open to everybody. A collection is never forced by asking (``gc=1`` would spoil the figures).
+    """
+    figures = _figures(_METRIC, metrics(client) or "")
+    for family in (_RUNTIME_METRICS, _MEMSTATS):
+        found = _memory(figures, family)
+        if found is not None:
+            return found
+    # Switched off, this is a 404 up to v1.18.1, and an empty 200 after it.
+    reply = client.send(HEAP_PROFILE.request({"debug": 1}, accept="*/*"))
+    return _memory(_figures(_HEAP_COMMENT, reply.text), _HEAP_PROFILE) if reply.status == 200 else None
+
+
+def _figures(line: t.Pattern[str], text: str) -> t.Dict[str, int]:
+    figures = {}
+    for name, value in line.findall(text):
+        try:
+            figures[name] = int(float(value))
+        except (ValueError, OverflowError):
+            continue
+    return figures
+
+
+def _memory(figures: t.Mapping[str, int], family: t.Mapping[str, t.Tuple[str, ...]]) -> t.Optional[Memory]:
+    sums = {
+        field: sum(figures[name] for name in names) if all(name in figures for name in names) else None
+        for field, names in family.items()
+    }
+    idle, released, in_use, total = (sums[field] for field in ("heap_idle", "heap_released", "heap_in_use", "sys"))
+    if idle is None or released is None or total is None:
+        return None
+    return Memory(idle, released, max(total - idle, 0) if in_use is None else in_use, total)
+
+
+def free(client: Client) -> None:
+    """Collect all garbage and give free memory back to the system. Answers, without figures, when that is finished.
+
+    Calls queue up in the server, and after 60 s it hangs up though the work goes on (its WriteTimeout).
+    """
+    call(client, FREE_MEMORY)

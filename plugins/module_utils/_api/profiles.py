@@ -1,0 +1,63 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. The profiles of a server, of Go's pprof."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._advice import how_to_profile
+from .._answers import Query, expect
+from .._client import Client
+from .._errors import PolarisError
+from .routes import Route, call, has_route
+
+# In no release yet; the source calls itself v1.19.0-alpha.0.
+ENABLE_PPROF = Route("POST", "/maintain/v1/pprof/enable", since="v1.19.0")
+INDEX = Route("GET", "/debug/pprof/")
+
+
+def enabled(client: Client) -> bool:
+    """Whether the server gives profiles. Switched off, it has no such page (v1.18.1 and older) or an empty one."""
+    reply = client.send(INDEX.request(accept="*/*"))
+    return reply.status == 200 and "/debug/pprof/" in reply.text
+
+
+def enable(client: Client, on: bool) -> None:
+    """Switch profiles on or off, until the next start of that node. The call asks for no account."""
+    call(client, ENABLE_PPROF, {"enable": on})
+
+
+def switched_off(client: Client) -> PolarisError:
+    """The error of a profile that is asked for where they are switched off."""
+    advice = how_to_profile(on=True, by_call=bool(has_route(client, ENABLE_PPROF)))
+    return PolarisError(
+        "unsupported",
+        f"{client.url} has its profiles switched off. {advice}",
+        method=INDEX.method,
+        path=INDEX.path,
+    )
+
+
+def save(client: Client, kind: str, seconds: t.Optional[int], target: t.BinaryIO) -> None:
+    """Write a profile to ``target``, in the form that ``go tool pprof`` (or ``go tool trace``) takes.
+
+    :param seconds: how long the server records, for a CPU profile and a trace.
+    """
+    query: t.Optional[Query] = None if seconds is None else {"seconds": seconds}
+    timeout = client.settings.timeout + (seconds or 0)
+    route = Route("GET", f"/debug/pprof/{kind}")
+    reply = client.send(route.request(query, accept="*/*", target=target, timeout=timeout))
+    if reply.status == 200 and target.tell() > 0:
+        return
+    # Switched off, this is a 404 up to v1.18.1, and an empty 200 after it.
+    if reply.status not in (200, 404):
+        raise expect(reply, client.url).error("protocol", f"{client.url} gave no profile, but {reply.status}.")
+    if not enabled(client):
+        raise switched_off(client)
+    raise reply.error(
+        "unsupported",
+        f"{client.url} has no profile of the kind {kind}: traces came with Polaris {ENABLE_PPROF.since}; take the kind "
+        f"profile instead.",
+    )

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. A server as a whole: its nodes, its features, its clients, its locations."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._addresses import address_among, address_order, addresses_of
+from .._client import Client
+from .._model import Instance, Location, ReportedClient
+from . import cleaning, connections, elections, heartbeats, instances, log_levels, memory, profiles
+from .routes import Route, call, json_object, not_polaris
+
+GET_CMDB = Route("GET", "/maintain/v1/cmdb/info", since="v1.14.0")
+GET_CLIENTS = Route("GET", "/maintain/v1/report/clients", since="v1.16.0")
+# In no release yet; the source calls itself v1.19.0-alpha.0.
+GET_FUNCTIONS = Route("GET", "/maintain/v1/server/functions", since="v1.19.0")
+
+#: What a server can do -> the route that tells. Names as of the modules, where there is one.
+FEATURES = {
+    "conn_info": connections.CONN_STATS,
+    "conn_close": connections.CLOSE_CONNECTIONS,
+    "memory_free": memory.FREE_MEMORY,
+    "instance_clean": cleaning.CLEAN_INSTANCE,
+    "instance_batch_clean": cleaning.BATCH_CLEAN,
+    "heartbeat_info": heartbeats.GET_HEARTBEAT,
+    "log_level": log_levels.GET_LOG_LEVELS,
+    "leader_info": elections.GET_LEADERS,
+    "leader_release": elections.RELEASE_LEADER,
+    "cmdb_info": GET_CMDB,
+    "client_info": GET_CLIENTS,
+    "pprof": profiles.ENABLE_PPROF,
+    "server_functions": GET_FUNCTIONS,
+}
+
+_OWN_HOST = re.compile(r'\bpolaris_server_instance="([^"]+)"')
+
+
+def nodes(client: Client) -> t.Tuple[Instance, ...]:
+    """The nodes of the cluster as they registered themselves, sorted by address. Any valid token may read them."""
+    found = instances.find(client, namespace="Polaris", service="polaris.checker").instances
+    return tuple(sorted(found, key=lambda node: (address_order(node.host), node.port)))
+
+
+def own_address(client: Client, shown: t.Optional[str], nodes_listed: t.Iterable[str]) -> t.Optional[str]:
+    """Under which address the server behind ``client.url`` knows itself (in leaders and polaris.checker), or None.
+
+    :param shown: what :func:`.memory.metrics` gave.
+    :param nodes_listed: the addresses that polaris.checker lists.
+    """
+    label = _OWN_HOST.search(shown or "")
+    return address_among(label.group(1) if label else None, addresses_of(client.url), nodes_listed)
+
+
+def reported_clients(client: Client) -> t.List[ReportedClient]:
+    """The SDK clients that report an address for Prometheus, and the server nodes themselves, sorted by address."""
+    reply = call(client, GET_CLIENTS)
+    body = json_object(client, reply)
+    # The status is 200 whatever happens; Code tells.
+    if body.get("Code") != 200000:
+        raise reply.error(
+            "server", f"{client.url} failed in {GET_CLIENTS} with code {body.get('Code')}; look at the server's log."
+        )
+    found = []
+    for entry in body.get("Response") or []:
+        targets, labels = (entry.get("targets"), entry.get("labels")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(targets, list) or not isinstance(labels, dict):
+            raise not_polaris(client, reply)
+        found += [ReportedClient(str(target), {str(k): str(v) for k, v in labels.items()}) for target in targets]
+    return sorted(found, key=lambda reported: (address_order(reported.target), sorted(reported.labels.items())))
+
+
+def cmdb_locations(client: Client) -> t.List[Location]:
+    """Where hosts are, as the CMDB plugin of the server knows it, sorted by address; empty without a plugin."""
+    reply = call(client, GET_CMDB)
+    listed = reply.parsed()
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise not_polaris(client, reply)
+    found = [
+        Location(
+            ip=str(entry.get("IP") or ""),
+            region=str(entry.get("Region") or ""),
+            zone=str(entry.get("Zone") or ""),
+            campus=str(entry.get("Campus") or ""),
+            region_id=_whole(entry.get("RegionID")),
+            zone_id=_whole(entry.get("ZoneID")),
+            campus_id=_whole(entry.get("CampusID")),
+        )
+        for entry in listed
+    ]
+    return sorted(found, key=lambda location: address_order(location.ip))
+
+
+def functions(client: Client) -> t.Dict[str, t.List[str]]:
+    """The groups of functions that access policies can allow, and the functions in each, sorted. Needs no account."""
+    reply = call(client, GET_FUNCTIONS)
+    listed = reply.parsed()
+    if not isinstance(listed, list):
+        raise not_polaris(client, reply)
+    groups: t.Dict[str, t.List[str]] = {}
+    for entry in listed:
+        name, members = (entry.get("name"), entry.get("functions") or []) if isinstance(entry, dict) else (None, None)
+        if not isinstance(name, str) or not isinstance(members, list):
+            raise not_polaris(client, reply)
+        groups[name] = sorted(str(member) for member in members)
+    return dict(sorted(groups.items()))
+
+
+def _whole(value: t.Any) -> int:
+    return value if isinstance(value, int) else 0

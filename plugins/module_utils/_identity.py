@@ -1,0 +1,259 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. What names an instance, and the further fields of one."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ._errors import PolarisError, shorten
+from ._options import Params, Spec, number_between
+
+#: What names an instance. Numbers are raw, here and below, so that a wrong one is refused with its place in a list.
+IDENTITY: Spec = {
+    "id": {"type": "str"},
+    "service": {"type": "str"},
+    "namespace": {"type": "str"},
+    "host": {"type": "str"},
+    "port": {"type": "raw"},
+    "vpc_id": {"type": "str"},
+}
+
+#: The further fields of an instance in the published API.
+INSTANCE_FIELDS: Spec = {
+    "protocol": {"type": "str"},
+    "version": {"type": "str"},
+    "priority": {"type": "raw"},
+    "weight": {"type": "raw"},
+    "enable_health_check": {"type": "raw"},
+    "health_check": {
+        "type": "dict",
+        "options": {"type": {"type": "str"}, "heartbeat": {"type": "dict", "options": {"ttl": {"type": "raw"}}}},
+    },
+    "healthy": {"type": "raw"},
+    "isolate": {"type": "raw"},
+    "location": {
+        "type": "dict",
+        "options": {"region": {"type": "str"}, "zone": {"type": "str"}, "campus": {"type": "str"}},
+    },
+    "metadata": {"type": "dict"},
+    "service_token": {"type": "str", "no_log": True},
+}
+
+_TETRAD = ("service", "namespace", "host", "port")
+# What servers take as a name of a service or a namespace (polaris v1.18.1 common/utils/common.go).
+_NAME = re.compile(r"^[0-9A-Za-z./:_-]+\Z")
+_BLANK_OR_COMMA = re.compile(r"[\s,]")
+_UINT32 = 4294967295
+_HEALTH_CHECKS = {"HEARTBEAT": "HEARTBEAT", "1": "HEARTBEAT", "UNKNOWN": "UNKNOWN", "0": "UNKNOWN"}
+_ERRORS_SHOWN = 5
+
+
+def instance_spec(fields: t.Optional[Spec] = None) -> Spec:
+    """The options that name one instance or, as ``instances``, many; with ``fields`` of them, if any."""
+    options = {**IDENTITY, **(fields or {})}
+    return {**options, "instances": {"type": "list", "elements": "dict", "options": options}}
+
+
+def instance_rules(*others: str) -> t.Dict[str, t.Any]:
+    """The rules that belong to :func:`instance_spec`.
+
+    :param others: the further options of one instance.
+    """
+    return {
+        "mutually_exclusive": [("instances", option) for option in (*IDENTITY, *others)],
+        "required_one_of": [("id", "service", "instances")],
+    }
+
+
+@dataclass(frozen=True)
+class Target:
+    """An instance as a task names it.
+
+    :param id: the given one, or the one that servers compute.
+    :param own_id: whether the id is one that does not follow from the other parts.
+    :param service: None, as are the following, where the task names the instance by its id alone.
+    :param fields: the further fields, as the server takes them.
+    """
+
+    id: str
+    own_id: bool
+    service: t.Optional[str]
+    namespace: t.Optional[str]
+    host: t.Optional[str]
+    port: t.Optional[int]
+    vpc_id: t.Optional[str]
+    fields: t.Mapping[str, t.Any]
+
+    def request(self) -> t.Dict[str, t.Any]:
+        """What names it in a request."""
+        parts = {
+            "id": self.id if self.own_id else None,
+            "service": self.service,
+            "namespace": self.namespace,
+            "vpc_id": self.vpc_id,
+            "host": self.host,
+            "port": self.port,
+        }
+        return {**{key: part for key, part in parts.items() if part is not None}, **self.fields}
+
+
+def instance_id(namespace: str, service: str, host: str, port: int, vpc_id: t.Optional[str] = None) -> str:
+    """The id that servers compute for an instance without one of its own (polaris v1.18.1 common/utils/common.go)."""
+    parts = [namespace, service, *([vpc_id] if vpc_id else []), host, str(port)]
+    return hashlib.sha1("##".join(parts).encode()).hexdigest()  # noqa: S324
+
+
+def targets(params: Params) -> t.List[Target]:
+    """The instances that a task names, or a ``refused`` error that tells of all that is wrong with them."""
+    if params["instances"] is None:
+        return [_target(params, "")]
+    if not params["instances"]:
+        raise PolarisError("refused", "instances is empty: name at least one instance.")
+    found: t.List[Target] = []
+    places: t.Dict[str, int] = {}
+    problems: t.List[str] = []
+    for index, values in enumerate(params["instances"]):
+        place = f"instances[{index}]"
+        try:
+            target = _target(values, f"{place}.")
+        except PolarisError as error:
+            problems.append(error.msg.rstrip("."))
+            continue
+        first = places.setdefault(target.id, index)
+        if first != index:
+            problems.append(f"{place} is the same instance as instances[{first}]: name each once")
+        found.append(target)
+    if problems:
+        more = len(problems) - _ERRORS_SHOWN
+        shown = "; ".join(problems[:_ERRORS_SHOWN])
+        raise PolarisError("refused", f"{shown}{f'; and {more} more like that' if more > 0 else ''}. Nothing was sent.")
+    return found
+
+
+def instance_group(params: Params) -> t.Optional[t.Tuple[str, t.Optional[str]]]:
+    """The namespace and service (None: each) of which a task names all instances; None where it names single ones."""
+    single = ("instances", "id", "host", "port", "vpc_id")
+    if params["namespace"] is None or any(params[option] is not None for option in single):
+        return None
+    service = None if params["service"] is None else _name(params["service"], "service")
+    return _name(params["namespace"], "namespace"), service
+
+
+def _target(values: t.Mapping[str, t.Any], place: str) -> Target:
+    """One instance. ``place`` is what its options are called by before their names."""
+    given = {key for key in _TETRAD if values[key] is not None}
+    own = None if values["id"] is None else _instance_id(values["id"], f"{place}id")
+    vpc_id = values["vpc_id"] or None
+    if own is not None and not given:
+        if vpc_id:
+            raise PolarisError(
+                "refused", f"{place}vpc_id goes with service, namespace, host and port, not with id alone."
+            )
+        return Target(own, True, None, None, None, None, None, _fields(values, place))
+    missing = [f"{place}{key}" for key in _TETRAD if key not in given]
+    if missing:
+        raise PolarisError(
+            "refused",
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: an instance is named by id, or "
+            f"by service, namespace, host and port together.",
+        )
+    service = _name(values["service"], f"{place}service")
+    namespace = _name(values["namespace"], f"{place}namespace")
+    host = _host(values["host"], f"{place}host")
+    port = number_between(values["port"], f"{place}port", 1, 65535)
+    if vpc_id is not None and _BLANK_OR_COMMA.search(vpc_id):
+        raise PolarisError("refused", f"{place}vpc_id is {shorten(repr(vpc_id))}: an id of a VPC has no blanks.")
+    computed = instance_id(namespace, service, host, port, vpc_id)
+    fields = _fields(values, place)
+    return Target(own or computed, own not in (None, computed), service, namespace, host, port, vpc_id, fields)
+
+
+def _instance_id(value: str, name: str) -> str:
+    # MySQL ignores blanks at the end when it compares: with them an id is in no list, and still hits its instance.
+    if not value or value != value.strip() or not value.isprintable():
+        raise PolarisError("refused", f"{name} is {shorten(repr(value))}: give the id without blanks around it.")
+    return value
+
+
+def _name(value: str, name: str) -> str:
+    if not _NAME.match(value):
+        raise PolarisError(
+            "refused", f"{name} is {shorten(repr(value))}: it has letters, digits and - . / : _ only, and is not empty."
+        )
+    return value
+
+
+def _host(value: str, name: str) -> str:
+    if not value or _BLANK_OR_COMMA.search(value) or not value.isprintable():
+        raise PolarisError("refused", f"{name} is {shorten(repr(value))}: give one address or host name.")
+    return value
+
+
+def _number(value: t.Any, name: str) -> int:
+    return number_between(value, name, 0, _UINT32)
+
+
+def _flag(value: t.Any, name: str) -> bool:
+    try:
+        return bool(boolean(value))
+    except TypeError:
+        raise PolarisError("refused", f"{name} must be true or false; got {shorten(repr(value))}.") from None
+
+
+def _fields(values: t.Mapping[str, t.Any], place: str) -> t.Dict[str, t.Any]:
+    """The further fields that are given, as servers take them."""
+    return {key: _FIELDS[key](values[key], f"{place}{key}") for key in _FIELDS if values.get(key) is not None}
+
+
+def _text(value: t.Any, _place: str) -> str:
+    return str(value)
+
+
+def _health_check(value: t.Mapping[str, t.Any], name: str) -> t.Dict[str, t.Any]:
+    check: t.Dict[str, t.Any] = {}
+    if value["type"] is not None:
+        if value["type"] not in _HEALTH_CHECKS:
+            raise PolarisError(
+                "refused", f"{name}.type must be HEARTBEAT or UNKNOWN; got {shorten(repr(value['type']))}."
+            )
+        check["type"] = _HEALTH_CHECKS[value["type"]]
+    if value["heartbeat"] is not None:
+        ttl = value["heartbeat"]["ttl"]
+        check["heartbeat"] = {} if ttl is None else {"ttl": _number(ttl, f"{name}.heartbeat.ttl")}
+    return check
+
+
+def _location(value: t.Mapping[str, t.Any], _place: str) -> t.Dict[str, str]:
+    return {key: part for key, part in value.items() if part is not None}
+
+
+def _metadata(value: t.Mapping[t.Any, t.Any], name: str) -> t.Dict[str, str]:
+    """The server takes text only; numbers and flags are what YAML makes of unquoted text."""
+    texts = {}
+    for key, item in value.items():
+        if item is None or isinstance(item, (dict, list)):
+            raise PolarisError("refused", f"{name}.{key} must be text; got {shorten(repr(item))}.")
+        texts[str(key)] = str(item).lower() if isinstance(item, bool) else str(item)
+    return texts
+
+
+_FIELDS: t.Dict[str, t.Callable[[t.Any, str], t.Any]] = {
+    "protocol": _text,
+    "version": _text,
+    "priority": _number,
+    "weight": _number,
+    "enable_health_check": _flag,
+    "health_check": _health_check,
+    "healthy": _flag,
+    "isolate": _flag,
+    "location": _location,
+    "metadata": _metadata,
+    "service_token": _text,
+}

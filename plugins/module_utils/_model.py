@@ -1,0 +1,203 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. The typed values that _api returns."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+# --- connections of clients ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HostConnections:
+    """The connections that one client address holds to one server, as its statistics show them.
+
+    :param amount: how many are open; 0 for a host that left a short while ago.
+    :param last_access: when the server accepted the newest of them, in its local time (RFC 3339).
+    :param actives: the client's end of each, ``host:port``.
+    """
+
+    host: str
+    amount: int
+    last_access: t.Optional[str]
+    actives: t.Tuple[str, ...]
+
+    @property
+    def ports(self) -> t.FrozenSet[int]:
+        """The ports of ``actives``."""
+        ports = (address.rpartition(":")[2] for address in self.actives if address.rpartition(":")[0] == self.host)
+        return frozenset(int(port) for port in ports if port.isdecimal())
+
+
+@dataclass(frozen=True)
+class ConnStats:
+    """The connections of one protocol.
+
+    :param listener_total: the server's own total of that listener, which no filter touches, and which is 0 where its
+        maxConnLimit is 0 (polaris v1.18.1 common/conn/limit/listener.go).
+    :param own: our end of the connection that carried this answer, ``host:port``.
+    """
+
+    protocol: str
+    listener_total: int
+    hosts: t.Tuple[HostConnections, ...]
+    own: str
+
+    def ports(self, host: str) -> t.FrozenSet[int]:
+        """The ports from which ``host`` holds connections."""
+        return next((entry.ports for entry in self.hosts if entry.host == host), frozenset())
+
+
+# --- one server's own state ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The heap of a server, in bytes.
+
+    :param heap_idle: in spans without any object; ``heap_released`` of it is with the system already.
+    :param heap_in_use: in spans with objects; all but ``heap_idle`` where the server does not show that.
+    :param sys: all that the Go runtime has mapped, released parts included.
+    """
+
+    heap_idle: int
+    heap_released: int
+    heap_in_use: int
+    sys: int
+
+    @property
+    def releasable(self) -> int:
+        """What could go back to the system. Go updates the two one after the other: never less than 0."""
+        return max(self.heap_idle - self.heap_released, 0)
+
+    @property
+    def heap(self) -> int:
+        """What the heap takes of the memory of the machine."""
+        return self.heap_in_use + self.releasable
+
+    def as_dict(self) -> t.Dict[str, int]:
+        """In the keys of a result."""
+        return {
+            "heap": self.heap,
+            "heap_idle": self.heap_idle,
+            "heap_released": self.heap_released,
+            "heap_in_use": self.heap_in_use,
+            "releasable": self.releasable,
+            "sys": self.sys,
+        }
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A leadership: the work named ``elect_key`` is done by ``host``, as long as it is ``valid``.
+
+    :param ctime: epoch seconds; None on boltdb, where every node leads for itself.
+    """
+
+    elect_key: str
+    host: str
+    valid: bool
+    ctime: t.Optional[int]
+    mtime: t.Optional[int]
+
+
+@dataclass(frozen=True)
+class ReportedClient:
+    """A client with an address for Prometheus, ``host:port``, and the labels of it."""
+
+    target: str
+    labels: t.Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a host is."""
+
+    ip: str
+    region: str
+    zone: str
+    campus: str
+    region_id: int
+    zone_id: int
+    campus_id: int
+
+
+# --- registered instances --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A registered instance as a server lists it. The token of its service, which is listed too, is left out.
+
+    :param health_check: whether it has to send heartbeats; None where the server does not say.
+    :param ttl: the seconds that may pass between two of them.
+    """
+
+    id: str
+    service: str
+    namespace: str
+    vpc_id: t.Optional[str]
+    host: str
+    port: int
+    protocol: t.Optional[str]
+    version: t.Optional[str]
+    priority: t.Optional[int]
+    weight: t.Optional[int]
+    healthy: t.Optional[bool]
+    isolated: t.Optional[bool]
+    health_check: t.Optional[bool]
+    ttl: t.Optional[int]
+    location: t.Dict[str, str]
+    metadata: t.Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Registered instances, each once.
+
+    :param amount: how many the server counts.
+    :param complete: that none is missing is certain. If not, the list changed while it was read in pages, or is longer
+        than the caller wanted to read.
+    """
+
+    instances: t.Tuple[Instance, ...]
+    amount: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What one server node knows about the heartbeats of an instance.
+
+    :param last_heartbeat: epoch seconds on the clock of the server; None when this node has seen none.
+    :param age_seconds: how long ago that was, on the same clock.
+    """
+
+    id: t.Optional[str]
+    service: t.Optional[str]
+    namespace: t.Optional[str]
+    host: t.Optional[str]
+    port: t.Optional[int]
+    ttl: t.Optional[int]
+    last_heartbeat: t.Optional[int]
+    age_seconds: t.Optional[int]
+
+
+#: An instance is overdue after so many times its ttl.
+MISSED = 3
+
+
+def overdue(age: t.Optional[int], ttl: t.Optional[int]) -> t.Optional[bool]:
+    """Whether too many heartbeats are missing; None where that cannot be told."""
+    return None if age is None or ttl is None else age > MISSED * ttl
+
+
+def ttl_of(entry: t.Mapping[str, t.Any]) -> t.Optional[int]:
+    """The seconds that may pass between two heartbeats, of an instance as servers write it; None without a check."""
+    check = entry.get("healthCheck")
+    heartbeats = check.get("heartbeat") if isinstance(check, dict) else None
+    ttl = heartbeats.get("ttl") if isinstance(heartbeats, dict) else None
+    return ttl if isinstance(ttl, int) else None

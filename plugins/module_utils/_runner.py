@@ -1,0 +1,143 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. Parameters -> client -> run() -> result: the same for modules and in-process actions."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._addresses import credentials_in_url, shown_url
+from ._api import account
+from ._client import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Client
+from ._errors import PolarisError
+from ._options import Params, Spec, check_account, settings
+from ._secrets import Scrubber, shown_arguments
+
+Result = t.Dict[str, t.Any]
+#: The run() of a module: client, parameters, check mode -> the result, with at least ``changed``. It may hold
+#: ``diff`` (shown in diff mode only) and ``warnings``.
+Operation = t.Callable[[Client, Params, bool], Result]
+Tell = t.Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """What a task gives back: the result (``failed`` in it after a failure) and the warnings to show."""
+
+    result: Result
+    warnings: t.List[str] = field(default_factory=list)
+
+
+def secrets_in(params: Params) -> t.Set[str]:
+    """What must not be shown of the common options."""
+    account_secrets = {str(params[name]) for name in ("token", "password") if params.get(name)}
+    return account_secrets | credentials_in_url(str(params.get("url")))
+
+
+@contextlib.contextmanager
+def connected(
+    params: Params, secrets: t.Set[str], warnings: t.List[str], progress: Tell = lambda line: None
+) -> t.Iterator[Client]:
+    """A client for the server and the account that ``params`` name, logged in where they say so.
+
+    :param secrets: the token that a login gives is added to it.
+    :param warnings: what the operator should know about the account is added to it.
+    :raises PolarisError: before or after the client has been used.
+    """
+    params = {**params, **{name: params[name] or None for name in ("token", "username", "password", "owner")}}
+    check_account(params)
+    client = Client(settings(params), progress, secrets)
+    try:
+        if params["username"] is not None:
+            token = account.login(client, params["username"], params["password"], params["owner"])
+            secrets.add(token)
+            client.use_token(token)
+            if params["username"] == params["password"] == "polaris":
+                warnings.append(
+                    f"{client.url} still accepts the published password of its default account: change it, and refresh "
+                    f"the token of that account, which is published as well."
+                )
+        yield client
+    finally:
+        client.close()
+
+
+def perform(
+    operation: Operation,
+    params: Params,
+    secrets: t.Set[str],
+    *,
+    check_mode: bool,
+    diff_mode: bool,
+    progress: Tell = lambda line: None,
+) -> Outcome:
+    """Run an operation; every failure becomes a result, and no secret is left in either.
+
+    :param secrets: the values that must not be shown; those found out here (a token from a login) are added to it,
+        because the caller shows the parameters, too.
+    """
+    secrets.update(secrets_in(params))
+    warnings: t.List[str] = []
+    try:
+        with connected(params, secrets, warnings, progress) as client:
+            result = {**operation(client, params, check_mode), "url": client.url}
+    except PolarisError as error:
+        result = {"changed": False, **error.partial, "failed": True, "msg": error.msg, "error": error.as_dict()}
+    warnings.extend(result.pop("warnings", ()))
+    diff = result.pop("diff", None)
+    if diff_mode and diff is not None:
+        result["diff"] = diff
+    result.setdefault("url", shown_url(params["url"]))
+    scrub = Scrubber(secrets)
+    return Outcome(scrub(result), [scrub.text(warning) for warning in warnings])
+
+
+def invalid(msg: str, url: t.Any) -> Result:
+    """What every failed result has, for arguments that were refused before there was anything to run."""
+    return {"changed": False, "url": shown_url(url), "error": PolarisError("refused", msg).as_dict()}
+
+
+class _Module(AnsibleModule):
+    def add_path_info(self, kwargs: Result) -> Result:
+        # A result that names a file by `dest` would otherwise get its owner, mode and size, through this door only.
+        return kwargs
+
+    def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
+        super().exit_json(**self._censored(kwargs))
+
+    def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+        super().fail_json(**self._censored({**invalid(msg, self.params.get("url")), **kwargs, "msg": msg}))
+
+    def _censored(self, result: Result) -> Result:
+        """The result without secrets; likewise the arguments, which Ansible shows with it.
+
+        From here on AnsibleModule does not censor: it would damage what a playbook needs (see _secrets.py).
+        """
+        scrub = Scrubber(set(self.no_log_values) | secrets_in(self.params))
+        self.params = shown_arguments(self.params, self.argument_spec, scrub)
+        self.no_log_values = set()
+        return t.cast(Result, scrub(result))
+
+
+def run_module(spec: Spec, operation: Operation) -> t.NoReturn:
+    """The whole main() of a module."""
+    module = _Module(**spec)
+    if not HAS_REQUESTS:
+        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    outcome = perform(
+        operation,
+        module.params,
+        module.no_log_values,
+        check_mode=module.check_mode,
+        diff_mode=module._diff,
+    )
+    for warning in outcome.warnings:
+        module.warn(warning)
+    if outcome.result.get("failed"):
+        module.fail_json(**outcome.result)
+    module.exit_json(**outcome.result)

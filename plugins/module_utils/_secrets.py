@@ -1,0 +1,129 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. Keeping secrets out of results, messages, and the arguments that Ansible shows.
+
+Ansible's own censoring is not enough here: it leaves the keys of mappings and escaped text alone, and where the token
+is 2026, it takes port 12026 for a secret, so that a runbook could not go on from that result.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+#: What stands in place of a secret: alone, and within a text. The same as Ansible's.
+WHOLE = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+PART = "********"
+
+#: Words of Polaris itself. Somebody may use one as a password (the default account does), but then it is not the result
+#: that gives it away, and without these words a result would be of no use: levels to restore, names to look up.
+PUBLIC = frozenset(
+    [
+        "debug",
+        "info",
+        "warn",
+        "error",
+        "fatal",
+        "none",
+        "naming",
+        "config",
+        "cache",
+        "auth",
+        "store",
+        "default",
+        "healthcheck",
+        "apiserver",
+        "xdsv3",
+        "sysop",
+        "cmdb",
+        "eureka",
+        "local",
+        "discoverstat",
+        "grpc",
+        "http",
+        "nacos-http",
+        "prometheus",
+        "polaris",
+        "Polaris",
+        "polaris.checker",
+        "true",
+        "false",
+        "null",
+    ]
+)
+
+# A shorter one is only taken for the secret where it stands alone: 2026 is not in 12026.
+_LONG = 8
+
+
+class Scrubber:
+    """Removes secrets from values of any depth."""
+
+    def __init__(self, secrets: t.AbstractSet[str]) -> None:
+        hidden = {secret for secret in secrets if secret.strip() and secret not in PUBLIC}
+        self._long = {secret for secret in hidden if len(secret) >= _LONG}
+        self._whole = {form for secret in hidden for form in _forms(secret)}
+        # The longest first, so that of two that overlap nothing is left.
+        patterns = [_pattern(form) for form in sorted(self._whole, key=len, reverse=True)]
+        self._any = re.compile("|".join(patterns)) if patterns else None
+
+    def text(self, value: str) -> str:
+        """The text without any secret."""
+        if self._any is None:
+            return value
+        return WHOLE if value in self._whole else self._any.sub(PART, value)
+
+    def __call__(self, value: t.Any) -> t.Any:
+        """The value without any secret, in keys too. Numbers and flags stay what they are."""
+        if self._any is None:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self(key): self(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self(item) for item in value]
+        # (A flag is a number, too.)
+        if isinstance(value, (int, float)) and str(value) in self._long:
+            return WHOLE
+        return value
+
+
+def _forms(secret: str) -> t.Set[str]:
+    """The secret as it is, and as JSON and repr() escape it. Which quotes repr() escapes depends on the text around."""
+    return {
+        secret,
+        repr(secret)[1:-1],
+        repr(secret + '"')[1:-2],
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+    }
+
+
+def _pattern(form: str) -> str:
+    escaped = re.escape(form)
+    if len(form) >= _LONG:
+        return escaped
+    before = r"(?<![0-9A-Za-z])" if form[0].isalnum() else ""
+    after = r"(?![0-9A-Za-z])" if form[-1].isalnum() else ""
+    return f"{before}{escaped}{after}"
+
+
+def shown_arguments(params: t.Any, argument_spec: t.Mapping[str, t.Any], scrub: Scrubber) -> t.Any:
+    """The arguments of a task for its ``invocation``: no value of a ``no_log`` option, and no secret elsewhere."""
+    if isinstance(params, list):
+        return [shown_arguments(item, argument_spec, scrub) for item in params]
+    if not isinstance(params, dict):
+        return scrub(params)
+    shown = {}
+    for name, value in params.items():
+        rules = argument_spec.get(name, {})
+        if rules.get("no_log") and value is not None:
+            shown[name] = WHOLE
+        elif "options" in rules and value is not None:
+            shown[name] = shown_arguments(value, rules["options"], scrub)
+        else:
+            shown[scrub(name)] = scrub(value)
+    return shown

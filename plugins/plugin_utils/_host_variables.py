@@ -1,0 +1,112 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. What the host's variables and the controller's environment add to a task's options.
+
+The task goes before the host's variables, and these before the environment. The account is one: it comes whole from the
+first of them that names any part of it. That of the host's variables is only for the server that these variables name.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import (
+    DEFAULT_HTTP_PORT,
+    bracketed,
+    same_server,
+)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import ACCOUNT, COMMON, Params
+
+_ACCOUNT_ROWS = tuple(row for row in COMMON if row.name in ACCOUNT)
+_OTHER_ROWS = tuple(row for row in COMMON if row.name not in ACCOUNT)
+
+#: The variables of a host that count, beside those of the table of common options.
+NAMING = ("ansible_host", "inventory_hostname", "polaris_http_port")
+NAMES: t.Tuple[str, ...] = (*(row.variable for row in COMMON), *NAMING)
+
+Variables = t.Mapping[str, t.Any]
+
+
+def given(value: t.Any) -> bool:
+    """Whether a variable says anything: a survey leaves empty text, or null, where nobody answered."""
+    return value is not None and (not isinstance(value, str) or bool(value.strip()))
+
+
+def node_url(url: t.Any, host: t.Any, http_port: t.Any = None) -> str:
+    """The URL of a node: ``polaris_url``, else ``http://<ansible_host>:<polaris_http_port, 8090>``.
+
+    It always has a port: without one, the token would go to port 80.
+    """
+    if given(url):
+        return str(url)
+    return f"http://{bracketed(str(host).strip())}:{str(http_port).strip() if given(http_port) else DEFAULT_HTTP_PORT}"
+
+
+def url_of(variables: Variables) -> str:
+    """The URL of the server that the variables of a host name."""
+    host = next((variables[name] for name in NAMING[:2] if given(variables.get(name))), "localhost")
+    return node_url(variables.get("polaris_url"), host, variables.get("polaris_http_port"))
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The options of a task, completed.
+
+    :param withheld: the server that the account of the host's variables is for, where it was not sent to another.
+    """
+
+    options: Params
+    withheld: t.Optional[str] = None
+
+    def explain(self, result: t.Dict[str, t.Any]) -> None:
+        """Say in the failure of a server that asks for an account why it got none."""
+        if self.withheld is not None and result.get("failed") and (result.get("error") or {}).get("kind") == "auth":
+            result["msg"] = (
+                f"{str(result.get('msg')).rstrip('.')}. The account of this host's variables (polaris_token or "
+                f"polaris_username) was not sent there, because it is for {self.withheld}: give an account in the task."
+            )
+
+
+def completed(task: Params, task_environment: Variables, variables: Variables, environ: Variables) -> Completed:
+    """The options of a task with all that its host and the controller add.
+
+    :param task: what the task says, ``module_defaults`` included.
+    :param task_environment: what it says by ``environment``.
+    :param variables: of its host, the :data:`NAMES` of them, templated.
+    :param environ: of the controller.
+    """
+    options = dict(task)
+    for row in _OTHER_ROWS:
+        if row.name not in options:
+            for source, name in _sources(row.variable, row.environment, task_environment, variables, environ):
+                if given(source.get(name)):
+                    options[row.name] = source[name]
+                    break
+    if any(options.get(name) for name in ACCOUNT):
+        return Completed(options)
+    for name in ACCOUNT:
+        options.pop(name, None)
+    for source, of_host in ((task_environment, False), (variables, True), (environ, False)):
+        account = {
+            row.name: source[name]
+            for row in _ACCOUNT_ROWS
+            for name in [row.variable if of_host else str(row.environment)]
+            if given(source.get(name))
+        }
+        if account and of_host and not same_server(str(options.get("url")), url_of(variables)):
+            return Completed(options, withheld=url_of(variables))
+        if account:
+            return Completed({**options, **account})
+    return Completed(options)
+
+
+def _sources(
+    variable: str, environment: t.Optional[str], task_environment: Variables, variables: Variables, environ: Variables
+) -> t.Iterator[t.Tuple[Variables, str]]:
+    if environment is not None:
+        yield task_environment, environment
+    yield variables, variable
+    if environment is not None:
+        yield environ, environment

@@ -1,0 +1,545 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is cleaned, and above all what is not: a live instance must never be."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning, instances, routes
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result
+from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_instance_clean
+from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_instance_clean import SPEC, run
+from tests.simulator import Fault, Fleet, Node
+from tests.simulator.store import Row
+
+MakeFleet = Callable[..., Fleet]
+MakeClient = Callable[..., Client]
+CLEAN = "/maintain/v1/instance/clean"
+LIST = "/naming/v1/instances"
+
+
+def params(**options: Any) -> dict[str, Any]:
+    """The options as Ansible hands them over. There is no waiting unless a test is about that."""
+    rules = {name: rule for name, rule in SPEC.items() if name != "supports_check_mode"}
+    options = {"url": "http://127.0.0.1:8090", "settle": 0, **options}
+    validation = ArgumentSpecValidator(**rules).validate(options)
+    assert not validation.error_messages, validation.error_messages
+    found: dict[str, Any] = validation.validated_parameters
+    return found
+
+
+class Site:
+    """A simulated node with a service, and the module run against it."""
+
+    def __init__(self, fleet: Fleet, make_client: MakeClient) -> None:
+        self.fleet = fleet
+        self.node: Node = fleet.nodes[0]
+        self.make_client = make_client
+
+    def live(self, host: str = "10.0.0.1", **values: Any) -> Row:
+        return self.fleet.store.register("payments", "default", host, 8080, **values)
+
+    def dead(self, host: str = "10.0.0.2", **values: Any) -> Row:
+        row = self.live(host, **values)
+        self.fleet.store.deregister(row.id, ago=60)
+        return row
+
+    def clean(self, check_mode: bool = False, retries: int = 2, token: str = "", **options: Any) -> Result:
+        client = self.make_client(self.node, token=token or self.fleet.tokens.owner, retries=retries, parallel=4)
+        return run(client, params(**options), check_mode)
+
+    def refused(self, **options: Any) -> PolarisError:
+        with pytest.raises(PolarisError) as caught:
+            self.clean(**options)
+        return caught.value
+
+    @property
+    def gets(self) -> int:
+        return sum(request.method == "GET" for request in self.fleet.requests)
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        return [json.loads(request.body) for request in self.fleet.requests if request.path == CLEAN]
+
+
+@pytest.fixture
+def site(fleet: Fleet, make_client: MakeClient) -> Site:
+    return Site(fleet, make_client)
+
+
+def tetrad(row: Row) -> dict[str, Any]:
+    return {"service": row.service, "namespace": row.namespace, "host": row.host, "port": row.port}
+
+
+def hosts(identities: list[dict[str, Any]]) -> list[str]:
+    return [identity["host"] for identity in identities]
+
+
+# --- dead ones, and live ones ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["v1.8.0", "v1.12.2", "v1.14.1", "v1.16.0", "v1.17.1", "v1.18.1", "head"])
+@pytest.mark.parametrize("store", ["boltdb", "mysql"])
+def test_dead_ones_go_and_live_ones_stay(
+    profile: str, store: str, make_fleet: MakeFleet, make_client: MakeClient
+) -> None:
+    site = Site(make_fleet(profile=profile, store=store), make_client)
+    live = [site.live("10.0.0.1"), site.live("10.0.0.2", id="own-2"), site.live("10.0.0.3", vpc_id="v1")]
+    dead = [site.dead("10.0.1.1"), site.dead("10.0.1.2", id="own-4")]
+    result = site.clean(
+        instances=[*(tetrad(row) for row in live), tetrad(dead[0]), {"id": dead[1].id}, {"id": live[1].id}],
+        on_live="skip",
+    )
+    assert result["changed"]
+    assert result["count"] == 2
+    assert [identity["id"] for identity in result["cleaned"]] == [row.id for row in dead]
+    assert {identity["id"] for identity in result["live"]} == {row.id for row in live}
+    assert sorted(site.sent, key=len) == [{"id": "own-4"}, tetrad(dead[0])]
+    assert all(row.live and not row.stripped for row in live)
+
+
+@pytest.mark.parametrize("names", ["tetrad", "id", "both"])
+def test_a_live_instance_fails_the_task_with_nothing_cleaned(names: str, site: Site) -> None:
+    live, dead = site.live(), site.dead()
+    named = {"tetrad": tetrad(live), "id": {"id": live.id}, "both": {"id": live.id, **tetrad(live)}}[names]
+    error = site.refused(instances=[tetrad(dead), named])
+    assert error.kind == "guard"
+    assert error.msg.startswith("1 of 2 instances is live at http://")
+    assert "default/payments 10.0.0.1:8080" in error.msg
+    assert "Nothing was cleaned." in error.msg
+    assert site.sent == []
+    assert error.partial["changed"] is False
+    assert error.partial["cleaned"] == error.partial["unknown"] == []
+    assert hosts(error.partial["live"]) == [live.host]
+    assert hosts(error.partial["not_cleaned"]) == [dead.host]
+
+
+def test_a_live_instance_with_an_id_of_its_own_is_found_by_its_address(site: Site) -> None:
+    own = site.live(id="own-id")
+    error = site.refused(**tetrad(own))
+    assert error.kind == "guard"
+    assert error.partial["live"][0]["id"] == "own-id"
+
+
+def test_a_live_instance_that_took_over_the_id_of_another_address(site: Site) -> None:
+    """The id computed from the old address is what the server would clean."""
+    old = site.dead("10.0.0.9")
+    moved = site.live("10.0.0.10", id=old.id)
+    error = site.refused(**tetrad(old))
+    assert error.kind == "guard"
+    assert hosts(error.partial["live"]) == [moved.host]
+
+
+def test_networks_with_the_same_addresses(site: Site) -> None:
+    one, other = site.live(vpc_id="v1"), site.dead(host="10.0.0.1", vpc_id="v2")
+    assert site.refused(**tetrad(one)).kind == "guard"  # without a vpc_id any of them may be meant
+    assert site.refused(**tetrad(one), vpc_id="v1").partial["live"][0]["vpc_id"] == "v1"
+    result = site.clean(**tetrad(other), vpc_id="v2")
+    assert result["cleaned"][0]["id"] == other.id
+    assert result["cleaned"][0]["vpc_id"] == "v2"
+
+
+def test_live_ones_are_cleaned_when_the_task_says_so(site: Site) -> None:
+    live = site.live()
+    result = site.clean(**tetrad(live), on_live="clean")
+    assert result["count"] == 1
+    assert hosts(result["live"]) == hosts(result["cleaned"]) == [live.host]
+    assert site.sent == [tetrad(live)]
+
+
+def test_an_id_of_its_own_is_not_reached_by_the_address(site: Site) -> None:
+    own = site.live(id="own-id")
+    result = site.clean(**tetrad(own), on_live="clean")
+    assert "id of their own (default/payments 10.0.0.1:8080)" in result["warnings"][0]
+    assert own.live
+
+
+def test_all_are_looked_up_before_the_first_is_cleaned(site: Site) -> None:
+    rows = [site.dead(f"10.0.2.{n}") for n in range(20)]
+    other = site.fleet.store.register("refunds", "default", "10.0.3.1", 80)
+    site.fleet.store.deregister(other.id, ago=60)
+    site.clean(instances=[*(tetrad(row) for row in rows), tetrad(other), {"id": "no-such-id"}])
+    methods = [request.method for request in site.fleet.requests if request.path in (CLEAN, LIST)]
+    assert methods.count("POST") == 22
+    assert "GET" not in methods[methods.index("POST") :]
+
+
+def test_check_mode_sends_nothing_and_says_the_same(site: Site) -> None:
+    live, dead = site.live(), site.dead()
+    options: dict[str, Any] = {"instances": [tetrad(live), tetrad(dead)], "on_live": "skip"}
+    dry = site.clean(check_mode=True, **options)
+    assert site.sent == []
+    assert dry == site.clean(**options)
+
+
+def test_all_fields_are_sent_and_the_token_of_the_service_is_in_no_result(site: Site) -> None:
+    live, dead = site.live(), site.dead()
+    secret = {"service_token": "the-secret-word", "weight": "50", "metadata": {"a": 1}}
+    options: dict[str, Any] = {"instances": [{**tetrad(live), **secret}, {**tetrad(dead), **secret}]}
+    result = site.clean(on_live="skip", **options)
+    assert site.sent == [{**tetrad(dead), "service_token": "the-secret-word", "weight": 50, "metadata": {"a": "1"}}]
+    assert "the-secret-word" not in str(result)
+    error = site.refused(**options)
+    assert "the-secret-word" not in str(error) + str(error.partial)
+    assert live.service_token not in str(result) + str(error.partial)
+
+
+@pytest.mark.parametrize("profile", ["v1.12.2", "v1.17.1", "v1.18.1"])
+def test_a_service_that_does_not_exist(profile: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    """Nothing of it can be live; v1.12.2 cuts the connection. A clean of it succeeds, so it is said."""
+    site = Site(make_fleet(profile=profile), make_client)
+    many = [{"service": "paymnets", "namespace": "default", "host": "10.0.0.7", "port": port} for port in (1, 2)]
+    forms: list[dict[str, Any]] = [{"instances": many}, many[0]]
+    for options in forms:
+        result = site.clean(retries=0, **options)
+        assert result["changed"]
+        assert result["warnings"] == [
+            f"{site.node.url} has no service default/paymnets: if that is not what you expect, look at the names."
+        ]
+
+
+# --- as few requests as it takes -------------------------------------------------------------------------------------
+
+
+def test_large_lists_are_looked_up_a_service_at_a_time(site: Site) -> None:
+    dead = [site.dead(f"10.1.{n >> 8}.{n & 255}") for n in range(400)]
+    for n in range(150):
+        site.live(f"10.2.0.{n}")
+    site.clean(check_mode=True, instances=[tetrad(row) for row in dead])
+    assert site.gets <= 1 + 2 + 1  # the first page, both pages, is there such a service
+
+
+def test_a_few_of_a_large_service_are_looked_up_one_by_one(site: Site) -> None:
+    for n in range(1000):
+        site.live(f"10.2.{n >> 8}.{n & 255}")
+    live, dead = site.live(), [site.dead("10.3.0.1"), site.dead("10.3.0.2")]
+    result = site.clean(check_mode=True, on_live="skip", instances=[tetrad(live), *(tetrad(row) for row in dead)])
+    assert hosts(result["live"]) == [live.host]
+    assert site.gets <= 1 + 3 + 2
+
+
+def test_many_ids_are_looked_for_in_the_list_of_all_where_that_is_short(site: Site) -> None:
+    live = site.live(id="own-live")
+    ids = [{"id": f"own-{n}"} for n in range(50)]
+    result = site.clean(check_mode=True, on_live="skip", instances=[*ids, {"id": live.id}])
+    assert hosts(result["live"]) == [live.host]
+    assert result["cleaned"][0] == {"id": "own-0", "service": None, "namespace": None, "host": None, "port": None}
+    assert site.gets <= 3
+
+
+def test_a_few_ids_are_looked_for_one_by_one_where_the_list_is_long(site: Site) -> None:
+    for n in range(500):
+        site.live(f"10.2.{n >> 8}.{n & 255}")
+    live = site.live(id="own-live")
+    result = site.clean(check_mode=True, on_live="skip", instances=[{"id": "a"}, {"id": "b"}, {"id": live.id}])
+    assert hosts(result["live"]) == [live.host]
+    assert site.gets <= 4
+
+
+# --- lists that do not hold still ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("store", ["boltdb", "mysql"])
+def test_no_live_one_is_missed_where_pages_overlap(store: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    """With a MySQL store, what changed in the same second stands in another order on each page."""
+    site = Site(make_fleet(store=store), make_client)
+    live = [site.live(f"10.2.{n >> 8}.{n & 255}") for n in range(350)]
+    own = [site.live(f"10.3.0.{n}", id=f"own-{n}") for n in range(20)]
+    dead = [site.dead(f"10.4.0.{n}") for n in range(20)]
+    result = site.clean(check_mode=True, on_live="skip", instances=[tetrad(row) for row in (*live, *own, *dead)])
+    assert set(hosts(result["live"])) == {row.host for row in (*live, *own)}
+    assert set(hosts(result["cleaned"])) == {row.host for row in dead}
+
+
+def test_an_instance_that_moves_to_a_page_that_was_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [site.live(f"10.2.{n >> 8}.{n & 255}", modified=1700000000.0 + n) for n in range(250)]
+    page, moves = instances._page, iter(rows[:40])
+
+    def moving(client: Client, wanted: Any) -> Any:
+        found = page(client, wanted)
+        if wanted.get("offset"):
+            next(moves).modified = 1800000000.0  # it beats, say, and stands at the top of the list from now on
+        return found
+
+    monkeypatch.setattr(instances, "_page", moving)
+    result = site.clean(check_mode=True, on_live="skip", instances=[tetrad(row) for row in rows])
+    assert len(result["live"]) == len(rows)
+    assert result["cleaned"] == []
+
+
+def test_a_list_that_never_holds_still_is_looked_up_one_by_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [site.live(f"10.2.{n >> 8}.{n & 255}") for n in range(150)]
+    listing = instances.find
+
+    def incomplete(client: Client, **wanted: Any) -> Any:
+        found = listing(client, **wanted)
+        if wanted.get("service") is None:
+            return found
+        return type(found)(found.instances[:70], found.amount, False)
+
+    monkeypatch.setattr(instances, "find", incomplete)
+    result = site.clean(check_mode=True, on_live="skip", instances=[tetrad(row) for row in rows])
+    assert len(result["live"]) == len(rows)
+
+
+def test_when_nobody_can_tell_nothing_is_cleaned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = site.dead()
+    listing = instances.find
+    monkeypatch.setattr(
+        instances,
+        "find",
+        lambda client, **wanted: type(found := listing(client, **wanted))(found.instances, found.amount, False),
+    )
+    error = site.refused(**tetrad(dead))
+    assert error.kind == "guard"
+    assert "nobody can tell which are live" in error.msg
+    assert site.sent == []
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    """A row that leaves the store before a node has noticed its end is served by that node until it restarts."""
+    site = Site(make_fleet(nodes=2, cache_interval=0.5, store="mysql"), make_client)
+    row = site.live()
+    site.fleet.store.deregister(row.id)
+    site.clean(**tetrad(row), settle=1.2)
+    assert site.sent == [tetrad(row)]
+    assert site.fleet.store.ghosts == {}
+
+    other = site.live("10.0.0.9")
+    site.fleet.store.deregister(other.id)
+    site.clean(**tetrad(other), settle=0)  # what the waiting is for
+    assert site.fleet.store.ghosts != {}
+
+
+@pytest.mark.parametrize(
+    ("profile", "store", "waits"),
+    [
+        ("v1.12.2", "boltdb", True),
+        ("v1.17.1", "boltdb", True),
+        ("v1.17.1", "mysql", True),
+        ("v1.18.1", "boltdb", False),
+        ("v1.18.1", "mysql", True),
+        ("head", "boltdb", False),
+        ("head", "mysql", True),
+    ],
+)
+def test_the_wait_is_for_nodes_that_were_not_asked(
+    profile: str,
+    store: str,
+    waits: bool,
+    make_fleet: MakeFleet,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The look-up lets the node that is asked notice, from v1.17.2 on; with a boltdb store it is the only one."""
+    site = Site(make_fleet(profile=profile, store=store, cache_interval=60), make_client)
+    row = site.live()
+    site.fleet.store.deregister(row.id)
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    site.clean(settle=SPEC["argument_spec"]["settle"]["default"], **tetrad(row))
+    assert slept == ([3] if waits else [])
+    assert site.sent == [tetrad(row)]
+    if not waits:
+        assert site.fleet.store.ghosts == {}
+
+
+@pytest.mark.parametrize("path", ["/core/v1/auth/status", "/maintain/v1/leaders"])
+def test_who_cannot_tell_waits(path: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = site.dead()
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    site.node.fault("GET", path, Fault("status", 404))
+    site.clean(settle=3, **tetrad(row))
+    assert slept == [3]
+
+
+@pytest.mark.parametrize("on_live", ["fail", "skip"])
+def test_one_that_registers_during_the_wait_is_spared(
+    on_live: str, make_fleet: MakeFleet, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(make_fleet(nodes=2, store="mysql"), make_client)
+    rows = [site.dead("10.0.0.1"), site.dead("10.0.0.2")]
+    monkeypatch.setattr(time, "sleep", lambda dummy: site.live("10.0.0.1"))
+    options: dict[str, Any] = {"instances": [tetrad(row) for row in rows], "on_live": on_live, "settle": 3}
+    if on_live == "fail":
+        assert site.refused(**options).kind == "guard"
+        assert site.sent == []
+    else:
+        assert hosts(site.clean(**options)["live"]) == ["10.0.0.1"]
+        assert site.sent == [tetrad(rows[1])]
+
+
+def test_check_mode_does_not_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda dummy: pytest.fail("waited"))
+    site.clean(check_mode=True, settle=3, **tetrad(site.dead()))
+
+
+@pytest.mark.parametrize("settle", [-1, 601])
+def test_a_wait_that_makes_no_sense(settle: int, site: Site) -> None:
+    assert "settle must be from 0 to 600" in site.refused(id="abc", settle=settle).msg
+    assert site.fleet.requests == []
+
+
+def test_one_that_registers_while_others_are_cleaned_is_spared(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up counts for some seconds; before the next slice, there is another."""
+    rows = [site.dead(f"10.0.2.{n}") for n in range(6)]
+    monkeypatch.setattr(polaris_instance_clean, "SLICE", 2)
+    monkeypatch.setattr(polaris_instance_clean, "FRESH", -1.0)
+    clean = cleaning.clean
+
+    def then_register(client: Client, instance: dict[str, Any]) -> None:
+        clean(client, instance)
+        site.live(rows[5].host)
+
+    monkeypatch.setattr(cleaning, "clean", then_register)
+    result = site.clean(on_live="skip", instances=[tetrad(row) for row in rows])
+    assert hosts(result["live"]) == [rows[5].host]
+    assert result["count"] == 5
+
+    for row in rows[:5]:
+        site.fleet.store.register("payments", "default", row.host, 8080)
+        site.fleet.store.deregister(row.id, ago=60)
+    rows.append(site.dead("10.0.2.9"))
+    site.fleet.store.deregister(rows[5].id, ago=60)
+    error = site.refused(instances=[tetrad(row) for row in rows])
+    assert error.kind == "guard"
+    assert "were cleaned," in error.msg
+    assert error.partial["changed"]
+    assert hosts(error.partial["live"]) == [rows[5].host]
+    together = error.partial["cleaned"] + error.partial["not_cleaned"] + error.partial["live"]
+    assert sorted(hosts(together)) == sorted(row.host for row in rows)
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_half_way_tells_what_is_done_and_a_second_run_finishes(site: Site) -> None:
+    rows = [site.dead(f"10.0.2.{n}") for n in range(50)]
+    site.node.fault("POST", CLEAN, Fault("status", 500, '{"code":500001,"info":"store layer exception"}'), skip=20)
+    error = site.refused(instances=[tetrad(row) for row in rows])
+    assert error.kind == "server"
+    assert (error.status, error.code) == (500, 500001)
+    done, left = hosts(error.partial["cleaned"]), hosts(error.partial["not_cleaned"])
+    assert error.partial["changed"] is True
+    assert error.partial["count"] == len(done) == 20
+    assert error.partial["unknown"] == []
+    assert sorted(done + left) == sorted(row.host for row in rows)
+    assert f"20 were cleaned, {len(left)} were not" in error.msg
+    assert "Run it again" in error.msg
+    assert {row.host for row in rows if row.id not in site.fleet.store.rows} == set(done)
+
+    site.node.clear_faults()
+    rest = site.clean(instances=error.partial["not_cleaned"])
+    assert hosts(rest["cleaned"]) == left
+    assert not any(row.id in site.fleet.store.rows for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["cut", "drop"])
+def test_a_lost_answer_is_unknown_and_nothing_is_sent_twice(kind: Any, site: Site) -> None:
+    rows = [site.dead(f"10.0.2.{n}") for n in range(30)]
+    site.node.fault("POST", CLEAN, Fault(kind), 1, skip=10)
+    error = site.refused(instances=[tetrad(row) for row in rows], retries=5)
+    assert error.outcome_unknown
+    assert "of 1 nobody knows" in error.msg
+    assert len(error.partial["unknown"]) == 1
+    parts = [error.partial[key] for key in ("cleaned", "not_cleaned", "unknown")]
+    assert sorted(host for part in parts for host in hosts(part)) == sorted(row.host for row in rows)
+    addresses = [body["host"] for body in site.sent]
+    assert len(addresses) == len(set(addresses))
+    again = site.clean(instances=error.partial["not_cleaned"] + error.partial["unknown"])
+    assert again["count"] == 30 - len(error.partial["cleaned"])
+
+
+def test_an_account_that_may_not_clean_is_not_told_to_try_again(site: Site) -> None:
+    error = site.refused(**tetrad(site.dead()), token=site.fleet.tokens.sub)
+    assert error.kind == "permission"
+    assert error.msg.endswith("give that account's token. Nothing was cleaned.")
+
+
+def test_a_look_up_that_fails_sends_nothing(site: Site) -> None:
+    rows = [site.dead(f"10.0.2.{n}") for n in range(3)]
+    site.node.fault("GET", LIST, Fault("status", 500, "oops"))
+    error = site.refused(instances=[tetrad(row) for row in rows], retries=0)
+    assert error.kind == "server"
+    assert site.sent == []
+
+
+@pytest.mark.parametrize(
+    "bad", [{"host": ""}, {"port": 0}, {"port": 70000}, {"port": "http"}, {"service": ""}, {"id": ""}]
+)
+def test_a_bad_one_among_many_sends_nothing(bad: dict[str, Any], site: Site) -> None:
+    rows = [{**tetrad(site.dead()), "port": port} for port in range(1, 2001)]
+    rows[1234] = {**rows[1234], **bad}
+    error = site.refused(instances=rows)
+    assert error.kind == "refused"
+    assert error.msg.startswith("instances[1234].")
+    assert site.fleet.requests == []
+
+
+def test_without_the_console_nobody_can_tell_what_is_live(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    site = Site(make_fleet(console=False), make_client)
+    error = site.refused(**tetrad(site.dead()))
+    assert error.kind == "unsupported"
+    assert "api.console.enable" in error.msg
+    assert site.sent == []
+
+
+def test_progress_is_told(site: Site) -> None:
+    rows = [site.dead(f"10.1.{n >> 8}.{n & 255}") for n in range(2500)]
+    lines: list[str] = []
+    client = site.make_client(site.node, token=site.fleet.tokens.owner, parallel=4)
+    client.progress = lines.append
+    run(client, params(instances=[tetrad(row) for row in rows]), False)
+    told = [line for line in lines if line.endswith("instances cleaned")]
+    assert told[0].startswith("1000 of 2500")
+    assert told[-1].startswith("2000 of 2500")
+
+
+@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize(
+    "everything",
+    ['{"amount":0,"instances":[]}', '{"code":400103,"info":"invalid parameter"}', '{"code":400105,"info":"too wide"}'],
+)
+def test_a_list_of_all_that_is_none_hides_no_live_one(
+    everything: str, count: int, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [site.live(f"10.0.1.{number}") for number in range(count)]
+    for row in rows[:-1]:
+        site.fleet.store.deregister(row.id, ago=60)
+    console_list = instances.page_of
+
+    def answer(client: Client, route: routes.Route, query: Any, key: str) -> Any:
+        if route is not instances.GET_INSTANCES or set(query) - {"limit", "offset"}:
+            return console_list(client, route, query, key)
+        body = json.loads(everything)
+        if "code" in body:
+            raise PolarisError("refused", body["info"], status=400, code=body["code"])
+        return body["amount"], body["instances"]
+
+    monkeypatch.setattr(instances, "page_of", answer)
+    error = site.refused(instances=[{"id": row.id} for row in rows])
+    assert error.kind == "guard"
+    assert [entry["id"] for entry in error.partial["live"]] == [rows[-1].id]
+
+
+def test_an_answer_that_is_cut_short_is_no_proof_of_a_refusal(site: Site) -> None:
+    dead = site.dead()
+    site.node.fault("POST", CLEAN, Fault("status", 200, '{"code":200000,"in'))
+    error = site.refused(id=dead.id)
+    assert error.partial["changed"] is True
+    assert [entry["id"] for entry in error.partial["unknown"]] == [dead.id]
+    assert error.partial["not_cleaned"] == []

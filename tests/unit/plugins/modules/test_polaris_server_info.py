@@ -1,0 +1,270 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a server is and can do, as far as it can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_among, sibling_url
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import server
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance
+from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_server_info import (
+    credible,
+    node_list,
+    oldest_version,
+    run,
+    version_key,
+    version_of,
+)
+from tests.simulator import Fault, Fleet
+
+MakeFleet = Callable[..., Fleet]
+MakeClient = Callable[..., Client]
+
+
+def instance(host: str, version: str | None = "v1.18.1", port: int = 8091, protocol: str = "grpc") -> Instance:
+    return Instance(
+        id=f"{host}:{port}",
+        service="polaris.checker",
+        namespace="Polaris",
+        vpc_id=None,
+        host=host,
+        port=port,
+        protocol=protocol,
+        version=version,
+        priority=0,
+        weight=100,
+        healthy=True,
+        isolated=False,
+        health_check=True,
+        ttl=5,
+        location={},
+        metadata={"build-revision": "x"},
+    )
+
+
+def look(client: Client) -> dict[str, Any]:
+    return run(client, {}, False)
+
+
+@pytest.mark.parametrize(
+    ("version", "key"),
+    [
+        ("v1.18.1", (1, 18, 1)),
+        ("1.9.0", (1, 9, 0)),
+        ("v1.19.0-alpha.0", (1, 19, 0)),
+        ("master", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_versions_compare_as_numbers(version: str | None, key: tuple[int, ...] | None) -> None:
+    assert version_key(version) == key
+
+
+@pytest.mark.parametrize(
+    ("features", "switches", "shown", "oldest"),
+    [
+        ({}, None, None, "v1.8.0"),
+        ({"memory_free": True, "leader_info": None}, {"auth": True}, "go_memstats_sys_bytes 1", "v1.8.0"),
+        ({"instance_batch_clean": False}, None, "go_memory_classes_total_bytes 1", "v1.11.0"),
+        ({"instance_batch_clean": True}, None, None, "v1.13.0"),
+        ({"instance_batch_clean": True, "leader_info": True}, None, None, "v1.14.0"),
+        ({"client_info": True, "leader_info": True}, {"auth": True}, None, "v1.16.0"),
+        ({"client_info": True}, {"auth": True, "consoleOpen": False}, None, "v1.17.2"),
+        ({"pprof": True}, {"consoleOpen": True}, None, "v1.19.0"),
+        # Not what a route is.
+        ({"metrics": True, "profile": True}, None, None, "v1.8.0"),
+    ],
+)
+def test_the_oldest_version_that_has_it_all(
+    features: dict[str, bool | None], switches: dict[str, bool] | None, shown: str | None, oldest: str
+) -> None:
+    assert oldest_version(features, switches, shown) == oldest
+
+
+def test_the_version_is_that_of_the_own_entry() -> None:
+    mixed = [instance("10.0.0.1", "v1.17.9"), instance("10.0.0.2", "v1.18.1")]
+    assert version_of(mixed, "10.0.0.2") == "v1.18.1"
+    assert version_of(mixed, None) is None
+    assert version_of(mixed, "10.0.0.3") is None
+    assert version_of(mixed[:1], None) == "v1.17.9"
+    assert version_of([instance("10.0.0.1", None)], "10.0.0.1") is None
+    assert version_of([], None) is None
+
+
+def test_a_version_older_than_what_the_server_can_do_is_none() -> None:
+    assert not credible("v0.1.0", "v1.17.2")
+    assert credible("v1.19.0-alpha.0", "v1.19.0")
+    assert credible("v1.18.1", "v1.17.2")
+    assert credible("of our own", "v1.17.2")
+
+
+@pytest.mark.parametrize(
+    ("label", "addresses", "nodes", "host"),
+    [
+        # The label is right from v1.17.0 on ...
+        ("10.0.0.2", {"cluster.example", "10.0.0.99"}, ["10.0.0.1", "10.0.0.2"], "10.0.0.2"),
+        # ... and says nothing before, or on a node that does not know its address.
+        ("127.0.0.1", {"10.0.0.1"}, ["10.0.0.1", "10.0.0.2"], "10.0.0.1"),
+        (None, {"node1.example", "10.0.0.1"}, ["10.0.0.1", "10.0.0.2"], "10.0.0.1"),
+        (None, {"127.0.0.1", "localhost"}, ["127.0.0.1"], "127.0.0.1"),
+        # A name of the whole cluster.
+        (None, {"10.0.0.1", "10.0.0.2"}, ["10.0.0.1", "10.0.0.2"], None),
+        ("127.0.0.1", {"10.0.0.99"}, ["10.0.0.1", "10.0.0.2"], None),
+        (None, {"10.0.0.1"}, [], None),
+    ],
+)
+def test_which_of_the_nodes_a_server_is(
+    label: str | None, addresses: set[str], nodes: list[str], host: str | None
+) -> None:
+    assert address_among(label, addresses, nodes) == host
+
+
+def test_one_entry_for_each_address_with_the_url_that_is_known() -> None:
+    nodes = [
+        instance("10.0.0.1", port=8080, protocol="http"),
+        instance("10.0.0.1"),
+        instance("10.0.0.2"),
+        instance("2001:db8::1"),
+    ]
+    listed = node_list(nodes, "https://polaris.example:8443", "10.0.0.2")
+    assert [(node["host"], node["port"], node["url"]) for node in listed] == [
+        ("10.0.0.1", 8091, "https://10.0.0.1:8080"),
+        ("10.0.0.2", 8091, "https://polaris.example:8443"),
+        ("2001:db8::1", 8091, "https://[2001:db8::1]:8443"),
+    ]
+    # A default installation, looked at from elsewhere.
+    assert node_list([instance("127.0.0.1")], "http://10.0.0.5:8090", None)[0]["url"] == "http://10.0.0.5:8090"
+    assert sibling_url("http://polaris.example/api", "10.0.0.2") == "http://10.0.0.2:80/api"
+
+
+@pytest.mark.parametrize(
+    ("profile", "missing", "oldest", "switches"),
+    [
+        (
+            "v1.12.2",
+            [
+                "instance_batch_clean",
+                "leader_info",
+                "leader_release",
+                "cmdb_info",
+                "client_info",
+                "pprof",
+                "server_functions",
+            ],
+            "v1.11.0",
+            {"auth"},
+        ),
+        ("v1.14.2", ["client_info", "pprof", "server_functions"], "v1.14.0", {"auth"}),
+        ("v1.17.1", ["pprof", "server_functions"], "v1.16.0", {"auth"}),
+        ("v1.18.1", ["pprof", "server_functions"], "v1.17.2", {"auth", "clientOpen", "consoleOpen"}),
+        ("head", [], "v1.19.0", {"auth", "clientOpen", "consoleOpen"}),
+    ],
+)
+def test_what_is_found_by_version_without_running_anything(
+    profile: str, missing: list[str], oldest: str, switches: set[str], make_fleet: MakeFleet, make_client: MakeClient
+) -> None:
+    fleet = make_fleet(nodes=2, profile=profile, version="v1.99.0", seed_instances=3)
+    node = fleet.nodes[1]
+    fleet.clear_requests()
+    result = look(make_client(node, token=fleet.tokens.owner))
+    assert result["is_polaris"]
+    assert not result["changed"]
+    assert sorted(name for name, there in result["features"].items() if not there) == sorted(missing)
+    assert set(result["features"]) == {*server.FEATURES, "metrics", "profile"}
+    assert result["oldest_version"] == oldest
+    assert result["version"] == "v1.99.0"
+    assert result["own_host"] == node.host
+    assert [(entry["host"], entry["url"]) for entry in result["nodes"]] == [
+        (each.host, each.url) for each in fleet.nodes
+    ]
+    assert set(result["auth"]) == switches
+    assert result["auth"]["auth"] is True
+    assert result["protocols"] == ["grpc", "http"]
+    assert not result["warnings"]
+    # No call that writes, and none that lists all clients, leaders or locations.
+    assert {request.method for request in fleet.requests} == {"GET"}
+    ran = [request.path for request in fleet.requests if request.status == 200]
+    assert not [path for path in ran if path.startswith("/maintain") and not path.startswith("/maintain/v1/apiserver")]
+    assert "service_token" not in str(result)
+
+
+def test_an_account_that_may_nothing_still_learns_most(fleet: Fleet, make_client: MakeClient) -> None:
+    result = look(make_client(fleet.nodes[0], token="no-such-token"))
+    assert result["is_polaris"]
+    assert result["features"]["leader_info"] is True
+    assert result["features"]["pprof"] is False
+    assert result["oldest_version"] == "v1.17.2"
+    assert result["auth"]["consoleOpen"] is True
+    assert result["nodes"] is None
+    assert result["version"] is None
+    assert result["protocols"] is None
+    assert len(result["warnings"]) == 2
+    assert all("could not be read" in warning for warning in result["warnings"])
+
+
+def test_a_build_without_a_version_is_no_news(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(version="v0.1.0")
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
+    assert result["version"] is None
+    assert result["nodes"][0]["version"] == "v0.1.0"
+    assert result["warnings"] == []
+
+
+def test_a_version_that_cannot_be_right(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(version="v1.2.3")
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
+    assert result["version"] is None
+    assert "registered itself as v1.2.3" in result["warnings"][0]
+
+
+def test_parts_of_the_api_that_are_switched_off(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(nodes=2, conn_limit=False)
+    first, second = fleet.nodes
+    first.set("console", False)
+    second.set("admin", False)
+    result = look(make_client(first, token=fleet.tokens.owner))
+    assert result["is_polaris"]
+    assert result["auth"] is None
+    assert result["nodes"] is None
+    assert result["protocols"] == []
+    assert result["features"]["memory_free"] is True
+    assert any("console API switched off" in warning for warning in result["warnings"])
+    result = look(make_client(second, token=fleet.tokens.owner))
+    assert result["is_polaris"]
+    assert result["features"]["memory_free"] is False
+    assert result["features"]["metrics"] is True
+    assert result["protocols"] is None
+    assert any("maintenance API switched off" in warning for warning in result["warnings"])
+
+
+def test_what_is_no_polaris_is_a_fact_and_no_failure(fleet: Fleet, make_client: MakeClient) -> None:
+    fleet.nodes[0].fault("*", "*", Fault("status", status=200, body="<html>Welcome</html>"))
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
+    assert result == {
+        "changed": False,
+        "is_polaris": False,
+        **dict.fromkeys(["version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols"]),
+    }
+
+
+def test_a_gateway_that_hides_calls_leaves_them_open(fleet: Fleet, make_client: MakeClient) -> None:
+    fleet.nodes[0].fault("*", "/maintain/v1/leaders*", Fault("status", status=403, body="forbidden by the gateway"))
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
+    assert result["features"]["leader_info"] is None
+    assert result["features"]["leader_release"] is None
+    assert result["features"]["cmdb_info"] is True
+
+
+def test_nobody_listens_is_a_failure(make_client: MakeClient) -> None:
+    with pytest.raises(PolarisError) as caught:
+        look(make_client("http://127.0.0.1:1"))
+    assert caught.value.kind == "unreachable"
