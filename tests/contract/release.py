@@ -99,8 +99,10 @@ def running(binary: Path, folder: Path) -> Iterator[Release]:
         raise FileNotFoundError(
             f"{binary} has no polaris-server.yaml beside it, nor in conf/: unpack the whole release."
         )
-    if (binary.parent / "conf").is_dir():
-        shutil.copytree(binary.parent / "conf", folder / "conf")  # translations, plugins, first accounts
+    # Translations, plugins, first accounts; up to v1.12 the translations stand with the apiserver.
+    for part in ("conf", "apiserver"):
+        if (binary.parent / part).is_dir():
+            shutil.copytree(binary.parent / part, folder / part)
     http_port, grpc_port = free_ports(2)
     wanted = configuration(yaml.safe_load(shipped.read_text()), http_port, grpc_port, folder / "polaris.bolt")
     own = folder / shipped.relative_to(binary.parent)
