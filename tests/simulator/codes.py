@@ -44,7 +44,6 @@ INFO: dict[int, str] = {
 }
 # Some translations of every release (release/conf/i18n/zh.toml); a client must compare codes, not texts.
 INFO_ZH: dict[int, str] = {
-    200000: "执行成功",
     400001: "请求解析失败",
     400103: "参数非法",
     400110: "命名空间名称非法",
@@ -159,7 +158,8 @@ def write(call: Call, value: dict[str, Any]) -> Reply:
     """WriteHeaderAndProto: the status is code / 1000, and the JSON is labelled as plain text."""
     code: int = value["code"]
     profile = call.node.profile
-    if profile.translates and value["info"] == info_of(profile, code):
+    # A success is not translated: the server compares with the header X-Polaris-Message, which there is for failures.
+    if profile.translates and code != SUCCESS and value["info"] == info_of(profile, code):
         language = call.query.get("lang") or call.headers.get("Accept-Language", "")
         if language.startswith("zh") and code in INFO_ZH:
             value = {**value, "info": INFO_ZH[code]}

@@ -117,6 +117,8 @@ class Profile:
     """From v1.17.3 a clean of a live row deletes its metadata and its health check."""
     boltdb_removes: bool = True
     """From v1.13.0 a clean removes the row, live or not; before, it only marked it as invalid."""
+    boltdb_counts_deleted: bool = False
+    """Up to v1.12 the count of instances has the deleted ones in it."""
     list_keys: frozenset[str] = LIST_KEYS | {"id"}
     """What GET /naming/v1/instances filters by; `id` from v1.17.0."""
     list_needs: Literal["nothing", "any", "service"] = "nothing"
@@ -250,6 +252,7 @@ V1_12_2 = replace(
     routes=FIRST_ROUTES,
     scopes=SCOPES_1_12,
     boltdb_removes=False,
+    boltdb_counts_deleted=True,
 )
 V1_8_0 = replace(
     V1_12_2,
