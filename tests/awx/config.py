@@ -8,11 +8,16 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import jinja2.sandbox
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXTENSION = ROOT / "extensions" / "awx"
@@ -21,35 +26,92 @@ PLAYBOOKS = ROOT / "playbooks"
 #: The options of the modules of awx.awx (ansible/awx at e21dd0a, October 2024): facts, no code.
 MODULES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "modules.json").read_text())
 
+#: Variable -> the keys of its items that are passed on by both infra.aap_configuration (at f230214) and
+#: infra.controller_configuration (at 9b08b14).
+ITEMS: dict[str, list[str]] = json.loads((Path(__file__).parent / "items.json").read_text())
+
+#: Variable -> the module of awx.awx that gets its items.
+APPLIED = {
+    "controller_organizations": "organization",
+    "controller_labels": "label",
+    "controller_execution_environments": "execution_environment",
+    "controller_notifications": "notification_template",
+    "controller_projects": "project",
+    "controller_credential_types": "credential_type",
+    "controller_credentials": "credential",
+    "controller_inventories": "inventory",
+    "controller_inventory_sources": "inventory_source",
+    "controller_templates": "job_template",
+    "controller_workflows": "workflow_job_template",
+    "controller_schedules": "schedule",
+    "controller_roles": "role",
+}
+
 Question = dict[str, Any]
 Survey = dict[str, Any]
 
 
-class Loader(yaml.SafeLoader):
-    """YAML with Ansible's mark for text that is no template."""
+#: In the order in which apply.yml loads them.
+FILES: tuple[str, ...] = tuple(yaml.safe_load((EXTENSION / "apply.yml").read_text())[0]["vars_files"])
+_OMITTED = "__omitted__"
 
 
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
-
-
-@functools.cache
-def load(path: Path) -> Any:
-    return yaml.load(path.read_text(), Loader=Loader)
-
-
-def extension(name: str) -> Any:
-    """The data of a file in extensions/awx."""
-    return load(EXTENSION / name)
-
-
-def job_templates() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = extension("job_templates.yml")["polaris_awx_job_templates"]
+def variables(*names: str) -> dict[str, Any]:
+    """The variables of these files in extensions/awx, with their templates."""
+    loader = DataLoader()
+    # From ansible-core 2.19 on, only what is trusted is a template.
+    trusted = (
+        {"trusted_as_template": True} if "trusted_as_template" in signature(loader.load_from_file).parameters else {}
+    )
+    found: dict[str, Any] = {}
+    for name in names:
+        found.update(loader.load_from_file(str(EXTENSION / name), **trusted))
     return found
 
 
-def surveys() -> dict[str, Survey]:
+def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The items that are applied with these settings, out of all files: controller_templates and so on."""
+    given = {"polaris_awx_image": "registry.example.com/polaris-ee:1.0.0", **settings}
+    every = {"omit": _OMITTED, **variables(*FILES), **given}
+    templar = Templar(DataLoader(), variables=every)
+    items = {name: every[name] for name in every if name.startswith(("controller_", "aap_"))}
+    return {name: _plain(templar.template(value)) for name, value in items.items()}
+
+
+@functools.cache
+def configuration(**settings: str) -> dict[str, Any]:
+    return configured(settings)
+
+
+def _plain(value: Any) -> Any:
+    """Without Ansible's types, and without what is to be left out."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items() if each != _OMITTED}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return json.loads(json.dumps(value))
+
+
+def only(kind: str) -> dict[str, Any]:
+    """The one item of a kind."""
+    (item,) = configuration()[kind]
+    found: dict[str, Any] = item
+    return found
+
+
+def job_templates() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = configuration()["controller_templates"]
+    return found
+
+
+def by_name(kind: str) -> dict[str, dict[str, Any]]:
+    return {item["name"]: item for item in configuration()[kind]}
+
+
+def surveys(language: str = "en") -> dict[str, Survey]:
     """Runbook -> the survey of its job template."""
-    return {Path(template["playbook"]).stem: template["survey_spec"] for template in job_templates()}
+    found: dict[str, Survey] = variables(f"surveys_{language}.yml")[f"polaris_awx_surveys_{language}"]
+    return _plain(found)  # type: ignore[no-any-return]
 
 
 # --- what AWX takes --------------------------------------------------------------------------------------------------
@@ -119,10 +181,20 @@ def answer_problems(question: Question, answer: Any) -> list[str]:
     )
 
 
+def refused(module: str, options: Mapping[str, Any]) -> list[str]:
+    """Why this module of awx.awx would refuse these options."""
+    facts = MODULES[module]
+    validator = ArgumentSpecValidator(
+        facts["options"], facts.get("mutually_exclusive"), required_if=facts.get("required_if")
+    )
+    messages: list[str] = validator.validate(dict(options)).error_messages
+    return messages
+
+
 def injected(inputs: dict[str, str]) -> dict[str, str]:
     """The environment of a job, as AWX makes it of a credential: by Jinja; a field without a value is not there."""
     sandbox = jinja2.sandbox.ImmutableSandboxedEnvironment()
-    templates = extension("credential_type.yml")["polaris_awx_credential_type"]["injectors"]["env"]
+    templates = only("controller_credential_types")["injectors"]["env"]
     return {name: sandbox.from_string(template).render(**inputs) for name, template in templates.items()}
 
 

@@ -21,10 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import jinja2.sandbox
 import yaml
 
-from tests.awx.config import Survey, answer_problems, extension
+from tests.awx.config import Survey, answer_problems
 from tests.support import PlaybookRun, TaskResult
 
 #: The settings that AWX hands to every job, as it is shipped.
@@ -67,13 +66,6 @@ def survey_variables(survey: Survey, answers: Mapping[str, Any]) -> dict[str, An
     assert missing <= defaults.keys(), f"required, and neither answered nor with a default: {missing}"
     empty = {name: "" for name, question in questions.items() if question["type"] in ("text", "textarea")}
     return {**empty, **defaults, **answers}
-
-
-def injected(inputs: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that a credential of our type adds to a job; fields without a value are empty text."""
-    sandbox = jinja2.sandbox.ImmutableSandboxedEnvironment()
-    injectors = extension("credential_type.yml")["polaris_awx_credential_type"]["injectors"]
-    return {name: sandbox.from_string(template).render(inputs) for name, template in injectors["env"].items()}
 
 
 def meta_variables(template: str, *, workflow: str = "") -> dict[str, Any]:

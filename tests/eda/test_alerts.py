@@ -32,8 +32,8 @@ ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
 COMMAND = ("ansible-rulebook", "--rulebook", "polarismesh.maintenance.alerts", "--inventory", "inventory.yml")
 TOKEN = "a-token-for-alerts"
-# What the last node is called in the inventory.
-IPV6 = "2001:db8::5"
+# The address of the last node, as far as alerts and the inventory know, and its name in the inventory.
+IPV6, IPV6_NAME = "2001:db8::5", "2001-db8--5"
 MEMORY, CONNECTIONS = "PolarisMemoryHigh", "PolarisConnectionsUneven"
 Alert = dict[str, Any]
 
@@ -55,7 +55,7 @@ class Rulebook:
 
     def post(self, body: Any, token: str | None = TOKEN) -> int:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return requests.post(f"{self.url}/alerts", json=body, headers=headers, timeout=10).status_code
+        return requests.post(f"{self.url}/alerts", json=body, headers=headers, timeout=60).status_code
 
     def send(self, *alerts: Alert) -> None:
         """What Alertmanager sends for a group of alerts, in the version 4 of its format."""
@@ -102,9 +102,9 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rulebook]:
     with Fleet(nodes=5) as fleet, contextlib.ExitStack() as stack:
         for node in fleet.nodes:
             node.heap.live, node.heap.free = 900 * MIB, 600 * MIB
-        # As the inventory plugin names them: by address.
+        # As the inventory plugin names them.
         inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
-        names = [*(node.host for node in fleet.nodes[:4]), IPV6]
+        names = [*(node.host for node in fleet.nodes[:4]), IPV6_NAME]
         inventory["polaris_servers"]["hosts"] = {
             name: {"polaris_url": node.url} for name, node in zip(names, fleet.nodes, strict=True)
         }
@@ -139,7 +139,7 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rulebook]:
 def listens(rulebook: Rulebook) -> bool:
     try:
         return rulebook.post({}) == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
@@ -160,6 +160,11 @@ def alert(name: Any, instance: Any, status: str = "firing", **more: Any) -> Aler
 def of(node: Node) -> str:
     """The label "instance" of a node, as Prometheus makes it of the target."""
     return f"{node.host}:{node.port}"
+
+
+def spellings(node: Node) -> list[str]:
+    """What else "instance" is where somebody scrapes another port, or sets the label."""
+    return [node.host, f"{node.host}:9100", f"{node.host}:{node.port}"]
 
 
 def template(ran: Path) -> str:
@@ -211,8 +216,8 @@ def test_only_the_node_named_is_freed_whatever_else_an_alert_says(rulebook: Rule
 
 def test_an_alert_that_goes_on_frees_once(rulebook: Rulebook) -> None:
     third, fourth = rulebook.fleet.nodes[2:4]
-    for _number in range(3):
-        rulebook.send(alert(MEMORY, of(third)))
+    for spelling in spellings(third):
+        rulebook.send(alert(MEMORY, spelling))
     # Which does not hold back the alert about another node.
     rulebook.send(alert(MEMORY, of(third)), alert(MEMORY, of(fourth)))
     rulebook.wait_until_freed(fourth)
@@ -231,11 +236,21 @@ def test_uneven_connections_are_evened_out_once(rulebook: Rulebook, tmp_path: Pa
         # An alert about all nodes has no "instance"; one about the fullest node may have it. It has no say.
         rulebook.send(alert(CONNECTIONS, template(tmp_path / "ran")), alert(CONNECTIONS, None))
         rulebook.send(alert(CONNECTIONS, of(full)), alert(MEMORY, f"[{IPV6}]:8090"))
-        rulebook.wait_until_freed(last, IPV6)
+        rulebook.wait_until_freed(last, IPV6_NAME)
         # As the runbook says: a fifth of what the node has. Two runs would have closed more.
         assert [each.open for each in connections].count(False) == 6
     assert "Make the plan" in rulebook.tasks
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_ipv6_node_is_one_node_in_all_spellings(rulebook: Rulebook) -> None:
+    second, last = rulebook.fleet.nodes[1], rulebook.fleet.nodes[4]
+    for spelling in (f"[{IPV6}]:9100", IPV6, "[2001:DB8:0:0:0:0:0:5]:8090", IPV6_NAME):
+        rulebook.send(alert(MEMORY, spelling))
+    rulebook.send(alert(MEMORY, of(second)))
+    rulebook.wait_until_freed(second)
+    assert last.heap.forced == 1
+    assert rulebook.freed == [1] * 5
 
 
 def test_without_a_token_it_does_not_start(rulebook: Rulebook) -> None:

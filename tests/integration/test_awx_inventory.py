@@ -22,7 +22,7 @@ Playbook = Callable[..., PlaybookRun]
 
 def synced(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """What an inventory update of AWX runs (awx/main/tasks/jobs.py)."""
-    source = config.extension("inventory_source.yml")["polaris_awx_inventory_source"]["source_path"]
+    source = config.only("controller_inventory_sources")["source_path"]
     return subprocess.run(
         ["ansible-inventory", "--list", "--export", "-i", str(config.ROOT / source)],
         cwd=folder,
@@ -55,14 +55,13 @@ def test_a_sync_and_a_job(tmp_path: Path, make_fleet: Callable[..., Fleet], play
     assert [host["ansible_connection"] for host in hosts.values()] == ["local"] * 3
 
     # A job gets its inventory as a script, and the variables of the inventory as those of the group all.
-    (play,) = config.extension("apply.yml")
-    data["all"]["vars"] = play["vars"]["polaris_awx_inventory_variables"]
+    data["all"]["vars"] = config.only("controller_inventories")["variables"]
     (tmp_path / "hosts.json").write_text(json.dumps(data))
     script = tmp_path / "hosts"
     script.write_text(f"#!/bin/sh\ncat '{tmp_path / 'hosts.json'}'\n")
     script.chmod(0o700)
     # ... and the runbook by its place in the project.
-    (template,) = [template for template in config.job_templates() if template["name"] == "log level"]
+    template = config.by_name("controller_templates")["Polaris log level"]
     answers = {"levels": "naming: debug\n", "ignore_unknown_scopes": "false"}
     run = playbook(str(config.ROOT / template["playbook"]), str(script), extra_vars=answers, env=environment).ok()
     assert [node.levels["naming"] for node in fleet.nodes] == ["debug"] * 3

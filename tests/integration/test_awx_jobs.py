@@ -84,7 +84,7 @@ def launch(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) ->
             template["playbook"],
             hosts or inventory(fleet),
             variables,
-            jobs.injected({"url": fleet.url, "token": fleet.tokens.owner}),
+            config.injected({"url": fleet.url, "token": fleet.tokens.owner}),
             **options,
         )
         launched.append(job)

@@ -69,6 +69,9 @@ def beside(variable: str, answer: Any) -> dict[str, Any]:
 
 def cases(folder: Path) -> Iterator[Case]:
     for runbook, survey in config.surveys().items():
+        if not (config.PLAYBOOKS / f"{runbook}.yml").exists():
+            # The survey of a workflow asks what those of its job templates ask.
+            continue
         usual = usual_answers(runbook, survey, folder)
         yield Case(runbook, usual, True, "the defaults")
         needed = {question["variable"] for question in survey["spec"] if question["required"]} | {"batch"}

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from pathlib import Path
 from typing import Any
 
 import jinja2.sandbox
@@ -17,8 +19,10 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_vari
 from tests.awx import config
 
 SURVEYS = config.surveys()
-WORKFLOW = config.extension("workflow.yml")
-NAMES = [template["name"] for template in config.job_templates()]
+TEMPLATES = config.by_name("controller_templates")
+WORKFLOWS = config.by_name("controller_workflows")
+RUNBOOKS = [Path(template["playbook"]).stem for template in TEMPLATES.values()]
+DRAIN = WORKFLOWS["Polaris drain, free memory, report"]
 
 #: Documented variables that no survey asks for: the inventory, the credential and the inventory's variables have them.
 COMMON = {
@@ -29,14 +33,14 @@ COMMON = {
 LEFT_OUT = {"mode"}
 
 
-def test_every_runbook_has_its_job_template() -> None:
-    assert {f"playbooks/{path.name}" for path in config.PLAYBOOKS.glob("*.yml")} == {
-        template["playbook"] for template in config.job_templates()
-    }
-    assert len(set(NAMES)) == len(NAMES)
+def test_every_runbook_has_its_job_template_and_its_survey() -> None:
+    surveys = {template["playbook"]: template["survey_spec"] for template in TEMPLATES.values()}
+    assert surveys.keys() == {f"playbooks/{path.name}" for path in config.PLAYBOOKS.glob("*.yml")}
+    for playbook, survey in surveys.items():
+        assert survey == SURVEYS[Path(playbook).stem]
 
 
-@pytest.mark.parametrize("runbook", SURVEYS)
+@pytest.mark.parametrize("runbook", RUNBOOKS)
 def test_a_survey_asks_what_its_runbook_documents(runbook: str) -> None:
     texts = config.documented(config.PLAYBOOKS / f"{runbook}.yml")
     assert texts.keys() >= COMMON
@@ -55,9 +59,10 @@ def test_a_survey_asks_what_its_runbook_documents(runbook: str) -> None:
             assert all(re.search(rf"\b{re.escape(choice)}\b", text) for choice in named), variable
 
 
-@pytest.mark.parametrize("name", [*SURVEYS, "workflow"])
-def test_awx_takes_the_survey(name: str) -> None:
-    survey = SURVEYS.get(name) or WORKFLOW["polaris_awx_workflow"]["survey_spec"]
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", SURVEYS)
+def test_awx_takes_the_survey(name: str, language: str) -> None:
+    survey = config.surveys(language)[name]
     assert config.survey_problems(survey) == []
     for question in survey["spec"]:
         for answer in config.good_answers(question):
@@ -88,51 +93,57 @@ def test_the_check_of_surveys_finds_what_awx_refuses(change: dict[str, Any], pro
 
 
 def test_what_needs_all_nodes_or_is_done_once_is_not_sliced() -> None:
-    sliced = {template["playbook"] for template in config.job_templates() if template["ask_job_slice_count_on_launch"]}
+    sliced = {template["playbook"] for template in TEMPLATES.values() if template["ask_job_slice_count_on_launch"]}
     assert sliced == {"playbooks/log_level.yml", "playbooks/memory_free.yml"}
 
 
 # --- workflow and schedules ------------------------------------------------------------------------------------------
 
 
-def test_the_workflow_asks_as_its_job_templates_do() -> None:
-    by_name = {template["name"]: template for template in config.job_templates()}
-    nodes = WORKFLOW["polaris_awx_workflow_nodes"]
+@pytest.mark.parametrize("workflow", WORKFLOWS.values(), ids=WORKFLOWS)
+def test_a_workflow_asks_what_its_job_templates_ask(workflow: dict[str, Any]) -> None:
     asked: dict[str, Any] = {}
-    for node in nodes:
-        for question in by_name[node["job_template"]]["survey_spec"]["spec"]:
+    for node in workflow["simplified_workflow_nodes"]:
+        if "approval_node" in node:
+            continue
+        for question in TEMPLATES[node["unified_job_template"]]["survey_spec"]["spec"]:
             # One answer goes to all nodes.
             assert question["variable"] not in asked
             asked[question["variable"]] = question
-    survey = WORKFLOW["polaris_awx_workflow"]["survey_spec"]
-    for question in survey["spec"]:
+    for question in workflow["survey_spec"]["spec"]:
         assert question == asked[question["variable"]]
     required = {variable for variable, question in asked.items() if question["required"]}
-    assert required <= {question["variable"] for question in survey["spec"]}
+    assert required <= {question["variable"] for question in workflow["survey_spec"]["spec"]}
 
 
-def test_the_workflow_ends_with_the_report_whatever_happens() -> None:
-    nodes = {node["identifier"]: node for node in WORKFLOW["polaris_awx_workflow_nodes"]}
+def way_through(workflow: dict[str, Any], outcomes: dict[str, str]) -> list[str]:
+    """The nodes that run, in order, when these end in another way than by success."""
+    nodes = {node["identifier"]: node for node in workflow["simplified_workflow_nodes"]}
+    assert len(nodes) == len(workflow["simplified_workflow_nodes"])
+    led_to = {each for node in nodes.values() for kind, to in node.items() if kind.endswith("_nodes") for each in to}
+    way, at = [], [identifier for identifier in nodes if identifier not in led_to]
+    while at:
+        identifier = at.pop()
+        way.append(identifier)
+        node = nodes[identifier]
+        at += node.get("always_nodes", []) + node.get(f"{outcomes.get(identifier, 'success')}_nodes", [])
+    return way
 
-    def run(outcomes: dict[str, str]) -> list[str]:
-        way, at = [], ["drain"]
-        while at:
-            identifier = at.pop()
-            way.append(identifier)
-            node = nodes[identifier]
-            at += node.get("always_nodes", []) + node.get(f"{outcomes.get(identifier, 'success')}_nodes", [])
-        return way
 
-    assert run({}) == ["drain", "free", "report"]
-    assert run({"free": "failure"}) == ["drain", "free", "report"]
-    assert run({"drain": "failure"}) == ["drain", "report"]
+def test_nothing_is_drained_without_approval_and_the_report_comes_whatever_happens() -> None:
+    assert way_through(DRAIN, {}) == ["approve", "drain", "free", "report"]
+    assert way_through(DRAIN, {"free": "failure"}) == ["approve", "drain", "free", "report"]
+    assert way_through(DRAIN, {"drain": "failure"}) == ["approve", "drain", "report"]
+    assert way_through(DRAIN, {"approve": "failure"}) == ["approve"]
+    (approval,) = [node for node in DRAIN["simplified_workflow_nodes"] if "approval_node" in node]
+    assert approval["approval_node"].keys() == {"name", "description", "timeout"}
+    assert approval["approval_node"]["timeout"] == 3600
 
 
 def test_schedules_are_ones_that_awx_takes() -> None:
-    known = {*NAMES, config.extension("inventory_source.yml")["polaris_awx_inventory_source"]["name"]}
-    by_name = {template["name"]: template for template in config.job_templates()}
-    schedules = config.extension("schedules.yml")["polaris_awx_schedules"]
-    assert {schedule["unified_job_template"] for schedule in schedules} == {"heartbeat audit", "nodes"}
+    known = {*TEMPLATES, config.only("controller_inventory_sources")["name"]}
+    schedules = config.configuration()["controller_schedules"]
+    assert {schedule["unified_job_template"] for schedule in schedules} == {"Polaris heartbeat audit", "Polaris nodes"}
     for schedule in schedules:
         assert schedule["unified_job_template"] in known
         # One start with its zone, one rule with its interval (awx/api/serializers.py).
@@ -140,14 +151,14 @@ def test_schedules_are_ones_that_awx_takes() -> None:
             r"DTSTART:[0-9]{8}T[0-9]{6}Z RRULE:FREQ=(MINUTELY|HOURLY|DAILY|WEEKLY);INTERVAL=[0-9]+", schedule["rrule"]
         )
         for variable, answer in schedule.get("extra_data", {}).items():
-            survey = by_name[schedule["unified_job_template"]]["survey_spec"]
+            survey = TEMPLATES[schedule["unified_job_template"]]["survey_spec"]
             (question,) = [question for question in survey["spec"] if question["variable"] == variable]
             assert config.answer_problems(question, answer) == []
 
 
 # --- credential ------------------------------------------------------------------------------------------------------
 
-TYPE = config.extension("credential_type.yml")["polaris_awx_credential_type"]
+TYPE = config.only("controller_credential_types")
 
 
 def test_the_credential_type_is_one_that_awx_takes() -> None:
@@ -187,19 +198,110 @@ def test_what_is_injected_is_the_account_of_the_modules(inputs: dict[str, str], 
     check_account({**dict.fromkeys(ACCOUNT), **options})
 
 
-# --- apply.yml -------------------------------------------------------------------------------------------------------
+# --- two languages ----------------------------------------------------------------------------------------------------
+
+TEXTS = {"question_name", "question_description"}
+
+
+def test_both_languages_ask_the_same() -> None:
+    english, chinese = config.surveys("en"), config.surveys("zh")
+    assert list(english) == list(chinese)
+    for name, survey in english.items():
+        other = chinese[name]
+        assert survey.keys() == other.keys()
+        for question, asked in zip(survey["spec"], other["spec"], strict=True):
+            facts = {key: value for key, value in question.items() if key not in TEXTS}
+            assert facts == {key: value for key, value in asked.items() if key not in TEXTS}
+            assert question.keys() == asked.keys()
+
+
+def test_the_chinese_texts_are_chinese_and_name_the_same_values() -> None:
+    for name, survey in config.surveys("zh").items():
+        for text in (survey["name"], survey["description"], *(asked[key] for asked in survey["spec"] for key in TEXTS)):
+            assert re.search("[\u4e00-\u9fff]", text), (name, text)
+        for question, asked in zip(config.surveys("en")[name]["spec"], survey["spec"], strict=True):
+            # What is to be typed: choices, numbers, sizes, paths.
+            typed = re.compile(
+                "|".join([*question.get("choices", []), r"[0-9]+(?:[.][0-9]+)*[MG]?", "/[a-z/]+", "naming: debug"])
+            )
+            english = set(typed.findall(question["question_description"]))
+            assert english <= set(typed.findall(asked["question_description"])), (name, question["variable"])
+
+
+def test_the_language_is_chosen_when_applying() -> None:
+    items = config.configuration(polaris_awx_language="zh")
+    surveys = {
+        item["name"]: item["survey_spec"] for item in items["controller_templates"] + items["controller_workflows"]
+    }
+    assert surveys["Polaris log level"] == config.surveys("zh")["log_level"]
+    assert surveys[DRAIN["name"]] == config.surveys("zh")["drain_free_report"]
+
+
+# --- the items, as awx.awx and infra.aap_configuration take them ------------------------------------------------------
+
+
+@functools.cache
+def full_items() -> dict[str, Any]:
+    """All that can be configured, with nothing left out."""
+    return config.configured(
+        {
+            "polaris_awx_operators": ["Operators"],
+            "polaris_awx_approvers": ["Leads"],
+            "polaris_awx_credential": {"url": "http://10.0.0.1:8090", "token": "t"},
+            "polaris_awx_notification": {
+                "notification_type": "webhook",
+                "notification_configuration": {"url": "https://chat.example.com/hook", "headers": {}},
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", [*config.APPLIED, "aap_organizations"])
+def test_every_key_of_an_item_is_one_that_the_collections_pass_on(kind: str) -> None:
+    items = full_items()[kind]
+    assert items
+    for item in items:
+        assert item.keys() <= set(config.ITEMS[kind])
+        for node in item.get("simplified_workflow_nodes", []):
+            assert node.keys() <= set(config.ITEMS["simplified_workflow_nodes"])
+
+
+@pytest.mark.parametrize("kind", config.APPLIED)
+def test_every_item_fits_the_argument_spec_of_its_module(kind: str) -> None:
+    for item in full_items()[kind]:
+        options = {key: value for key, value in item.items() if key != "simplified_workflow_nodes"}
+        assert config.refused(config.APPLIED[kind], options) == []
+        for node in item.get("simplified_workflow_nodes", []):
+            whole = {**node, "workflow_job_template": item["name"], "organization": item["organization"]}
+            assert config.refused("workflow_job_template_node", whole) == []
+
+
+def test_everything_has_its_label_and_who_hears_of_failures() -> None:
+    for item in (*full_items()["controller_templates"], *full_items()["controller_workflows"]):
+        assert item["labels"] == ["Polaris"]
+        assert item["notification_templates_error"] == ["Polaris"]
+    # What somebody attached by hand stays where nothing is configured.
+    for item in (*TEMPLATES.values(), *WORKFLOWS.values()):
+        assert not any(key.startswith("notification_templates") for key in item)
+
+
+def test_every_job_has_a_time_limit_except_those_that_wait() -> None:
+    assert all(template["timeout"] > 0 or "window" in name for name, template in TEMPLATES.items())
+
+
+def test_operators_may_launch_everything_and_approvers_approve_the_drain() -> None:
+    execute, approve = full_items()["controller_roles"]
+    assert (execute["role"], execute["teams"]) == ("execute", ["Operators"])
+    assert execute["job_templates"] == list(TEMPLATES)
+    assert execute["workflows"] == list(WORKFLOWS)
+    assert (approve["role"], approve["teams"], approve["workflows"]) == ("approval", ["Leads"], [DRAIN["name"]])
+
+
+def test_dispatch_loads_the_files_that_apply_loads() -> None:
+    (play,) = yaml.safe_load((config.EXTENSION / "dispatch.yml").read_text())
+    assert tuple(play["vars_files"]) == config.FILES
 
 
 def test_the_project_is_this_repository() -> None:
-    (play,) = config.extension("apply.yml")
     galaxy = yaml.safe_load((config.ROOT / "galaxy.yml").read_text())
-    assert play["vars"]["polaris_awx_project_url"] == galaxy["repository"]
-
-
-def test_apply_documents_its_variables() -> None:
-    (play,) = config.extension("apply.yml")
-    texts = config.documented(config.EXTENSION / "apply.yml")
-    assert texts.keys() - {"polaris_awx_image"} == play["vars"].keys()
-    for name, value in play["vars"].items():
-        if isinstance(value, (int, bool)):
-            assert config.documented_default(texts[name]) == str(value).lower()
+    assert config.only("controller_projects")["scm_url"] == galaxy["repository"]
