@@ -10,77 +10,47 @@ order of their alerts: when the last of several alerts has had its effect, those
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from tests.clients import Clients, until
+from tests.eda.running import (
+    CONNECTIONS,
+    MEMORY,
+    Listening,
+    alert,
+    command,
+    environment,
+    listening,
+    skip_without_ansible_rulebook,
+)
 from tests.simulator import Fleet, Node
-from tests.support import environment_of, inventory_of, read_results
+from tests.support import inventory_of, read_results
 
-ROOT = Path(__file__).parents[2]
+skip_without_ansible_rulebook()
+
 MIB = 1024 * 1024
-COMMAND = ("ansible-rulebook", "--rulebook", "polarismesh.maintenance.alerts", "--inventory", "inventory.yml")
-TOKEN = "a-token-for-alerts"
+INVENTORY = ("--inventory", "inventory.yml")
 # The address of the last node, as far as alerts and the inventory know, and its name in the inventory.
 IPV6, IPV6_NAME = "2001:db8::5", "2001-db8--5"
-MEMORY, CONNECTIONS = "PolarisMemoryHigh", "PolarisConnectionsUneven"
-Alert = dict[str, Any]
-
-# (A program of the user's own elsewhere on PATH may be of any version.)
-if not (Path(sys.executable).parent / "ansible-rulebook").exists():
-    pytest.skip("ansible-rulebook has an environment of its own: make test-eda", allow_module_level=True)
-if subprocess.run([ROOT / "tools" / "find-java"], check=False, capture_output=True).returncode != 0:
-    pytest.skip("ansible-rulebook needs Java 17 or newer", allow_module_level=True)
 
 
 @dataclass
-class Rulebook:
+class Rulebook(Listening):
     """A running ansible-rulebook, and the fleet whose alerts it gets."""
 
     fleet: Fleet
-    url: str
-    folder: Path
-    process: subprocess.Popen[bytes]
-
-    def post(self, body: Any, token: str | None = TOKEN) -> int:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return requests.post(f"{self.url}/alerts", json=body, headers=headers, timeout=60).status_code
-
-    def send(self, *alerts: Alert) -> None:
-        """What Alertmanager sends for a group of alerts, in the version 4 of its format."""
-        body = {
-            "version": "4",
-            "groupKey": "{}:{}",
-            "truncatedAlerts": 0,
-            "status": "firing",
-            "receiver": "polaris",
-            "groupLabels": {},
-            "commonLabels": {"job": "polaris"},
-            "commonAnnotations": {},
-            "externalURL": "http://alertmanager.example:9093",
-            "alerts": list(alerts),
-        }
-        assert self.post(body) == 200
 
     def wait_until_freed(self, node: Node, name: str = "") -> None:
         assert until(lambda: node.heap.forced > 0 or self.process.poll() is not None, 90), self.log
-        # The run that freed it tells so at its end.
+        # The run that freed it says so at its end.
         assert until(lambda: self.summaries[-1:] == [name or node.host], 30), self.log
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
 
     @property
     def summaries(self) -> list[str]:
@@ -99,7 +69,7 @@ class Rulebook:
 @pytest.fixture(scope="module")
 def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rulebook]:
     folder = tmp_path_factory.mktemp("eda")
-    with Fleet(nodes=5) as fleet, contextlib.ExitStack() as stack:
+    with Fleet(nodes=5) as fleet:
         for node in fleet.nodes:
             node.heap.live, node.heap.free = 900 * MIB, 600 * MIB
         # As the inventory plugin names them.
@@ -110,51 +80,9 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rulebook]:
         }
         inventory["others"] = {"hosts": {"127.0.0.9": {"polaris_url": fleet.nodes[1].url}}, "vars": {}}
         (folder / "inventory.yml").write_text(json.dumps(inventory))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        variables = {"polaris_alerts_port": port, "polaris_incident_dest": str(folder / "incidents")}
-        (folder / "vars.yml").write_text(json.dumps(variables))
-        log = stack.enter_context((folder / "log").open("wb"))
-        process = subprocess.Popen(
-            [*COMMAND, "--vars", "vars.yml", "--env-vars", "POLARIS_ALERTS_TOKEN"],
-            cwd=folder,
-            env={**environment_of(folder / "results.jsonl"), "POLARIS_ALERTS_TOKEN": TOKEN},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        running = Rulebook(fleet, f"http://127.0.0.1:{port}", folder, process)
-        try:
-            assert until(lambda: process.poll() is not None or listens(running), 90), running.log
-            assert process.poll() is None, running.log
-            yield running
-        finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            process.kill()
-            process.wait()
-
-
-def listens(rulebook: Rulebook) -> bool:
-    try:
-        return rulebook.post({}) == 200
-    except (requests.ConnectionError, requests.Timeout):
-        return False
-
-
-def alert(name: Any, instance: Any, status: str = "firing", **more: Any) -> Alert:
-    labels = {"alertname": name, "instance": instance, "job": "polaris", "severity": "warning"}
-    return {
-        "status": status,
-        "labels": {key: value for key, value in labels.items() if value is not None},
-        "annotations": {"summary": "a summary"},
-        "startsAt": "2026-01-01T00:00:00.000Z",
-        "endsAt": "0001-01-01T00:00:00Z",
-        "generatorURL": "http://prometheus.example:9090/graph",
-        "fingerprint": "0123456789abcdef",
-        **more,
-    }
+        variables = {"polaris_incident_dest": str(folder / "incidents")}
+        with listening(folder, "alerts", INVENTORY, variables, {}) as running:
+            yield Rulebook(running.url, folder, running.process, fleet)
 
 
 def of(node: Node) -> str:
@@ -253,10 +181,15 @@ def test_an_ipv6_node_is_one_node_in_all_spellings(rulebook: Rulebook) -> None:
     assert rulebook.freed == [1] * 5
 
 
-def test_without_a_token_it_does_not_start(rulebook: Rulebook) -> None:
-    environment = environment_of(rulebook.folder / "none.jsonl")
+def test_without_a_token_it_does_not_start(rulebook: Rulebook, tmp_path: Path) -> None:
     done = subprocess.run(
-        COMMAND, check=False, cwd=rulebook.folder, env=environment, capture_output=True, text=True, timeout=90
+        command("alerts", *INVENTORY),
+        check=False,
+        cwd=rulebook.folder,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=90,
     )
     assert done.returncode != 0
     assert "'POLARIS_ALERTS_TOKEN' is undefined" in done.stderr
