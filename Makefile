@@ -31,8 +31,7 @@ endif
 
 PYTEST := .venv/bin/python -m pytest
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(COLLECTIONS)" ANSIBLE_HOME="$(CURDIR)/.cache/ansible"
-IN_GATES = PATH="$(CURDIR)/.venv-gates/bin:$$PATH" ANSIBLE_HOME="$(CURDIR)/.cache/ansible" PYTHONWARNINGS=ignore
-IN_COPY = $(IN_GATES) .venv-gates/bin/python tools/collection_tree.py copy
+NOX := tools/nox --no-error-on-missing-interpreters -s
 
 ##@ Start here
 
@@ -68,7 +67,7 @@ test-integration: venv ## Real ansible-playbook processes against the simulator
 .PHONY: test-eda
 test-eda: ## The rulebooks, by a real ansible-rulebook, where the machine has Java 17 or newer
 	@if tools/find-java >/dev/null 2>&1; then \
-	    tools/venv .venv-eda tools/requirements/eda.txt && .venv-eda/bin/python -m pytest tests/eda $(ARGS); \
+	    $(NOX) eda -- $(ARGS); \
 	else \
 	    echo "test-eda: left out, there is no Java 17 or newer"; \
 	fi
@@ -84,7 +83,7 @@ test-real: venv ## The contract tests against a real server: POLARIS_URL=... POL
 .PHONY: test-matrix
 test-matrix: ## What touches ansible-core, under each supported version of it, one environment each
 	@failed=; for core in $(CORES); do \
-	    tools/with-core $$core -m pytest -q -n $(JOBS) $(MATRIX) $(ARGS) || failed+=" $$core"; \
+	    $(NOX) core-$$core -- -q -n $(JOBS) $(MATRIX) $(ARGS) || failed+=" $$core"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "tests failed under ansible-core$$failed" >&2; exit 1; fi
 
@@ -92,73 +91,44 @@ test-matrix: ## What touches ansible-core, under each supported version of it, o
 benchmark: venv ## Compare the module, the in-process action and ansible.builtin.uri: time, CPU, memory
 	@$(IN_VENV) .venv/bin/python -m tests.benchmark $(ARGS)
 
-##@ Quality gates
+##@ Quality gates: sessions of nox, see `tools/nox --list`
 
-.PHONY: gates all-gates
-gates: ## All of the gates below; one that fails does not hide the next
-	@$(MAKE) --keep-going all-gates
-all-gates: format-check type licences changelog-lint build docs-lint lint galaxy-importer sanity sanity-oldest
-	@echo "all gates passed"
+.PHONY: gates
+GATES := style lint typing license-check changelog extra-checks package docs-check ansible-lint \
+    build-import-check sanity-2.16 sanity-2.21
+gates: ## All quality gates; one that fails does not hide the next
+	@CI=true $(NOX) $(GATES)
 
-.PHONY: format format-check
-format: venv-gates ## Format all Python, and mend what ruff can mend
-	@.venv-gates/bin/ruff check --fix --quiet . || true
-	@.venv-gates/bin/ruff format .
+.PHONY: format type
+format: ## Format all Python, and fix what ruff can fix
+	@$(NOX) style
+type: ## Types of all Python (mypy --strict)
+	@$(NOX) typing
 
-format-check: venv-gates ## Format and style of all Python (ruff)
-	@status=0; .venv-gates/bin/ruff format --check . || status=1; .venv-gates/bin/ruff check . || status=1; exit $$status
+.PHONY: build sanity
+build: ## Build the collection into dist/, look into the archive, install it, list its plugins
+	@$(NOX) package
+sanity: ## ansible-test sanity without a container engine, for all target Pythons found here
+	@$(NOX) sanity-2.21 -- $(ARGS)
 
-.PHONY: type
-type: venv-gates ## Types of all Python (mypy --strict)
-	@.venv-gates/bin/python tools/collection_tree.py link
-	@.venv-gates/bin/mypy .cache/collections/$(TREE)/plugins tests tools
+.PHONY: release
+release: build ## Checksums, bill of materials and notes of a release, beside its archive in dist/: VERSION=1.0.0
+	@$(NOX) release -- $(VERSION)
 
-.PHONY: licences
-licences: venv-gates ## Every file says its licence (REUSE)
-	@.venv-gates/bin/reuse lint --lines && echo "licences: fine"
-
-.PHONY: changelog-lint
-changelog-lint: venv-gates ## Changelog fragments (antsibull-changelog)
-	@.venv-gates/bin/antsibull-changelog lint && echo "changelog fragments: fine"
-
-.PHONY: build
-build: venv-gates ## Build the collection, look into it, install it, list its plugins
-	@$(IN_GATES) .venv-gates/bin/python tools/build.py
-
-.PHONY: docs-lint
-docs-lint: venv-gates ## Documentation of the collection and its plugins (antsibull-docs)
-	@$(IN_COPY) docs antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .
-	@echo "documentation: fine"
-
-.PHONY: lint
-lint: venv-gates ## Playbooks, roles, metadata (ansible-lint, production profile)
-	@$(IN_COPY) lint ansible-lint --profile production --offline --strict --nocolor
-
-.PHONY: galaxy-importer
-galaxy-importer: build ## What Galaxy checks when the collection is uploaded
-	@$(IN_GATES) .venv-gates/bin/python tools/galaxy_import.py
-
-.PHONY: sanity sanity-oldest
-sanity: venv-gates ## ansible-test sanity, for this Python and all target Pythons found here
-	@.venv-gates/bin/python tools/sanity.py $(ARGS)
-
-# ansible-core 2.19 is the last that knows Python 3.8 as a target.
-sanity-oldest: ## Compile and import what runs on targets with the oldest Python promised, 3.8, where the machine has it
-	@if tools/find-python 3.8 >/dev/null 2>&1; then \
-	    tools/with-core 2.19 tools/sanity.py --test compile --test import --python 3.8; \
-	else \
-	    echo "sanity-oldest: left out, there is no Python 3.8"; \
-	fi
+.PHONY: docs
+docs: ## Build the documentation site into dist/docs
+	@$(NOX) docs
 
 ##@ The rest
 
-.PHONY: setup venv venv-gates
-setup: venv venv-gates ## Set up both environments now
-venv: ## Set up the small environment, for demo and test, and show the clone to Ansible as a collection
-	@tools/venv .venv tools/requirements/test.txt
+.PHONY: venv
+venv: ## Set up .venv, for demo and test, and show the clone to Ansible as a collection
+	@tools/venv .venv common core
 	@.venv/bin/python tools/collection_tree.py link
-venv-gates:
-	@tools/venv .venv-gates tools/requirements/gates.txt
+
+.PHONY: lock
+lock: ## Lock the versions and hashes of all tools anew, from tools/requirements/*.in
+	@tools/nox -s lock -- $(ARGS)
 
 .PHONY: ci
 ci: ## What .ci/run runs: test-all, test-eda, gates, test-matrix
@@ -170,4 +140,4 @@ clean: ## Remove what was built and cached
 	@[ ! -d .cache ] || find .cache -mindepth 1 -maxdepth 1 ! -name pip -exec rm -rf {} +
 	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 distclean: clean ## ... and the environments
-	@rm -rf .venv* .cache
+	@rm -rf .venv* .nox .cache

@@ -46,7 +46,7 @@ def make_home(home: Path) -> None:
     """Make the home folder of ansible-test: the pip it installs, and the settings of pip it would not hand on."""
     spec = importlib.util.find_spec("ansible_test")
     if spec is None or spec.origin is None:
-        sys.exit(f"{sys.executable} has no ansible-test: run this with the Python of .venv-gates")
+        sys.exit(f"{sys.executable} has no ansible-test: run this by a session of nox, `tools/nox -s sanity-2.21`")
     source = (Path(spec.origin).parent / "_internal" / "python_requirements.py").read_text()
     cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)

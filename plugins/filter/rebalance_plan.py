@@ -26,7 +26,7 @@ options:
     description:
       - For each node its name, and the result of M(polarismesh.maintenance.polaris_conn_info) there. Of that,
         C(protocol) and C(stats) are used.
-      - It has to be B(all) nodes of a cluster: an average over part of the cluster is misleading.
+      - It must hold B(all) nodes of a cluster; an average over part of the cluster is misleading.
     type: dict
     required: true
   tolerance:

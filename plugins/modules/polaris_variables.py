@@ -27,9 +27,9 @@ options:
   variables:
     description:
       - The name of each variable, and its rule.
-      - A rule has a C(type) (V(text), V(choice), V(name), V(bool), V(int), V(float), V(size), V(ipv4), V(path), V(list),
-        V(levels)) and, if any, C(required), C(default), C(aliases), C(example), and the limits of the type, C(min), C(max),
-        C(above), C(choices).
+      - A rule has a C(type) (V(text), V(choice), V(name), V(bool), V(int), V(float), V(size), V(ipv4), V(path),
+        V(list), V(levels)) and, if any, C(required), C(default), C(aliases),
+        C(example), and the limits of the type, C(min), C(max), C(above), C(choices).
     type: dict
     required: true
   one_of:
