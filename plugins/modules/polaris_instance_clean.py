@@ -10,15 +10,15 @@ module: polaris_instance_clean
 short_description: Remove deleted instances from the store of Polaris for good
 version_added: 0.1.0
 description:
-  - A deregistered instance stays in the store of Polaris, marked as deleted, until the server tidies up. This module
+  - A deregistered instance stays in the store of Polaris, marked as deleted, until the server removes it. This module
     removes such instances at once.
-  - A live instance, that is one which the server lists as registered, is never cleaned unless O(on_live=clean) says so.
-    All instances are looked up before the first one is cleaned. The server itself would remove a live instance (on a
-    boltdb store) or strip it of its metadata and its health check (on a MySQL store, from v1.17.3 on), and would answer
-    the same.
+  - A live instance, one that the server lists as registered, is cleaned only with O(on_live=clean). All instances are
+    looked up before the first one is cleaned. The server itself would remove a live instance (on a boltdb store) or
+    strip it of its metadata and its health check (on a MySQL store, from v1.17.3 on), and would return the same
+    response.
   - The nodes of a cluster share the store. Run this task on one node only, or use the playbook
     C(polarismesh.maintenance.instance_clean).
-  - To remove all deleted instances, whichever they are, use M(polarismesh.maintenance.polaris_instance_batch_clean).
+  - To remove all deleted instances, use M(polarismesh.maintenance.polaris_instance_batch_clean).
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.parallel
@@ -32,15 +32,15 @@ attributes:
   diff_mode:
     support: none
     details:
-      - No server tells what it has marked as deleted.
+      - Servers do not show what they have marked as deleted.
   idempotent:
     support: none
     details:
-      - A server answers the same whether there was such an instance or not, so that a clean which was sent counts as a
-        change. To clean again what is gone does no harm.
+      - The response is the same whether the instance existed or not, so every clean that was sent counts as a change.
+        Cleaning an instance again does no harm.
 options:
   protocol: &protocol
-    description: The protocol that the instance speaks.
+    description: The protocol of the instance.
     type: str
   version: &version
     description: The version of the instance.
@@ -62,11 +62,11 @@ options:
         description: V(HEARTBEAT) or V(UNKNOWN), or the number of it in the API, V(1) or V(0).
         type: str
       heartbeat:
-        description: What goes with V(HEARTBEAT).
+        description: The settings of V(HEARTBEAT).
         type: dict
         suboptions:
           ttl:
-            description: How many seconds may pass between two heartbeats.
+            description: The maximum number of seconds between two heartbeats.
             type: raw
   healthy: &healthy
     description: Whether the instance is healthy, V(true) or V(false).
@@ -88,10 +88,10 @@ options:
         description: The campus in the zone.
         type: str
   metadata: &metadata
-    description: The metadata of the instance, a dictionary of text.
+    description: The metadata of the instance. Keys and values are text.
     type: dict
   service_token: &service_token
-    description: The token of the service. It is in no result.
+    description: The token of the service. No result contains it.
     type: str
   instances:
     suboptions:
@@ -128,37 +128,38 @@ options:
     description:
       - What to do about instances that are live.
       - V(fail) fails with RV(error.kind=guard), with nothing cleaned.
-      - V(skip) cleans the others. RV(live) lists those that were left alone.
-      - V(clean) cleans them as well, which breaks them. It is meant for what a server goes on listing although it is
-        gone.
+      - V(skip) cleans the others. RV(live) lists the instances that were left alone.
+      - V(clean) cleans them as well, which breaks them. It is meant for instances that a server still lists although
+        they are gone.
     type: str
     choices: [fail, skip, clean]
     default: fail
   settle:
     description:
-      - How many seconds to wait before the first clean, and then to look again.
-      - An instance must not leave the store before all nodes have noticed that it was deregistered. A node that has
-        not goes on naming it to clients until that node restarts. Nodes look every second.
-      - There is no wait with a boltdb store from v1.17.2 on, because such a node is the only one, and looking up
-        instances lets it notice.
-      - V(0) saves the time where nothing was deregistered in the last few seconds.
+      - How many seconds to wait before the first clean. Then the instances are looked up again.
+      - An instance must not leave the store before all nodes have noticed that it was deregistered. Otherwise a node
+        returns it to clients until that node restarts. Nodes check every second.
+      - With a boltdb store, from v1.17.2 on, the module does not wait, because the node is the only one, and the
+        look-up makes it notice.
+      - V(0) disables the wait. Use it when nothing was deregistered in the last few seconds.
     type: float
     default: 3
 notes:
   - An instance is live when the server lists one with the same id, or with the same service, namespace, host and port
     (and O(vpc_id), if one is given), whatever its id. O(id) is looked for in all services.
-  - Service, namespace, host and port make up the id that the server computes for an instance without an id of its own.
-    They do not reach a deleted instance that has one, and the answer of the server does not tell. Name it by its O(id).
-  - A node with a boltdb store, from v1.17.2 on, whose local time is not ahead of UTC, does not notice that an instance
-    was deregistered which had not changed for some seconds, and lists it as live until the node restarts. Where a node
-    lists more than its store holds, the message about live instances says so.
-  - Before every further thousand of instances those are looked up again, where that was done more than 10 seconds ago.
-    One that registers again in the time between the look and its clean is not noticed.
+  - For an instance without an id of its own, the server computes the id from service, namespace, host and port. These
+    do not reach a deleted instance that has an id of its own, and the response does not say so. Name it by its O(id).
+  - A node with a boltdb store, from v1.17.2 on, whose local time is not ahead of UTC, misses the deregistration of an
+    instance that had not changed for some seconds, and lists it as live until the node restarts. If a node lists more
+    instances than its store holds, the message about live instances says so.
+  - Instances are cleaned in parts of 1000. A part is looked up again if the last look is more than 10 seconds old. An
+    instance that registers again between the look and its clean is not noticed.
   - Large lists are looked up a service at a time. On servers up to v1.16, which cannot search for an id, all services
     are read to find one.
-  - A server of v1.14 or older answers about 1000 calls in the first minute after its start, and the next ones only when
-    the minute of its clock is full. Do not clean large lists then, or raise O(timeout) to 90 seconds.
-  - A clean is never repeated. After a failure, run the task again, as it was or with RV(not_cleaned) and RV(unknown).
+  - In the first minute after its start, a server of v1.14 or older answers about 1000 calls, and delays the others
+    until the next full minute of its clock. Do not clean large lists then, or raise O(timeout) to 90 seconds.
+  - A clean is never repeated. After a failure, run the task again, either unchanged or with RV(not_cleaned) and
+    RV(unknown).
 seealso:
   - module: polarismesh.maintenance.polaris_instance_batch_clean
 author:
@@ -181,7 +182,7 @@ EXAMPLES = r"""
     token: "{{ polaris_token }}"
     id: 9d6a1f3a3c1f4d0d9f1f4a0e5c1d2b3a4f5e6d7c
 
-- name: Remove many, and leave alone those that are live again
+- name: Remove many, but not those that are live again
   polarismesh.maintenance.polaris_instance_clean:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -205,9 +206,9 @@ url:
   sample: http://127.0.0.1:8090
 cleaned:
   description:
-    - The instances for which a clean was sent, and answered, in the order of the task.
-    - In check mode, those that would be.
-    - This tells nothing about whether there was anything to remove.
+    - The instances for which a clean was sent and answered, in the order of the task.
+    - In check mode, the instances for which one would be sent.
+    - This does not say whether there was anything to remove.
   type: list
   elements: dict
   returned: success, and a failure after the look-up
@@ -218,7 +219,7 @@ cleaned:
       sample: 5a3c5ee4a1e4fb1f7f9c1f0b3e35b1a0a9a2a7d4
     service:
       description:
-        - The service. It is V(null), as are the following, where the task names the instance by its id alone and it is
+        - The service. This and the following are V(null) if the task names the instance by its id alone and it is
           not live.
       type: str
       sample: payments
@@ -248,21 +249,22 @@ live:
   returned: success, and a failure after the look-up
   contains: *identity
 count:
-  description: How many instances RV(cleaned) has.
+  description: The number of instances in RV(cleaned).
   type: int
   returned: success, and a failure after the look-up
   sample: 1
 not_cleaned:
   description:
-    - The instances that were certainly not cleaned, without those in RV(live). O(instances) takes them as they are.
+    - The instances that were certainly not cleaned, without those in RV(live). This list can be given to
+      O(instances).
   type: list
   elements: dict
   returned: failure after the look-up
   contains: *identity
 unknown:
   description:
-    - The instances of which nobody knows whether they were cleaned, because the answer of the server was lost.
-      O(instances) takes them as they are.
+    - The instances whose outcome is unknown, because the response of the server was lost. This list can be given to
+      O(instances).
   type: list
   elements: dict
   returned: failure after the look-up
@@ -283,6 +285,7 @@ error:
 import math
 import time
 import typing as t
+from dataclasses import dataclass, field
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils import _identity
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import (
@@ -313,131 +316,117 @@ SPEC = spec(
     **instance_rules(*INSTANCE_FIELDS),
 )
 
-#: How many are cleaned, and how many seconds a look-up counts, before those that follow are looked up again.
+#: Instances are sent in parts of this size. A part is looked up again if the last look is older than FRESH seconds.
 SLICE = 1000
 FRESH = 10.0
 
-#: For so many ids the list of all instances is read, if that takes fewer requests.
+#: From this number of ids on, the list of all instances is read instead, if that takes fewer requests.
 MANY_IDS = 20
 
-#: How many live instances a message names, and in how many services it is worth while to look for a misspelt name.
+#: How many live instances a message names, and in how many services misspelt names are looked for.
 SHOWN = 5
 SERVICES_CHECKED = 20
 
 LONGEST_WAIT = 600
 
-#: The kinds of failure after which running the task again, as it is, may help.
+#: The kinds of failure after which running the task again, unchanged, may help.
 PASSING = ("unreachable", "timeout", "server")
 
 #: Position of a target -> the registered instance that it names.
 Live = t.Dict[int, Instance]
 
 
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    targets = _identity.targets(params)
-    on_live, settle = params["on_live"], params["settle"]
-    if not 0 <= settle <= LONGEST_WAIT:
-        raise PolarisError("refused", f"settle must be from 0 to {LONGEST_WAIT} seconds; got {settle:g}.")
-    clean = Clean(client, targets, spare_live=on_live != "clean", fail_on_live=on_live == "fail")
-    clean.look_up(range(len(targets)))
-    if not check_mode:
-        clean.send(settle)
-    warnings = [*unreached(client.url, targets, clean.live), *unknown_services(client, targets, clean.live)]
-    return {**clean.report(assume_done=check_mode), "warnings": warnings}
+# --- what became of each target --------------------------------------------------------------------------------------
 
 
-class Clean:
-    """What is known of each target, while they are being cleaned. Positions are those of ``targets``."""
+@dataclass
+class State:
+    """What became of each target so far. Positions are those of ``targets``.
 
-    def __init__(self, client: Client, targets: t.Sequence[Target], *, spare_live: bool, fail_on_live: bool) -> None:
-        self.client = client
-        self.targets = targets
-        self.spare_live = spare_live
-        self.fail_on_live = fail_on_live
-        self.live: Live = {}
-        self.cleaned: t.Set[int] = set()
-        self.unknown: t.Set[int] = set()
+    :param live: what the server listed at any look.
+    :param unknown: sent, and the answer was lost.
+    """
+
+    targets: t.Sequence[Target]
+    on_live: str
+    live: Live = field(default_factory=dict)
+    cleaned: t.Set[int] = field(default_factory=set)
+    unknown: t.Set[int] = field(default_factory=set)
+
+    @property
+    def spares_live(self) -> bool:
+        return self.on_live != "clean"
 
     def pending(self) -> t.List[int]:
-        """What is to be cleaned, and was not sent."""
-        spared = self.live if self.spare_live else {}
-        over = self.cleaned | self.unknown
-        return [at for at in range(len(self.targets)) if at not in over and at not in spared]
+        """What is to be cleaned and has not been sent."""
+        left_out = self.cleaned | self.unknown | (set(self.live) if self.spares_live else set())
+        return [at for at in range(len(self.targets)) if at not in left_out]
 
-    def send(self, settle: float) -> None:
-        """Clean what is to be cleaned, after so many seconds."""
-        pending = self.pending()
-        progress = Progress(self.client.progress, "instances cleaned", len(pending))
-        try:
-            if pending and settle and not is_aware(self.client):
-                time.sleep(settle)
-                if self.spare_live:
-                    self.look_up(pending)
-            looked = time.monotonic()
-            for start in range(0, len(pending), SLICE):
-                part = pending[start : start + SLICE]
-                if self.spare_live and time.monotonic() - looked > FRESH:
-                    self.look_up(part)
-                self.send_part([at for at in part if not (self.spare_live and at in self.live)], progress)
-        except PolarisError as error:
-            if not error.partial:
-                again = " Run it again: to clean one twice does no harm." if error.kind in PASSING else ""
-                error.msg = f"{error.msg.rstrip('.')}. {self.tally()}{again}"
-                error.partial = self.report(failed=True)
-            raise
 
-    def look_up(self, part: t.Sequence[int]) -> None:
-        """Find out which of ``part`` are live (again), and fail if that is what the task wants."""
-        found = find_live(self.client, [self.targets[at] for at in part])
-        self.live.update((part[at], instance) for at, instance in found.items())
-        if found and self.fail_on_live:
-            raise self.guard()
+def success(state: State, cleaned: t.Iterable[int]) -> Result:
+    """The result of a task in which these targets were cleaned."""
+    done = sorted(cleaned)
+    return {
+        "changed": bool(done or state.unknown),
+        "cleaned": [identity(state.targets[at]) for at in done],
+        "live": [identity(instance) for _at, instance in sorted(state.live.items())],
+        "count": len(done),
+    }
 
-    def send_part(self, part: t.List[int], progress: Progress) -> None:
-        first: t.Optional[PolarisError] = None
-        requests = [self.targets[at].request() for at in part]
-        for index, answer in self.client.each(lambda request: cleaning.clean(self.client, request), requests):
-            if not isinstance(answer, PolarisError):
-                self.cleaned.add(part[index])
-                progress.step()
-                continue
-            if answer.outcome_unknown:
-                self.unknown.add(part[index])
-            first = first or answer
-        if first is not None:
-            raise first
 
-    def guard(self) -> PolarisError:
-        names = [described(instance) for _at, instance in sorted(self.live.items())]
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        return PolarisError(
-            "guard",
-            f"{len(names)} of {len(self.targets)} instances {'is' if len(names) == 1 else 'are'} live at "
-            f"{self.client.url} ({', '.join(names[:SHOWN])}{more}). {self.tally()} Deregister "
-            f"{'it' if len(names) == 1 else 'them'} first, or set on_live to skip, which cleans the others."
-            f"{unnoticed(self.client)}",
-            partial=self.report(failed=True),
-        )
+def failure(state: State) -> Result:
+    """The result of a task that stopped half way."""
+    return {
+        **success(state, state.cleaned),
+        "not_cleaned": [identity(state.targets[at]) for at in state.pending()],
+        "unknown": [identity(state.targets[at]) for at in sorted(state.unknown)],
+    }
 
-    def tally(self) -> str:
-        if not self.cleaned and not self.unknown:
-            return "Nothing was cleaned."
-        unknown = f", and of {len(self.unknown)} nobody knows" if self.unknown else ""
-        return f"{len(self.cleaned)} were cleaned, {len(self.pending())} were not{unknown}."
 
-    def report(self, *, failed: bool = False, assume_done: bool = False) -> Result:
-        """The result. ``assume_done``: as if all that is to be cleaned had been."""
-        cleaned = self.pending() if assume_done else sorted(self.cleaned)
-        result: Result = {
-            "changed": bool(cleaned or self.unknown),
-            "cleaned": [identity(self.targets[at]) for at in cleaned],
-            "live": [identity(instance) for _at, instance in sorted(self.live.items())],
-            "count": len(cleaned),
-        }
-        if failed:
-            result["not_cleaned"] = [identity(self.targets[at]) for at in self.pending()]
-            result["unknown"] = [identity(self.targets[at]) for at in sorted(self.unknown)]
-        return result
+def tally(state: State) -> str:
+    """The sentence that says how far a task got."""
+    if not state.cleaned and not state.unknown:
+        return "Nothing was cleaned."
+    unknown = f", and the outcome is unknown for {len(state.unknown)}" if state.unknown else ""
+    return f"{len(state.cleaned)} were cleaned, {len(state.pending())} were not{unknown}."
+
+
+def live_error(state: State, url: str, unnoticed: int) -> PolarisError:
+    """The error about live instances.
+
+    :param unnoticed: how many deleted instances the node may still list, see :func:`.instances.unnoticed_deletions`.
+    """
+    names = [name_of(instance) for _at, instance in sorted(state.live.items())]
+    one = len(names) == 1
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    stale = (
+        f" This node lists {unnoticed} more instances than its store holds, so these may be deleted instances that the "
+        f"node has not noticed: restart it, or ask another node."
+    )
+    return PolarisError(
+        "guard",
+        f"{len(names)} of {len(state.targets)} instances {'is' if one else 'are'} live at {url} "
+        f"({', '.join(names[:SHOWN])}{more}). {tally(state)} Deregister {'it' if one else 'them'} first, or set "
+        f"on_live to skip, which cleans the others.{stale if unnoticed else ''}",
+        partial=failure(state),
+    )
+
+
+def unreached(state: State, url: str) -> t.List[str]:
+    """The warning about live instances whose id differs from the one that the task names or computes."""
+    others = [name_of(found) for at, found in sorted(state.live.items()) if found.id != state.targets[at].id]
+    if not others:
+        return []
+    return [
+        f"{len(others)} instances are live at {url} with an id of their own ({', '.join(others[:SHOWN])}): service, "
+        f"namespace, host and port do not reach them, live or deleted; name them by their id."
+    ]
+
+
+def services_without_live(state: State) -> t.List[t.Tuple[str, str]]:
+    """The services (namespace, name) that the task names and that have no live instance among its targets."""
+    named = {(target.namespace, target.service) for target in state.targets if target.namespace and target.service}
+    return sorted(named - {(found.namespace, found.service) for found in state.live.values()})
 
 
 def identity(named: t.Union[Target, Instance]) -> t.Dict[str, t.Any]:
@@ -452,7 +441,8 @@ def identity(named: t.Union[Target, Instance]) -> t.Dict[str, t.Any]:
     return {**keys, "vpc_id": named.vpc_id} if named.vpc_id else keys
 
 
-def described(instance: Instance) -> str:
+def name_of(instance: Instance) -> str:
+    """An instance, as messages name it."""
     return f"{instance.namespace}/{instance.service} {instance.host}:{instance.port}"
 
 
@@ -465,16 +455,16 @@ class Names:
     def __init__(self, targets: t.Sequence[Target]) -> None:
         self.targets = targets
         self.by_id = {target.id: at for at, target in enumerate(targets)}
-        self.by_address: t.Dict[t.Tuple[t.Any, ...], t.List[int]] = {}
+        self.by_tetrad: t.Dict[t.Tuple[t.Any, ...], t.List[int]] = {}
         for at, target in enumerate(targets):
             if target.service is not None:
-                self.by_address.setdefault(address(target), []).append(at)
+                self.by_tetrad.setdefault(tetrad(target), []).append(at)
 
     def meant_by(self, listing: Listing) -> Live:
         found: Live = {}
         for instance in listing.instances:
-            for at in self.by_address.get(address(instance), ()):
-                # Two networks may use the same address. Without a vpc_id, any of them is meant.
+            for at in self.by_tetrad.get(tetrad(instance), ()):
+                # Two networks may use the same address. Without a vpc_id, a target means the instances of all.
                 if self.targets[at].vpc_id in (None, instance.vpc_id):
                     found[at] = instance
             if instance.id in self.by_id:
@@ -482,12 +472,12 @@ class Names:
         return found
 
 
-def address(named: t.Union[Target, Instance]) -> t.Tuple[t.Any, ...]:
+def tetrad(named: t.Union[Target, Instance]) -> t.Tuple[t.Any, ...]:
     return (named.namespace, named.service, named.host, named.port)
 
 
 def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
-    """Which targets are live, by as few requests as that takes."""
+    """Which targets are live, in as few requests as that takes."""
     names = Names(targets)
     live: Live = {}
     services: t.Dict[t.Tuple[str, str], t.List[int]] = {}
@@ -518,7 +508,7 @@ def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
     ):
         live.update(names.meant_by(certain(client, listing)))
 
-    # An id may have been registered again, for another address. (In a list of a service that was seen already.)
+    # An id may have been registered again, for another address. (The lists of services above would show it.)
     own = [target.id for at, target in enumerate(targets) if target.own_id and at not in live]
     computed = [targets[at].id for at in one_by_one if not targets[at].own_id and at not in live]
     for listing in find_ids(client, own, computed):
@@ -529,7 +519,7 @@ def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
 def find_ids(client: Client, own: t.Sequence[str], computed: t.Sequence[str]) -> t.List[Listing]:
     """The instances with these ids, one by one or out of the list of all, whichever takes fewer requests.
 
-    Servers that cannot search for an id have all their services read, if there are ``own`` ones to find.
+    On servers that cannot search for an id, all services are read if there are ``own`` ids to find.
     """
     ids = [*own, *computed]
     if not ids:
@@ -549,7 +539,7 @@ def find_ids(client: Client, own: t.Sequence[str], computed: t.Sequence[str]) ->
 
 
 def all_instances(client: Client, most_requests: int) -> t.Optional[Listing]:
-    """All instances there are, in fewer requests than that; None where that cannot be, or may not be all of them."""
+    """All instances, in fewer requests than that; None where that is impossible, or the list may be incomplete."""
     try:
         everything = instances.find(client, most_requests=1)
         if not everything.complete and pages(everything) < most_requests:
@@ -558,7 +548,7 @@ def all_instances(client: Client, most_requests: int) -> t.Optional[Listing]:
         if error.kind in ("refused", "unsupported", "server"):
             return None
         raise
-    # Every server registers itself: an empty list is an answer to another question.
+    # Every server registers itself: an empty list is the answer to another question.
     return everything if everything.complete and everything.instances else None
 
 
@@ -570,18 +560,19 @@ def certain(client: Client, listing: Listing) -> Listing:
     if not listing.complete:
         raise PolarisError(
             "guard",
-            f"{client.url} lists other instances from moment to moment, so that nobody can tell which are live: run "
-            f"this again when fewer of them register at the same time.",
+            f"{client.url} returned a different list of instances on each read, so it is unknown which are live: try "
+            f"again when fewer instances are registering.",
         )
     return listing
 
 
 def is_aware(client: Client) -> bool:
-    """Whether every node has noticed what was deregistered before the look-up, because there is only this one.
+    """Whether every node has noticed all deregistrations before the look-up, because there is only this node.
 
     That is certain with a boltdb store, whose leaderships have no time of creation. (A registry of nodes with one entry
-    is no proof: by default all register as 127.0.0.1.) And the list of instances is that of its cache, brought up to
-    date, from the release on that has one switch of authentication more; most do not know the name of their release.
+    is no proof: by default all register as 127.0.0.1.) The list of instances comes from the node's cache, which is
+    brought up to date for it, from the release on that has a third authentication switch; most releases do not know
+    their own name.
     """
     try:
         leaders = elections.leaders(client)
@@ -591,46 +582,78 @@ def is_aware(client: Client) -> bool:
         return False
 
 
-# --- what the server does not say ------------------------------------------------------------------------------------
-
-
-def unnoticed(client: Client) -> str:
-    """The sentence about a node that lists instances which its store has not any more."""
-    more = instances.unnoticed_deletions(client)
-    if not more:
-        return ""
-    return (
-        f" This node lists {more} instances more than its store holds, so that these may be deleted ones, and the node "
-        f"has not noticed: restart it, or ask another node."
-    )
-
-
-def unreached(url: str, targets: t.Sequence[Target], live: Live) -> t.List[str]:
-    """The warning about live instances that have another id than the one the task names or makes up."""
-    others = [described(instance) for at, instance in sorted(live.items()) if instance.id != targets[at].id]
-    if not others:
-        return []
-    return [
-        (
-            f"{len(others)} instances are live at {url} with an id of their own ({', '.join(others[:SHOWN])}): "
-            f"service, namespace, host and port do not reach them, neither live nor deleted; name them by their id."
-        )
-    ]
-
-
-def unknown_services(client: Client, targets: t.Sequence[Target], live: Live) -> t.List[str]:
-    """The warning about services that do not exist, because a clean of what never was succeeds like any other."""
-    names = {(target.namespace, target.service) for target in targets if target.service is not None}
-    empty = sorted(names - {(instance.namespace, instance.service) for instance in live.values()})
-    if len(empty) > SERVICES_CHECKED:
+def unknown_services(client: Client, state: State) -> t.List[str]:
+    """The warning about services that do not exist: a clean of what never existed succeeds like any other."""
+    unproven = services_without_live(state)
+    if len(unproven) > SERVICES_CHECKED:
         return []
     try:
-        missing = [f"{of}/{name}" for of, name in empty if not instances.services(client, of, name)]
+        missing = [f"{of}/{name}" for of, name in unproven if not instances.services(client, of, name)]
     except PolarisError:
-        return []  # It would have been no more than advice.
-    if not missing:
-        return []
-    return [f"{client.url} has no service {', '.join(missing)}: if that is not what you expect, look at the names."]
+        return []  # It would only have been advice.
+    return [f"{client.url} has no service {', '.join(missing)}: check the names."] if missing else []
+
+
+# --- the task --------------------------------------------------------------------------------------------------------
+
+
+def look_up(client: Client, state: State, part: t.Sequence[int]) -> None:
+    """Find out which targets of ``part`` are live; fail if the task says so."""
+    found = find_live(client, [state.targets[at] for at in part])
+    state.live.update((part[at], instance) for at, instance in found.items())
+    if found and state.on_live == "fail":
+        raise live_error(state, client.url, instances.unnoticed_deletions(client))
+
+
+def clean_all(client: Client, state: State, settle: float) -> None:
+    """Clean what is to be cleaned, after ``settle`` seconds; a failure says how far it got."""
+    pending = state.pending()
+    progress = Progress(client.progress, "instances cleaned", len(pending))
+    try:
+        if pending and settle and not is_aware(client):
+            time.sleep(settle)
+            if state.spares_live:
+                look_up(client, state, pending)
+        looked = time.monotonic()
+        for start in range(0, len(pending), SLICE):
+            part = pending[start : start + SLICE]
+            if state.spares_live and time.monotonic() - looked > FRESH:
+                look_up(client, state, part)
+            send(client, state, [at for at in part if not (state.spares_live and at in state.live)], progress)
+    except PolarisError as error:
+        if not error.partial:
+            again = " Run it again: cleaning an instance twice does no harm." if error.kind in PASSING else ""
+            error.msg = f"{error.msg.rstrip('.')}. {tally(state)}{again}"
+            error.partial = failure(state)
+        raise
+
+
+def send(client: Client, state: State, part: t.Sequence[int], progress: Progress) -> None:
+    """Clean these, each by one request that is never repeated; after the first failure no more are sent."""
+    first: t.Optional[PolarisError] = None
+    requests = [state.targets[at].request() for at in part]
+    for index, answer in client.each(lambda request: cleaning.clean(client, request), requests):
+        if not isinstance(answer, PolarisError):
+            state.cleaned.add(part[index])
+            progress.step()
+            continue
+        if answer.outcome_unknown:
+            state.unknown.add(part[index])
+        first = first or answer
+    if first is not None:
+        raise first
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    state = State(_identity.targets(params), params["on_live"])
+    settle: float = params["settle"]
+    if not 0 <= settle <= LONGEST_WAIT:
+        raise PolarisError("refused", f"settle must be from 0 to {LONGEST_WAIT} seconds; got {settle:g}.")
+    look_up(client, state, range(len(state.targets)))
+    if not check_mode:
+        clean_all(client, state, settle)
+    warnings = [*unreached(state, client.url), *unknown_services(client, state)]
+    return {**success(state, state.pending() if check_mode else state.cleaned), "warnings": warnings}
 
 
 def main() -> None:
