@@ -405,7 +405,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _parse(self, inventory: t.Any, config: t.Mapping[str, t.Any], path: str, cache: bool) -> None:
         self._check(config)
-        url = normalized_url(str(self._value("url")))
+        url = normalized_url(str(self._value("url") or ""))
         cluster = self._value("cluster") or str(urlsplit(url).hostname)
         if not _CLUSTER.match(cluster):
             raise PolarisError(

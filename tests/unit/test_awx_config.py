@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import ACCOUNT, check_account
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import COMMON as OPTION_TABLE
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import completed
 from tests.awx import config
 
@@ -24,11 +25,9 @@ WORKFLOWS = config.by_name("controller_workflows")
 RUNBOOKS = [Path(template["playbook"]).stem for template in TEMPLATES.values()]
 DRAIN = WORKFLOWS["Polaris drain, free memory, report"]
 
-#: Documented variables that no survey asks for: the inventory, the credential and the inventory's variables have them.
-COMMON = {
-    *("target", "polaris_url", "polaris_token", "polaris_username", "polaris_password", "polaris_owner"),
-    *("polaris_validate_certs", "polaris_ca_path", "polaris_client_cert", "polaris_client_key", "polaris_timeout"),
-}
+#: Documented variables that no survey asks for: the inventory and the credential have them.
+COMMON = {"target", "polaris_url", "polaris_token"}
+OPTIONS = {row.variable for row in OPTION_TABLE}
 #: job_templates.yml says why.
 LEFT_OUT = {"mode"}
 
@@ -45,7 +44,7 @@ def test_a_survey_asks_what_its_runbook_documents(runbook: str) -> None:
     texts = config.documented(config.PLAYBOOKS / f"{runbook}.yml")
     assert texts.keys() >= COMMON
     questions = {question["variable"]: question for question in SURVEYS[runbook]["spec"]}
-    assert questions.keys() == texts.keys() - COMMON - LEFT_OUT
+    assert questions.keys() == texts.keys() - COMMON - OPTIONS - LEFT_OUT
     for variable, question in questions.items():
         text = texts[variable]
         default = question.get("default")
