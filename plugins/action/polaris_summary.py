@@ -13,12 +13,20 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries import conn_drain, log_level
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries import (
+    conn_drain,
+    conn_rebalance,
+    log_level,
+)
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Line, Node, Run, Summarizer
 
 display = Display()
 
-RUNBOOKS: t.Dict[str, Summarizer] = {"conn_drain": conn_drain.SUMMARY, "log_level": log_level.SUMMARY}
+RUNBOOKS: t.Dict[str, Summarizer] = {
+    "conn_drain": conn_drain.SUMMARY,
+    "conn_rebalance": conn_rebalance.SUMMARY,
+    "log_level": log_level.SUMMARY,
+}
 
 OPTIONS: t.Dict[str, t.Any] = {
     "runbook": {"type": "str", "required": True, "choices": list(RUNBOOKS)},

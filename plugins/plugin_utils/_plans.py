@@ -64,8 +64,22 @@ def rebalance(run: Run) -> Plan:
         given["protocol"],
         given["fleet_size"],
     )
-    protocols = {node.name: given["protocol"] for node in run.nodes}
-    return {**decision.plan.as_dict(protocols), "whole": decision.whole, "spare": sorted(decision.rules.spare)}
+    plan = decision.plan
+    return {
+        **plan.figures(),
+        "nodes": {
+            name: {"count": node.count, "spared": node.spared, "surplus": node.surplus}
+            for name, node in plan.nodes.items()
+        },
+        "close": {
+            name: [{"protocol": given["protocol"], "host": host, "port": port} for host, port in node.close]
+            for name, node in plan.nodes.items()
+            if node.close
+        },
+        "whole": decision.whole,
+        "spare": sorted(decision.rules.spare),
+        "look_again": bool(given["settle_seconds"] and plan.count and not run.check_mode),
+    }
 
 
 def rebalance_answer(node: Node) -> Answer:

@@ -88,14 +88,20 @@ class Plan:
     def spared(self) -> int:
         return sum(node.spared for node in self.nodes.values())
 
-    def as_dict(self, protocols: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
-        """For a playbook; ``protocols`` gives the protocol of each node's connections."""
+    def figures(self) -> t.Dict[str, t.Any]:
+        """The figures of the whole cluster."""
         return {
             "total": self.total,
             "mean": round(float(self.mean), 1),
             "limit": round(float(self.limit), 1),
             "count": self.count,
             "runs": self.runs,
+        }
+
+    def as_dict(self, protocols: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+        """For a playbook; ``protocols`` gives the protocol of each node's connections."""
+        return {
+            **self.figures(),
             "nodes": {
                 name: {
                     "count": node.count,

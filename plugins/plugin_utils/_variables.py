@@ -163,6 +163,14 @@ def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
     return found
 
 
+def names(value: t.Any, rule: Rule) -> t.List[str]:
+    """A list of names or addresses, or text that separates them by commas."""
+    found = value.split(",") if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise _refused(f"a list, or text with commas{_such_as(rule)}", value)
+    return [each.strip() for each in found if each.strip()]
+
+
 def levels(value: t.Any, rule: Rule) -> t.Dict[str, str]:
     """Scope -> level, from a mapping, text in YAML or JSON, or ``naming=debug, store=info``."""
     found = pairs(value) if isinstance(value, str) else value
@@ -215,6 +223,7 @@ TYPES: t.Dict[str, t.Callable[[t.Any, Rule], t.Any]] = {
     "ipv4": ipv4,
     "path": text,
     "list": items,
+    "names": names,
     "levels": levels,
 }
 
