@@ -117,7 +117,8 @@ def test_check_mode_looks_once_and_says_would_close() -> None:
 
 @pytest.mark.parametrize("lost", [UNREACHABLE, {"failed": True, "msg": "boom"}, None])
 def test_a_node_that_did_not_close_is_a_failure(lost: dict[str, Any] | None) -> None:
-    lines = texts(summary(node(1, 30, **({} if lost is None else {"polaris_closed": lost})), node(2, 3), node(3, 0)))
+    results: dict[str, Any] = {} if lost is None else {"polaris_closed": lost}
+    lines = texts(summary(node(1, 30, **results), node(2, 3), node(3, 0)))
     assert lines[-2].startswith("closed 0 of 6 planned; ")
     assert lines[-1] == f"FAILED on node1: {(lost or {}).get('msg', 'no answer')}"
 
