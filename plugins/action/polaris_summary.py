@@ -16,21 +16,30 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain imp
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries import (
     conn_drain,
     conn_rebalance,
+    heartbeat_audit,
+    instance_clean,
     log_level,
+    memory_free,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Line, Node, Run, Summarizer
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._target import matched
 
 display = Display()
 
 RUNBOOKS: t.Dict[str, Summarizer] = {
     "conn_drain": conn_drain.SUMMARY,
     "conn_rebalance": conn_rebalance.SUMMARY,
+    "heartbeat_audit": heartbeat_audit.SUMMARY,
+    "instance_clean": instance_clean.SUMMARY,
     "log_level": log_level.SUMMARY,
+    "memory_free": memory_free.SUMMARY,
 }
 
 OPTIONS: t.Dict[str, t.Any] = {
     "runbook": {"type": "str", "required": True, "choices": list(RUNBOOKS)},
     "given": {"type": "dict", "default": {}},
+    "target": {"type": "raw"},
+    "verdict": {"type": "bool", "default": False},
 }
 
 
@@ -44,8 +53,10 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": validation.errors.msg}
         options = validation.validated_parameters
         summarizer = RUNBOOKS[options["runbook"]]
-        run = run_of(task_vars or {}, summarizer, options["given"], self._task.check_mode)
+        run = run_of(task_vars or {}, summarizer, options["given"], options["target"], self._task.check_mode)
         summary = summarizer.summarize(run)
+        if options["verdict"]:
+            return result if summary.failure is None else {**result, "failed": True, "msg": summary.failure}
         for line in summary.lines:
             show(line)
         result["lines"] = [line.text for line in summary.lines]
@@ -56,13 +67,15 @@ class ActionModule(ActionBase):
             **plain(summary.data),
         }
         result["ansible_stats"] = {"data": {"polaris": data}, "per_host": False, "aggregate": False}
-        if summary.failure is not None:
-            result.update(failed=True, msg=summary.failure)
         return result
 
 
 def run_of(
-    task_vars: t.Mapping[str, t.Any], summarizer: Summarizer, given: t.Mapping[str, t.Any], check_mode: bool
+    task_vars: t.Mapping[str, t.Any],
+    summarizer: Summarizer,
+    given: t.Mapping[str, t.Any],
+    target: t.Any,
+    check_mode: bool,
 ) -> Run:
     """What the play registered, as plain values."""
     nodes = []
@@ -72,7 +85,9 @@ def run_of(
         own = {str(host[key]) for key in ("polaris_url", "ansible_host") if key in host}
         own.update(str(result["url"]) for result in results.values() if isinstance(result, dict) and result.get("url"))
         nodes.append(Node(str(name), results, tuple(sorted(own))))
-    return Run(nodes, check_mode, given)
+    names = {node.name for node in nodes}
+    left_out = [] if target is None else [name for name in matched(target, task_vars["groups"]) if name not in names]
+    return Run(nodes, check_mode, given, str(target), left_out)
 
 
 def show(line: Line) -> None:

@@ -47,9 +47,9 @@ _value:
 import typing as t
 
 from ansible import context
-from ansible.errors import AnsibleError, AnsibleFilterError
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._target import matched
 
 #: Options of ansible-playbook with which nothing is run.
 LOOKING = ("syntax", "listhosts", "listtasks", "listtags")
@@ -58,26 +58,11 @@ LOOKING = ("syntax", "listhosts", "listtasks", "listtags")
 def target_hosts(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str = "") -> t.Any:
     if any(context.CLIARGS.get(option) for option in LOOKING) or matched(pattern, groups, limit):
         return pattern
-    left = f" that --limit {limit} leaves" if limit and matched(pattern, groups, "") else ""
+    left = f" that --limit {limit} leaves" if limit and matched(pattern, groups) else ""
     raise AnsibleFilterError(
         f"The target {pattern} matches no host{left}: nothing was done. Name an inventory that has it (-i), or other "
         f"hosts by the variable target."
     )
-
-
-def matched(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str) -> t.List[str]:
-    """The names of the hosts that the pattern and the limit leave."""
-    inventory = InventoryManager(DataLoader(), parse=False)
-    for group, hosts in groups.items():
-        inventory.add_group(group)
-        for host in hosts:
-            inventory.add_host(host, group=group)
-    try:
-        if limit:
-            inventory.subset(limit)
-        return [host.name for host in inventory.get_hosts(pattern)]
-    except AnsibleError:
-        return []
 
 
 class FilterModule:

@@ -31,6 +31,15 @@ options:
     description: Its variables, as M(polarismesh.maintenance.polaris_variables) returns them.
     type: dict
     default: {}
+  target:
+    description: The pattern of hosts of the playbook, for one that has to say which hosts C(--limit) has left out.
+    type: raw
+  verdict:
+    description:
+      - Print nothing, and fail when the run is to fail although no host did, for example because instances are overdue.
+      - This is a task of its own before the summary, because Ansible keeps no custom stats of a task that failed.
+    type: bool
+    default: false
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 """

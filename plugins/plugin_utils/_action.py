@@ -11,7 +11,7 @@ import typing as t
 from datetime import date
 
 from ansible import constants as C
-from ansible.errors import AnsibleError, AnsibleOptionsError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleOptionsError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -51,12 +51,27 @@ class PolarisAction(ActionBase):
         if self._in_process(task_vars):
             result.update(self._perform(arguments, task_vars))
         else:
-            result.update(
-                self._execute_module(
-                    module_args=arguments.options, task_vars=task_vars, wrap_async=self._task.async_val
-                )
-            )
+            result.update(self._execute(arguments, task_vars))
         arguments.explain(result)
+        return result
+
+    def _execute(self, arguments: Completed, task_vars: t.Dict[str, t.Any]) -> Result:
+        """Run the module where the task runs.
+
+        A host that cannot be reached leaves the play without its ``always:``. Where the variable
+        ``polaris_unreachable_fails`` is true, as in the runbooks, such a host fails instead, so that its levels are
+        restored, and there is a summary even when no host could be reached.
+        """
+        try:
+            result: Result = self._execute_module(
+                module_args=arguments.options, task_vars=task_vars, wrap_async=self._task.async_val
+            )
+        except AnsibleConnectionFailure as error:
+            if not task_vars.get("polaris_unreachable_fails"):
+                raise
+            msg = f"the host could not be reached: {error}"
+            result = {"failed": True, "msg": msg, **invalid(msg, arguments.options.get("url"))}
+            result["error"]["kind"] = "unreachable"
         return result
 
     def completed_arguments(self, task_vars: t.Dict[str, t.Any]) -> Completed:

@@ -15,8 +15,8 @@ Result = t.Mapping[str, t.Any]
 def is_answer(result: t.Any) -> bool:
     """Whether a registered result is what the task was to give: there, not failed, not unreachable, not skipped.
 
-    An unreachable result has ``failed: false`` with ansible-core 2.21, and no ``failed`` before. The result of a loop that
-    went well has no ``failed`` with ansible-core 2.18. Of a loop, each item counts.
+    An unreachable result has ``failed: false`` with ansible-core 2.21, and no ``failed`` before. The result of a loop
+    that went well has no ``failed`` with ansible-core 2.18. Of a loop, each item counts.
     """
     if not isinstance(result, t.Mapping) or any(result.get(flag) for flag in ("failed", "unreachable", "skipped")):
         return False
@@ -68,12 +68,14 @@ class Run:
 
     :param nodes: all hosts of the play, failed and unreachable ones included, in their order.
     :param given: the variables of the runbook, as checked.
-    :param left_out: hosts of the target that ``--limit`` left out.
+    :param target: the pattern of hosts that the play was to run on.
+    :param left_out: the hosts of it that ``--limit`` left out.
     """
 
     nodes: t.Sequence[Node]
     check_mode: bool = False
     given: t.Mapping[str, t.Any] = field(default_factory=dict)
+    target: str = ""
     left_out: t.Sequence[str] = ()
 
     def answers(self, register: str) -> t.List[t.Tuple[Node, Result]]:
@@ -97,7 +99,7 @@ class Summary:
     """What a runbook ends with.
 
     :param data: the same for programs: text, numbers, flags, lists and dictionaries only.
-    :param failure: why the run fails although no node did, such as overdue heartbeats; one sentence.
+    :param failure: why the run is to fail although no node did, such as overdue heartbeats; one sentence.
     """
 
     lines: t.Sequence[Line]
@@ -144,9 +146,9 @@ def listed(items: t.Sequence[t.Any], most: int) -> str:
     return ", ".join(str(item) for item in items[:most]) + (f" and {counted(more, 'other')}" if more > 0 else "")
 
 
-def on(names: t.Sequence[str]) -> str:
+def on(names: t.Sequence[str], where: str = "on") -> str:
     """``on 2 (a, b)``: on how many, and on which."""
-    return f"on {len(names)} ({', '.join(names)})"
+    return f"{where} {len(names)} ({', '.join(names)})"
 
 
 def grouped(stories: t.Iterable[t.Tuple[Node, str]]) -> t.Dict[str, t.List[str]]:
@@ -157,7 +159,7 @@ def grouped(stories: t.Iterable[t.Tuple[Node, str]]) -> t.Dict[str, t.List[str]]
     return groups
 
 
-def failures(what: str, reasons: t.Mapping[Node, str]) -> t.List[Line]:
+def failures(what: str, reasons: t.Mapping[Node, str], *, where: str = "on") -> t.List[Line]:
     """The lines of the nodes that failed, one for each reason: ``FAILED on 57 (a, b, ...): reason``.
 
     A node's own URL or name in a reason does not make it another.
@@ -169,9 +171,10 @@ def failures(what: str, reasons: t.Mapping[Node, str]) -> t.List[Line]:
     for nodes in groups.values():
         first = nodes[0]
         if len(nodes) == 1:
-            lines.append(f"{what} on {first.name}: {reasons[first]}")
+            lines.append(f"{what} {where} {first.name}: {reasons[first]}")
         else:
-            lines.append(f"{what} {on([node.name for node in nodes])}: {_common(reasons[first], first)}")
+            names = on([node.name for node in nodes], where)
+            lines.append(f"{what} {names}: {_common(reasons[first], first)}")
     return [Line(line, failure=True) for line in lines]
 
 

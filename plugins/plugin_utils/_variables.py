@@ -234,8 +234,8 @@ TYPES: t.Dict[str, t.Callable[[t.Any, Rule], t.Any]] = {
 def is_slice(values: t.Mapping[str, t.Any]) -> bool:
     """Whether this job is a slice of a sliced AWX job, by the variables that AWX gives a job.
 
-    AWX does not tell a job that it is a slice. But a slice runs in a workflow that has the name of its own job template;
-    and somebody may pass the number of slices on.
+    AWX does not tell a job that it is a slice. But a slice runs in a workflow that has the name of its own job
+    template; and somebody may pass the number of slices on.
     """
     counts = ("awx_job_slice_count", "tower_job_slice_count", "job_slice_count")
     count = next((values[name] for name in counts if is_given(values.get(name))), 1)

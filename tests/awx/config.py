@@ -218,7 +218,9 @@ def documented(runbook: Path) -> dict[str, str]:
     for line in lines:
         if not line.startswith("#"):
             break
-        if match := _VARIABLE.match(line):
+        if line == "#":
+            names = []
+        elif match := _VARIABLE.match(line):
             names = match["names"].split(", ")
             found.update(dict.fromkeys(names, match["text"] or ""))
         else:
@@ -251,6 +253,7 @@ SAMPLES: dict[str, list[Any]] = {
     "instances": ["- {service: payments, namespace: default, host: 10.0.0.7, port: 8080}", '[{"id": "a1"}]'],
     "service": ["payments"],
     "namespace": ["Polaris"],
+    "polaris_namespace": ["Polaris"],
     "min_releasable": ["0", "64M", "1.5G"],
     "min_size": ["512M"],
 }
@@ -261,6 +264,7 @@ WRONG: dict[str, list[Any]] = {
     "instances": ["payments"],
     "service": ["two words"],
     "namespace": ["two words"],
+    "polaris_namespace": ["two words"],
     "min_releasable": ["much"],
     "min_size": ["-1M"],
 }

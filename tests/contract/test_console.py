@@ -99,7 +99,11 @@ def test_unknown_keys_are_refused_up_to_v1_18(
 
 @pytest.mark.parametrize(
     ("body", "code", "text"),
-    [({"id": ""}, 400130, "实例ID非法"), ({}, 400120, "服务名称非法"), ({"id": "no-such-id"}, 200000, "execute success")],
+    [
+        ({"id": ""}, 400130, "实例ID非法"),
+        ({}, 400120, "服务名称非法"),
+        ({"id": "no-such-id"}, 200000, "execute success"),
+    ],
 )
 def test_chinese(server: Server, body: dict[str, Any], code: int, text: str) -> None:
     reply = server.call("POST", f"{CLEAN}?lang=zh", body).json()

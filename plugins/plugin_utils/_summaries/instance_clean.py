@@ -1,0 +1,83 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The summary of instance_clean: what became of the instances, at the node that cleaned."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failed_data, failures, is_answer, listed
+
+SHOWN = 10
+
+
+def summarize(run: Run) -> Summary:
+    """Every node was asked whether it answers, and the first that did (else the first of all) was to clean."""
+    failed = run.unanswered("polaris_probe")
+    node = next((node for node in run.nodes if node not in failed), run.nodes[0])
+    by_batch = run.given["batch"]
+    register = "polaris_removed" if by_batch else "polaris_cleaned"
+    result = node.result(register)
+    lines, data = (batches if by_batch else instances)(run, node, result)
+    if len(failed) == len(run.nodes) and not is_answer(result):
+        dry = " (check mode)" if run.check_mode else ""
+        lines = [Line(f"Polaris instances{dry}: NOTHING CLEANED, no node answers", failure=True), *lines[1:]]
+    lines += [Line(f"note: {warning}") for warning in result.get("warnings") or ()]
+    if not is_answer(result):
+        failed = {other: why for other, why in failed.items() if other is not node}
+        lines.append(Line(f"FAILED at {node.name}: {node.reason(register)}", failure=True))
+        data["failed"] = {node.name: node.reason(register)}
+    lines += failures("no answer", failed, where="from")
+    return Summary(lines, {"at": node.name, "failed": {}, **data, "no_answer": failed_data(failed)})
+
+
+def batches(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dict[str, t.Any]]:
+    rows, number = result.get("rows_affected", 0), result.get("batches", 0)
+    if run.check_mode:
+        what = "how many would be removed is not known"
+    else:
+        what = f"removed {rows} deleted ones in {counted(number, 'batch', 'batches')}"
+    lines = [Line(f"Polaris instances{dry(run)}: {what} at {node.name}")]
+    if rows == 0 and is_answer(result) and not run.check_mode:
+        lines.append(
+            Line("there was nothing to remove (from v1.17.0 on, servers keep for 10 minutes what was deleted)")
+        )
+    if result.get("outcome_unknown") or result.get("timedout"):
+        lines.append(Line("UNKNOWN whether the last batch was removed", failure=True))
+    return lines, {"rows_affected": rows, "batches": number}
+
+
+def instances(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dict[str, t.Any]]:
+    verb = "would clean" if run.check_mode else "cleaned"
+    number = result.get("count", 0)
+    head = f"Polaris instances{dry(run)}: {verb} {number} of {len(run.given['instances'])} at {node.name}"
+    lines = [Line(head)]
+    data: t.Dict[str, t.Any] = {"count": number}
+    cleaned_live = "live" if run.check_mode else "live, and cleaned"
+    live = cleaned_live if run.given["on_live"] == "clean" else "live, left alone"
+    for key, what, failure in (
+        ("live", live, False),
+        ("live_again", "LIVE AGAIN, AND DAMAGED", True),
+        ("not_cleaned", "NOT CLEANED", True),
+        ("unknown", "UNKNOWN", True),
+    ):
+        found = result.get(key) or []
+        data[key] = list(found)
+        if found:
+            names = listed([named(one) for one in found], SHOWN)
+            lines.append(Line(f"{what} ({len(found)}): {names}", failure))
+    return lines, data
+
+
+def named(instance: t.Mapping[str, t.Any]) -> str:
+    if not instance.get("service"):
+        return str(instance["id"])
+    return f"{instance['namespace']}/{instance['service']} {instance['host']}:{instance['port']}"
+
+
+def dry(run: Run) -> str:
+    return " (check mode: nothing was cleaned)" if run.check_mode else ""
+
+
+SUMMARY = Summarizer(("polaris_probe", "polaris_cleaned", "polaris_removed"), summarize)

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The summary of memory_free: what came of giving memory back on each node."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failed_data, failures, size
+
+
+def summarize(run: Run) -> Summary:
+    answers = run.answers("polaris_freed")
+    freed = [(node, answer) for node, answer in answers if answer["changed"]]
+    enough = [(node, answer) for node, answer in answers if not answer["changed"]]
+    failed, unknown = told_apart(run, "polaris_freed")
+    released = sum(answer["released"] or 0 for _node, answer in freed)
+    verb, went = ("would free", "would go back at least") if run.check_mode else ("freed", "went back to the system")
+    dry = " (check mode: nothing was freed)" if run.check_mode else ""
+    lines = [
+        Line(
+            f"Polaris memory{dry}: {verb} on {len(freed)} of {counted(len(run.nodes), 'node')}, {size(released)} {went}"
+        )
+    ]
+    lines += [Line(f"{verb} on {node.name}: {story(answer, run.check_mode)}") for node, answer in freed]
+    if enough:
+        names = ", ".join(f"{node.name} {size(answer['memory_before']['releasable'])}" for node, answer in enough)
+        lines.append(Line(f"less than {run.given['min_releasable']} to free on {len(enough)} ({names})"))
+    lines += failures("OUTCOME UNKNOWN", unknown)
+    lines += failures("FAILED", failed)
+    data = {
+        "freed": {node.name: answer["released"] for node, answer in freed},
+        "released": released,
+        "left_alone": [node.name for node, _answer in enough],
+        "unknown": failed_data(unknown),
+        "failed": failed_data(failed),
+    }
+    return Summary(lines, data)
+
+
+def told_apart(run: Run, register: str) -> t.Tuple[t.Dict[Node, str], t.Dict[Node, str]]:
+    """The nodes that failed, and those of which it is unknown whether they collected, each with the reason."""
+    reasons = run.unanswered(register)
+    # A task that Ansible's own time limit ended may have done its work.
+    unknown = {
+        node: why
+        for node, why in reasons.items()
+        if node.result(register).get("outcome_unknown") or node.result(register).get("timedout")
+    }
+    return {node: why for node, why in reasons.items() if node not in unknown}, unknown
+
+
+def story(answer: Result, check_mode: bool) -> str:
+    """What went back to the system of one node."""
+    if answer["released"] is None:
+        return "how much went back is unknown"
+    went, takes = ("would go back", "would take") if check_mode else ("went back", "takes")
+    before, after = answer["memory_before"]["heap"], answer["memory_after"]["heap"]
+    return f"{size(answer['released'])} {went}, the heap took {size(before)} and {takes} {size(after)}"
+
+
+SUMMARY = Summarizer(("polaris_freed",), summarize)

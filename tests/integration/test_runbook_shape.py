@@ -1,0 +1,87 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape that all runbooks have, over sick fleets: short, the summary last, each failure once, no false success."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.simulator import Fault, Fleet
+from tests.support import PlaybookRun, inventory_of
+
+Playbook = Callable[..., PlaybookRun]
+
+#: Runbook -> variables with which it does something on every node.
+RUNBOOKS: dict[str, dict[str, Any]] = {
+    "heartbeat_audit": {},
+    "instance_clean": {"batch": True},
+    "log_level": {"levels": {"naming": "debug"}},
+    "memory_free": {"min_releasable": 0},
+}
+
+#: What an operator's ansible.cfg may say, none of which changes what a runbook does.
+HOSTILE = {"ANSIBLE_STRATEGY": "free", "ANSIBLE_ANY_ERRORS_FATAL": "true", "ANSIBLE_TASK_TIMEOUT": "2"}
+UNREACHABLE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+
+
+def sick(fleet: Fleet, failing: int) -> dict[str, Any]:
+    """An inventory of the fleet, whose last nodes answer 500 to everything."""
+    for node in fleet.nodes[-failing:]:
+        node.fault("*", "*", Fault("status", status=500, body="disk full"))
+    return inventory_of(fleet, polaris_token=fleet.tokens.owner)
+
+
+def before_recap(run: PlaybookRun) -> list[str]:
+    output, recap, _rest = run.output.partition("PLAY RECAP")
+    assert recap, run.output
+    return output.splitlines()
+
+
+@pytest.mark.parametrize("runbook", RUNBOOKS)
+def test_a_sick_fleet(runbook: str, make_fleet: Callable[..., Fleet], playbook: Playbook) -> None:
+    hosts, failing = 12, 4
+    fleet = make_fleet(nodes=hosts)
+    inventory = sick(fleet, failing)
+    run = playbook(f"polarismesh.maintenance.{runbook}", inventory, extra_vars=RUNBOOKS[runbook], env=HOSTILE)
+    lines = before_recap(run)
+    assert len(lines) <= 2 * hosts + 12 * failing + 40, run.output
+    assert not [line for line in lines if line.startswith("skipping")]
+    assert "Traceback" not in run.output
+    assert [entry.task for entry in run.results].count("Summary") == 1
+    assert run.results[-1].task == "Summary"
+    summary = run.one("Summary")["lines"]
+    where = [line for line in summary if "node9, node10, node11, node12" in line]
+    assert len(where) == 1, "equal failures are one line"
+    # What the summary says stands there as plain lines, and the same as data.
+    assert all(line in lines for line in summary)
+    assert run.one("Summary")["ansible_stats"]["data"]["polaris"]["runbook"] == runbook
+    # (A node that does not answer is no failure of instance_clean, which needs one that does.)
+    assert (run.returncode != 0) == (runbook != "instance_clean")
+
+
+@pytest.mark.parametrize("how", ["failed", "unreachable"])
+@pytest.mark.parametrize("runbook", RUNBOOKS)
+def test_every_node_fails(runbook: str, how: str, fleet: Fleet, playbook: Playbook) -> None:
+    inventory = sick(fleet, 1)
+    if how == "unreachable":
+        inventory["polaris_servers"]["hosts"]["node1"].update(UNREACHABLE)
+    run = playbook(f"polarismesh.maintenance.{runbook}", inventory, extra_vars=RUNBOOKS[runbook])
+    assert run.returncode != 0
+    assert run.results[-1].task == "Summary"
+    assert "FAILED " in "\n".join(run.one("Summary")["lines"])
+    assert "Traceback" not in run.output
+
+
+@pytest.mark.parametrize("arguments", [["-e", "target=nobody"], ["--limit", "other"]], ids=["target", "limit"])
+@pytest.mark.parametrize("runbook", RUNBOOKS)
+def test_no_host_is_a_failure(runbook: str, arguments: list[str], fleet: Fleet, playbook: Playbook) -> None:
+    inventory = {**inventory_of(fleet), "others": {"hosts": {"other": {}}}}
+    run = playbook(f"polarismesh.maintenance.{runbook}", inventory, extra_vars=RUNBOOKS[runbook], args=arguments)
+    assert run.returncode != 0
+    assert "matches no host" in run.output
+    assert "Traceback" not in run.output
+    assert fleet.requests == []
