@@ -84,8 +84,8 @@ notes:
     time), V(tls) (certificates, or HTTP and HTTPS mixed up), V(auth) (the account is not accepted, or missing),
     V(permission) (the account may not do that), V(not_found) (the server does not know what was named),
     V(unsupported) (this server has no such call), V(refused) (the server, or the check of the input, refused the
-    request), V(guard) (this collection refused, to keep live data or connections safe), V(server) (the server failed, or closed
-    the connection) and V(protocol) (that is not a Polaris server, or something stands before it)."
+    request), V(guard) (this collection refused, to keep live data or connections safe), V(server) (the server failed, or
+    closed the connection) and V(protocol) (that is not a Polaris server, or something stands before it)."
 """
 
     # For plugins, whose options Ansible itself looks up: merged with the texts above, option by option.

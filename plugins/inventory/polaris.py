@@ -23,9 +23,11 @@ description:
   - Where a host of another file has the same name but is another instance, the name begins with O(cluster) and an
     underscore, and a warning tells.
   - In the name of a host, the colons of an IPv6 address become hyphens. C(ansible_host) has the address itself.
-  - A loopback address in the registry, which default installations have, is replaced by the host of O(url), with a
-    warning. Where that host is a loopback address, too, only V(127.0.0.1), V(::1), V(localhost), V(0.0.0.0) and V(::)
-    are replaced.
+  - A server node that registered a loopback address, as default installations do, gets the host of O(url) as its
+    address, with a warning. Where that host is a loopback address, too, only V(127.0.0.1), V(::1), V(localhost),
+    V(0.0.0.0) and V(::) are replaced.
+  - An instance of another service that registered such an address is left out, with a warning, because its machine is
+    unknown. A play on that group would otherwise hit the Polaris server.
   - What comes from the registry is never evaluated as a template. An instance whose address is neither an IP address
     nor a host name is left out, with a warning.
   - The variables of a server node are C(ansible_host), C(polaris_url) (its HTTP API, which the playbooks of this
@@ -141,6 +143,7 @@ groups:
   canary: polaris_metadata.stage | default('') == 'canary'
 """
 
+import contextlib
 import hashlib
 import ipaddress
 import json
@@ -148,7 +151,7 @@ import os
 import re
 import typing as t
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleError, AnsibleParserError
@@ -206,6 +209,9 @@ _SETTINGS = (*(row.name for row in COMMON if row.name not in (*ACCOUNT, "url")),
 Variables = t.Dict[str, t.Any]
 Entry = t.Dict[str, t.Any]
 
+#: The format of a cached entry: the parts of an instance.
+FORMAT = sorted(part.name for part in fields(Instance))
+
 
 @dataclass
 class Host:
@@ -226,8 +232,10 @@ class Found:
     """What becomes of the instances of a registry."""
 
     hosts: t.List[Host] = field(default_factory=list)
-    # Instances whose registered address is a loopback one, and those that have none that could be an address.
+    # Server nodes whose loopback address was replaced, instances that were left out for theirs, and those whose
+    # address cannot be one.
     loopback: t.List[Instance] = field(default_factory=list)
+    unknown: t.List[Instance] = field(default_factory=list)
     unusable: t.List[Instance] = field(default_factory=list)
 
 
@@ -241,6 +249,10 @@ def hosts_of(found_instances: t.Iterable[Instance], url: str, http_port: t.Optio
     nodes: t.Dict[str, t.List[Instance]] = {}
     for instance in found_instances:
         address = reachable(instance.host, url_host)
+        if address != instance.host and instance.service != NODES:
+            # Its machine is unknown; the host of url is only that of the server.
+            found.unknown.append(instance)
+            continue
         if address != instance.host:
             found.loopback.append(instance)
         if not is_address(address):
@@ -365,6 +377,14 @@ def unknown_options(given: t.Iterable[str], known: t.Iterable[str]) -> t.List[st
     return sorted(set(map(str, given)) - set(known) - {"plugin"})
 
 
+def cached_instances(entry: t.Any) -> t.Optional[t.List[Entry]]:
+    """The instances of an entry of the cache; None where another version of this plugin, or nobody, wrote it."""
+    if not isinstance(entry, dict) or entry.get("format") != FORMAT or not isinstance(entry.get("instances"), list):
+        return None
+    listed: t.List[Entry] = entry["instances"]
+    return listed if all(isinstance(one, dict) and sorted(one) == FORMAT for one in listed) else None
+
+
 def read_instances(client: Client, namespace: str, services: t.Sequence[str]) -> t.Tuple[t.List[Entry], t.List[str]]:
     """The instances of these services, in a form fit for a cache, and what may be missing or wrong with them."""
     listed: t.Dict[str, Entry] = {}
@@ -462,12 +482,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         asked = hashlib.sha256(json.dumps([url, namespace, services]).encode()).hexdigest()[:12]
         key = f"{self.get_cache_key(path)}_{asked}"
         if cache:
-            try:
-                return t.cast("t.List[Entry]", self._cache[key]["instances"])
-            except KeyError:
-                pass
+            with contextlib.suppress(KeyError):
+                known = cached_instances(self._cache[key])
+                if known is not None:
+                    return known
         listed = self._fetch(config, url, namespace, services)
-        self._cache[key] = {"instances": listed}
+        self._cache[key] = {"format": FORMAT, "instances": listed}
         return listed
 
     def _fetch(self, config: t.Mapping[str, t.Any], url: str, namespace: str, services: t.List[str]) -> t.List[Entry]:
@@ -499,8 +519,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             first = found.loopback[0]
             self.display.warning(
                 f"{len(found.loopback)} registered under a loopback address (such as {first.host}:{first.port} of "
-                f"{first.service}) became {urlsplit(url).hostname}, the host of {url}. For server nodes, set "
-                f"bootstrap.polaris_service.self_address in polaris-server.yaml of each node."
+                f"{first.service}) became {urlsplit(url).hostname}, the host of {url}. In polaris-server.yaml of each "
+                f"node, set self_address (from Polaris v1.17.2 on), or probe_address or network_inter, under "
+                f"bootstrap.polaris_service, and restart that node."
+            )
+        if found.unknown:
+            first = found.unknown[0]
+            self.display.warning(
+                f"{len(found.unknown)} left out, because they registered under a loopback address (such as "
+                f"{first.host}:{first.port} of {first.service}), which does not tell their machine: let these clients "
+                f"register the address of their host."
             )
         if found.unusable:
             first = found.unusable[0]

@@ -423,7 +423,12 @@ def test_cache(inventory: Inventory, cluster: Fleet) -> None:
     inventory.write(**cached, namespace="production", service="orders")
     assert list(inventory.list().hosts) == ["10.1.0.1"]
 
+    # An entry that another version of the plugin wrote is read anew.
     inventory.write(**cached)
+    (entry,) = [path for path in (inventory.folder / "cache").iterdir() if "127.0.1.1" in path.read_text()]
+    entry.write_text(entry.read_text().replace('"vpc_id"', '"vpc"'))
+    assert inventory.list().data == fresh
+
     cluster.clear_requests()
     (inventory.folder / "play.yml").write_text('[{"hosts": "all", "gather_facts": false, "tasks": []}]')
     flushed = inventory.list(program="ansible-playbook", args=("play.yml", "--flush-cache"))

@@ -141,6 +141,28 @@ def test_only_replaced_addresses_are_warned_about() -> None:
     assert [host.name for host in found.hosts] == ["10.0.0.1", "10.0.0.2"]
 
 
+def test_an_application_that_registered_a_loopback_address_never_becomes_the_server() -> None:
+    lost, here = instance("orders", "127.0.0.1"), instance("orders", "10.0.0.7")
+    found = polaris.hosts_of([lost, here], URL, None, "eu")
+    assert [host.address for host in found.hosts] == ["10.0.0.7"]
+    assert found.unknown == [lost]
+    assert found.loopback == []
+
+
+def test_a_cached_entry_counts_only_in_the_format_of_today() -> None:
+    entry = dict(vars(node("10.0.0.1")))
+    assert polaris.cached_instances({"format": polaris.FORMAT, "instances": [entry]}) == [entry]
+    for other in (
+        None,
+        [],
+        {"instances": [entry]},
+        {"format": polaris.FORMAT, "instances": None},
+        {"format": polaris.FORMAT, "instances": [{"id": "a"}]},
+        {"format": [*polaris.FORMAT, "colour"], "instances": [entry]},
+    ):
+        assert polaris.cached_instances(other) is None
+
+
 @pytest.mark.parametrize("host", ["10.0.0.1", "polaris-1.example.com", "a", "node_1", "2001:db8::1", "::ffff:10.0.0.1"])
 def test_addresses(host: str) -> None:
     assert polaris.is_address(host)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses
     normalized_url,
 )
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._answers import Reply, expect
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning, elections, memory
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Settings
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import KINDS, PolarisError, shorten
 from tests.sending import get, post, put
@@ -883,3 +885,98 @@ def test_certificates_of_the_environment_that_are_not_there(
     assert error.kind == "tls"
     assert "/no/such/bundle.pem" in error.msg
     assert "REQUESTS_CA_BUNDLE" in error.msg
+
+
+# What the environment says wrong is told as that, and as not sent
+
+
+@pytest.mark.parametrize(
+    ("variables", "variable"),
+    [
+        ({"all_proxy": "socks5://127.0.0.1:1"}, "all_proxy"),
+        ({"http_proxy": "ftp://127.0.0.1:1"}, "http_proxy"),
+        ({"http_proxy": "http://:8080"}, "http_proxy"),
+    ],
+)
+@pytest.mark.parametrize("send", [get, post])
+def test_a_proxy_that_cannot_be_used(
+    serve: Serve,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    variable: str,
+    send: Callable[..., Reply],
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    server = serve(response())
+    error = failure_of(lambda: send(make_client(server.url, retries=1), "/x"))
+    assert (error.kind, error.outcome_unknown) == ("refused", False)
+    assert f"({variable})" in error.msg
+    assert "nothing was sent" in error.msg
+    assert server.requests == []
+
+
+def test_a_key_log_that_cannot_be_written(
+    serve: Serve, make_client: MakeClient, authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", "/no/such/folder/keys")
+    server = serve(response(), context_of(authority.issue_cert("127.0.0.1")))
+    error = failure_of(lambda: post(make_client(server.url, ca_path=ca_file), "/x"))
+    assert (error.kind, error.outcome_unknown) == ("refused", False)
+    assert "SSLKEYLOGFILE" in error.msg
+    assert "/no/such/folder/keys" in error.msg
+
+
+def test_a_bundle_of_the_environment_that_is_not_pem(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bundle.pem").write_text("not PEM")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path / "bundle.pem"))
+    error = failure_of(lambda: make_client("https://127.0.0.1:1"))
+    assert error.kind == "tls"
+    assert error.msg.startswith("the environment variable CURL_CA_BUNDLE names no file of CA certificates in PEM")
+
+
+class UnheardOfError(requests.exceptions.RequestException):
+    """An exception that no version of requests has so far."""
+
+
+def test_an_exception_that_nobody_foresaw_is_told_as_what_it_is(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client("http://127.0.0.1:1")
+
+    def fails(*dummy: Any, **more: Any) -> None:
+        raise UnheardOfError("the moon is full")
+
+    monkeypatch.setattr(client._session, "send", fails)
+    error = failure_of(lambda: post(client, "/x"))
+    # Whether it was sent cannot be known.
+    assert (error.kind, error.outcome_unknown) == ("unreachable", True)
+    assert "UnheardOfError: the moon is full" in error.msg
+    assert "crashed" not in error.msg
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: cleaning.clean_batch(client, 10),
+        memory.free,
+        lambda client: elections.release(client, "a-job"),
+    ],
+)
+def test_what_is_sent_once_does_not_trust_a_connection_that_was_kept_alive(
+    serve: Serve, make_client: MakeClient, call: Callable[[Client], Any]
+) -> None:
+    """Something between may close it without a word, and then it is unknown whether the request arrived."""
+    kept_alive = b'HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{"rows_affected":1}'
+    # It answers one request of a connection, and holds it open for a while without reading on.
+    server = serve(lambda request: [kept_alive, 2.0])
+    client = make_client(server.url, timeout=10.0)
+    assert get(client, "/x").status == 200
+    call(client)
+    assert server.methods == ["GET", "POST"]

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the in-process door hands over is what a trip through JSON makes of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from ansible.utils.unsafe_proxy import wrap_var
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import as_json
+
+pytestmark = pytest.mark.core
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10)
+# Keys that YAML and templates give; two that JSON makes one are another matter.
+KEYS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=1), max_leaves=12
+)
+
+
+@given(VALUES)
+def test_any_value_is_as_json_makes_it(value: Any) -> None:
+    assert as_json(value) == json.loads(json.dumps(value))
+    assert as_json(wrap_var(value)) == json.loads(json.dumps(value))
+
+
+class Vaulted:
+    """As ansible-core up to 2.18 hands over vaulted text: no str, but it says what it holds."""
+
+    def __str__(self) -> str:
+        return "clear text"
+
+
+class Tagged(str):
+    """As ansible-core 2.19 and newer tag text."""
+
+
+def test_types_that_json_does_not_know() -> None:
+    assert as_json({"a": Vaulted()}) == {"a": "clear text"}
+    assert as_json(date(2026, 1, 2)) == "2026-01-02"
+    assert as_json(datetime(2026, 1, 2, 3, 4, 5)) == "2026-01-02T03:04:05"
+    assert as_json((1, {2})) == [1, [2]]
+    assert as_json(b"text") == "text"
+
+
+def test_text_is_plain() -> None:
+    value = as_json({Tagged("a"): [Tagged("b")]})
+    assert [type(key) for key in value] == [str]
+    assert type(value["a"][0]) is str
