@@ -25,8 +25,9 @@ attributes:
   check_mode:
     support: partial
     details:
-      - No server tells what it has marked as deleted. In check mode nothing is sent, and a warning says that the result
-        tells nothing.
+      - No server tells what it has marked as deleted, so in check mode a warning says that the number is unknown.
+      - Check mode does fail where the server cannot be reached, does not accept the account, or does not have this
+        call. Whether the account may write cannot be known without writing.
   diff_mode:
     support: none
     details:
@@ -98,7 +99,7 @@ error:
 
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import account, cleaning, routes
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Progress
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
@@ -110,14 +111,16 @@ SPEC = spec({"batch_size": {"type": "int", "default": 100}, "max_rows": {"type":
 LARGEST_BATCH = 1000
 
 CHECK_MODE_WARNING = (
-    "check mode: no server tells what it has marked as deleted, so nothing was sent, and how many instances would be "
-    "removed is not known."
+    "check mode: no server tells what it has marked as deleted, so nothing was removed, and how many instances would "
+    "be removed is unknown."
 )
 
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     batch_size, max_rows = sizes(params)
     if check_mode:
+        routes.require(client, cleaning.BATCH_CLEAN)
+        account.check(client)
         return {"changed": False, "rows_affected": 0, "batches": 0, "warnings": [CHECK_MODE_WARNING]}
     rows, batches = 0, 0
     progress = Progress(client.progress, "instances removed", max_rows)

@@ -16,8 +16,11 @@ description:
     nodes.
   - The node steps down within 2 seconds and does not stand for election for about 30. Another one takes over within
     about 12 seconds; until then the list still shows the old leader.
+  - Do not release C(polaris.checker) while clients are connected. On a cluster with the checker C(heartbeatLeader) the
+    node that led refuses all heartbeats sent to it for about 30 seconds (code 500007), and live instances that report
+    to it become unhealthy. This was seen on v1.18.1. The task fails, unless O(force) is set.
   - On a boltdb store every node leads for itself, and nothing takes a leadership up again once it is given up, so that
-    the work stops until that node restarts. The task then fails, unless O(force) is set.
+    the work stops until that node restarts. The task fails, unless O(force) is set.
   - Servers up to v1.13 have no such call.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
@@ -37,12 +40,13 @@ attributes:
 options:
   elect_key:
     description:
-      - The work, such as V(polaris.checker) or V(MaintainJob.CleanDeletedInstances).
+      - The work, such as V(MaintainJob.CleanDeletedInstances).
         M(polarismesh.maintenance.polaris_leader_info) lists what there is.
     type: str
     required: true
   force:
     description:
+      - Release C(polaris.checker) as well, although heartbeats then fail and live instances may become unhealthy.
       - Release on a boltdb store as well, where the work then stops until the node restarts.
       - Release as well where it cannot be told whether this node is the one that leads. A node that does not lead
         ignores it.
@@ -55,11 +59,11 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Let another node do the health checks
+- name: Let another node remove deleted instances
   polarismesh.maintenance.polaris_leader_release:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
-    elect_key: polaris.checker
+    elect_key: MaintainJob.CleanDeletedInstances
 """
 
 RETURN = r"""
@@ -72,7 +76,7 @@ elect_key:
   description: The work.
   type: str
   returned: success
-  sample: polaris.checker
+  sample: MaintainJob.CleanDeletedInstances
 leader:
   description: The node that led it before. V(null) when nobody did.
   type: str
@@ -108,6 +112,9 @@ SPEC = spec(
     }
 )
 
+#: The election of the node that decides on the health of all instances.
+HEALTH_CHECKS = "polaris.checker"
+
 
 def leader_of(elect_key: str, leaders: t.Sequence[Leader], url: str) -> Leader:
     for leader in leaders:
@@ -136,7 +143,7 @@ def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     elect_key = params["elect_key"]
     if not elect_key.strip():
-        raise PolarisError("refused", "elect_key is empty: name the work, such as polaris.checker.")
+        raise PolarisError("refused", "elect_key is empty: name the work, such as MaintainJob.CleanDeletedInstances.")
     leader = leader_of(elect_key, elections.leaders(client), client.url)
     own: t.Optional[str] = leader.host
     if leader.ctime is not None:
@@ -177,13 +184,20 @@ def own_host(client: Client, leader: str) -> t.Optional[str]:
 
 
 def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
-    """Refuse what would stop the work, or what may go to the wrong node."""
+    """Refuse what would stop the work or disturb live instances, and what may go to the wrong node."""
     if release is None:
         raise PolarisError(
             "guard",
             f"{leader.elect_key} is led by {leader.host}, and it cannot be told whether {url} is that node: give the "
             f"URL with the address under which the node registered itself, or set force (a node that does not lead "
             f"ignores the call). Nothing was sent.",
+        )
+    if release and leader.elect_key == HEALTH_CHECKS:
+        raise PolarisError(
+            "guard",
+            f"{url} leads {HEALTH_CHECKS}, the health checks of all instances: for about 30 s after a release it "
+            f"refuses the heartbeats that clients send to it, and live instances may become unhealthy. Set force if "
+            f"that is what you want. Nothing was sent.",
         )
     if release and leader.ctime is None:
         raise PolarisError(

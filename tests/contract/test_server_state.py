@@ -118,6 +118,24 @@ def test_on_boltdb_a_leadership_never_comes_back(server: Server) -> None:
     assert not polaris_leader_release.run(client, {**wanted, "force": True}, False)["changed"]
 
 
+def test_the_health_checks_are_not_given_up_by_accident(server: Server) -> None:
+    if not has_leaders(server):
+        pytest.skip("no such call")
+    client = server.client()
+
+    def of_checker() -> tuple[str, bool]:
+        leader = next(leader for leader in elections.leaders(client) if leader.elect_key == KEY)
+        return leader.host, leader.valid
+
+    before = of_checker()
+    try:
+        # (A node that does not lead has nothing to give up.)
+        assert not polaris_leader_release.run(client, {"elect_key": KEY, "force": False}, False)["changed"]
+    except PolarisError as error:
+        assert error.kind == "guard"
+    assert of_checker() == before
+
+
 def test_what_the_server_says_to_a_wrong_key(server: Server) -> None:
     if not has_leaders(server):
         pytest.skip("no such call")

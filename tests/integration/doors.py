@@ -151,7 +151,8 @@ SUBJECTS: dict[str, Subject] = {
     ),
     "polaris_leader_release": Subject(
         {
-            "fail: boltdb": {"elect_key": "polaris.checker"},
+            "fail: health checks": {"elect_key": "polaris.checker"},
+            "fail: boltdb": {"elect_key": "MaintainJob.CleanDeletedInstances"},
             "release": {"elect_key": "polaris.checker", "force": True},
             "nobody leads": {"elect_key": "polaris.checker", "force": True},
             "fail: unknown": {"elect_key": "nonsense"},

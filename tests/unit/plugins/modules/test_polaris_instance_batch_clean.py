@@ -43,7 +43,11 @@ def with_dead(fleet: Fleet, count: int, *, ago: float = 3600) -> Fleet:
 
 
 def sizes(fleet: Fleet) -> list[int]:
-    return [json.loads(request.body)["batch_size"] for request in fleet.requests if request.path == BATCH]
+    return [
+        json.loads(request.body)["batch_size"]
+        for request in fleet.requests
+        if (request.method, request.path) == ("POST", BATCH)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +113,22 @@ def test_check_mode_cannot_know_and_sends_nothing(fleet: Fleet, clean: Callable[
         "batches": 0,
         "warnings": [CHECK_MODE_WARNING],
     }
-    assert fleet.requests == []
+    assert sizes(fleet) == []
+
+
+@pytest.mark.parametrize("cause", ["token", "version", "nothing listens"])
+def test_check_mode_finds_out_what_can_be_known(cause: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(profile="v1.12.2" if cause == "version" else "v1.18.1")
+    client = make_client(fleet.nodes[0], token="nonsense" if cause == "token" else fleet.tokens.owner, retries=0)
+    if cause == "nothing listens":
+        fleet.nodes[0].stop()
+    kinds = []
+    for check_mode in (True, False):
+        with pytest.raises(PolarisError) as caught:
+            run(client, {"batch_size": 100, "max_rows": None}, check_mode)
+        kinds.append(caught.value.kind)
+    assert kinds == [{"token": "auth", "version": "unsupported", "nothing listens": "unreachable"}[cause]] * 2
+    assert len(sizes(fleet)) <= 1  # that of the real run
 
 
 @pytest.mark.parametrize(

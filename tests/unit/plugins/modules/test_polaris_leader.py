@@ -20,7 +20,8 @@ from tests.simulator import Fault, Fleet
 
 MakeFleet = Callable[..., Fleet]
 MakeClient = Callable[..., Client]
-KEY = "polaris.checker"
+KEY = "MaintainJob.CleanDeletedInstances"
+CHECKER = "polaris.checker"
 RELEASE = "/maintain/v1/leaders/release"
 
 
@@ -61,7 +62,7 @@ def test_whether_a_node_leads(found: Leader, own: str | None, whether: bool | No
     assert leads(found, own) is whether
 
 
-@pytest.mark.parametrize("profile", ["v1.14.2", "v1.18.1", "head"])
+@pytest.mark.parametrize("profile", ["v1.16.0", "v1.18.1"])
 def test_only_the_leader_gives_up_and_another_takes_over(
     profile: str, make_fleet: MakeFleet, make_client: MakeClient
 ) -> None:
@@ -100,6 +101,26 @@ def test_on_boltdb_it_is_guarded_forced_and_then_nobody_leads(fleet: Fleet, make
     assert again["leader"] is None
     # Where nobody leads there is nothing to guard.
     assert not release(client)["changed"]
+    assert sent(fleet) == [RELEASE]
+
+
+@pytest.mark.parametrize("profile", ["v1.14.2", "v1.18.1", "head"])
+def test_the_health_checks_are_guarded(profile: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    """Heartbeats to the node that led fail for half a minute (seen on v1.18.1 with the checker heartbeatLeader)."""
+    fleet = make_fleet(nodes=2, store="mysql", profile=profile)
+    election = fleet.elections.current(CHECKER)
+    assert election is not None
+    leader, follower = (
+        make_client(fleet.nodes[n], token=fleet.tokens.owner) for n in (election.leader, 1 - election.leader)
+    )
+    for check_mode in (True, False):
+        with pytest.raises(PolarisError) as caught:
+            release(leader, check_mode, elect_key=CHECKER)
+        assert caught.value.kind == "guard"
+        assert "live instances may become unhealthy" in caught.value.msg
+    assert not release(follower, elect_key=CHECKER)["changed"]
+    assert sent(fleet) == []
+    assert release(leader, elect_key=CHECKER, force=True)["changed"]
     assert sent(fleet) == [RELEASE]
 
 
