@@ -172,7 +172,7 @@ SUBJECTS: dict[str, Subject] = {
             "fail: empty": {"levels": {}},
             "fail: both forms": {"levels": {"naming": "info"}, "scope": "naming", "level": "info"},
             "fail: half a form": {"scope": "naming"},
-            "fail: unknown option": {"levles": {"naming": "info"}},
+            "fail: unknown option": {"levels": {"naming": "info"}, "ignore": True},
             "fail: wrong token": {"levels": {"naming": "error"}, **WRONG_TOKEN},
             "fail: two accounts": {"scope": "naming", "level": "info", "username": "me", "password": "secret"},
             "fail: password in url": {"scope": "naming", "level": "info", "url": "http://me:hidden@127.0.0.1:8090"},
