@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import functools
 import importlib
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,9 +23,7 @@ if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
 
 from tests import forks  # noqa: E402
-from tests.awx.jobs import ExecutionNode  # noqa: E402
 from tests.simulator import Fleet  # noqa: E402
-from tests.support import PlaybookRun, run_playbook  # noqa: E402
 from tools import collection_tree  # noqa: E402
 
 COLLECTIONS = ROOT.parents[2] if ANSIBLE_TEST else collection_tree.link()
@@ -92,45 +87,6 @@ def make_client() -> Iterator[Callable[..., Client]]:
             return client
 
         yield make
-
-
-@pytest.fixture
-def playbook(tmp_path: Path) -> Callable[..., PlaybookRun]:
-    """tests.support.run_playbook in the test's own folder."""
-    return functools.partial(run_playbook, tmp_path)
-
-
-@contextlib.contextmanager
-def shared(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A temporary folder that all processes of a run share, for one of them at a time."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-
-
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The collection as it is built for Galaxy."""
-    with shared(tmp_path_factory, "archive") as folder:
-        if not list(folder.glob("*.tar.gz")):
-            command = ["ansible-galaxy", "collection", "build", "--output-path", str(folder)]
-            subprocess.run(command, cwd=collection_tree.ROOT, check=True, capture_output=True)
-        (found,) = folder.glob("*.tar.gz")
-    return found
-
-
-@pytest.fixture(scope="session")
-def execution_node(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> ExecutionNode:
-    """A home folder with the collection installed in it from its archive: no link into this checkout."""
-    with shared(tmp_path_factory, "execution-node") as home:
-        node = ExecutionNode(home)
-        if not node.collections.exists():
-            command = ["ansible-galaxy", "collection", "install", "--offline", str(archive)]
-            subprocess.run(command, env=node.environment, check=True, capture_output=True)
-    return node
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
