@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,18 +36,13 @@ from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_conn_cl
 from tests.clients import ALICE, BOB, CAROL, Clients, Connection, Translator, ended, until
 from tests.simulator import Fault, Fleet, Node
 from tests.simulator.node import Recorded
+from tests.unit.options import params_of
 
 MakeClient = Callable[..., Client]
 CLOSE = "/maintain/v1/apiserver/conn/close"
 
 
-def params(**options: Any) -> dict[str, Any]:
-    """The options as Ansible hands them over."""
-    rules = {name: rule for name, rule in SPEC.items() if name != "supports_check_mode"}
-    validation = ArgumentSpecValidator(**rules).validate({"url": "http://127.0.0.1:8090", **options})
-    assert not validation.error_messages, validation.error_messages
-    found: dict[str, Any] = validation.validated_parameters
-    return found
+params = functools.partial(params_of, SPEC)
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import instances
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
@@ -21,6 +21,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner im
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_heartbeat_info import SPEC, run
 from tests.simulator import Fault, Fleet, Node
 from tests.simulator.store import Row
+from tests.unit.options import params_of
 
 MakeFleet = Callable[..., Fleet]
 MakeClient = Callable[..., Client]
@@ -40,13 +41,7 @@ KEYS = {
 }
 
 
-def params(**options: Any) -> dict[str, Any]:
-    """The options as Ansible hands them over."""
-    rules = {name: rule for name, rule in SPEC.items() if name != "supports_check_mode"}
-    validation = ArgumentSpecValidator(**rules).validate({"url": "http://127.0.0.1:8090", **options})
-    assert not validation.error_messages, validation.error_messages
-    found: dict[str, Any] = validation.validated_parameters
-    return found
+params = functools.partial(params_of, SPEC)
 
 
 @pytest.fixture

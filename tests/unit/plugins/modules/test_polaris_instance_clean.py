@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning, instances, routes
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
@@ -21,6 +21,7 @@ from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_instance_clean import SPEC, run
 from tests.simulator import Fault, Fleet, Node
 from tests.simulator.store import Row
+from tests.unit.options import params_of
 
 MakeFleet = Callable[..., Fleet]
 MakeClient = Callable[..., Client]
@@ -28,14 +29,8 @@ CLEAN = "/maintain/v1/instance/clean"
 LIST = "/naming/v1/instances"
 
 
-def params(**options: Any) -> dict[str, Any]:
-    """The options as Ansible hands them over. There is no waiting unless a test is about that."""
-    rules = {name: rule for name, rule in SPEC.items() if name != "supports_check_mode"}
-    options = {"url": "http://127.0.0.1:8090", "settle": 0, **options}
-    validation = ArgumentSpecValidator(**rules).validate(options)
-    assert not validation.error_messages, validation.error_messages
-    found: dict[str, Any] = validation.validated_parameters
-    return found
+# There is no waiting unless a test is about that.
+params = functools.partial(params_of, SPEC, settle=0)
 
 
 class Site:
