@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
+import time
 import typing as t
 
 from ansible import constants as C
@@ -57,6 +61,12 @@ class ActionModule(ActionBase):
         summary = summarizer.summarize(run)
         if options["verdict"]:
             return result if summary.failure is None else {**result, "failed": True, "msg": summary.failure}
+        try:
+            for path, content in summary.files.items():
+                write(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+        except OSError as error:
+            # What was to be in the file stands in the custom stats as well.
+            result.update(failed=True, msg=f"{path} could not be written: {error.strerror}.")
         for line in summary.lines:
             show(line)
         result["lines"] = [line.text for line in summary.lines]
@@ -87,7 +97,23 @@ def run_of(
         nodes.append(Node(str(name), results, tuple(sorted(own))))
     names = {node.name for node in nodes}
     left_out = [] if target is None else [name for name in matched(target, task_vars["groups"]) if name not in names]
-    return Run(nodes, check_mode, given, str(target), left_out)
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return Run(nodes, check_mode, given, now, str(target), left_out)
+
+
+def write(path: str, content: str) -> None:
+    """Write a file atomically, for its owner and the owner's group only."""
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), 0o640)
+            os.fsync(file.fileno())
+        # (A symbolic link stays one.)
+        os.replace(temporary, os.path.realpath(path))
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def show(line: Line) -> None:

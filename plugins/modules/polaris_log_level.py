@@ -45,6 +45,13 @@ options:
     description: The level of O(scope).
     type: str
     choices: [debug, info, warn, error, fatal, none]
+  expected:
+    description:
+      - The level that scopes must have now to be changed, as scope and level.
+      - A scope that has another one is left alone, and RV(kept) names it. So what somebody else has set in the meantime
+        survives when old levels are restored.
+      - Scopes that are not named here are changed whatever they have.
+    type: dict
   ignore_unknown_scopes:
     description:
       - Leave out the scopes that this server does not have, with a warning, instead of failing.
@@ -107,6 +114,11 @@ changed_scopes:
   elements: str
   returned: success, and a failure during the change
   sample: [naming]
+kept:
+  description: The scopes that were left alone because they did not have the level of O(expected), with their level.
+  type: dict
+  returned: success
+  sample: {}
 unchanged_scopes:
   description: The scopes that were asked for, and certainly have their old level.
   type: list
@@ -145,6 +157,7 @@ SPEC = spec(
         "levels": {"type": "dict"},
         "scope": {"type": "str"},
         "level": {"type": "str", "choices": list(log_levels.LEVELS)},
+        "expected": {"type": "dict"},
         "ignore_unknown_scopes": {"type": "bool", "default": False},
     },
     mutually_exclusive=[("levels", "scope"), ("levels", "level")],
@@ -184,6 +197,12 @@ def changes(wanted: Levels, current: Levels) -> Levels:
     return {scope: level for scope, level in sorted(target.items()) if level is not None and level != current[scope]}
 
 
+def split(todo: Levels, current: Levels, expected: t.Mapping[str, t.Any]) -> t.Tuple[Levels, Levels]:
+    """What is to be changed, and the scopes that are left alone because they have another level than expected."""
+    kept = {scope: current[scope] for scope in todo if scope in expected and current[scope] != expected[scope]}
+    return {scope: level for scope, level in todo.items() if scope not in kept}, kept
+
+
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     wanted = wanted_levels(params)
     before = log_levels.read(client)
@@ -194,13 +213,14 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
             f"{client.url} has no log scope {', '.join(unknown)}, but {', '.join(before)}: correct the name, or set "
             f"ignore_unknown_scopes where the nodes differ; nothing was changed.",
         )
-    todo = changes(wanted, before)
+    todo, kept = split(changes(wanted, before), before, params["expected"] or {})
     after = set_levels(client, before, todo) if todo and not check_mode else {**before, **todo}
     result: Result = {
         "changed": bool(todo),
         "levels": after,
         "previous": {scope: before[scope] for scope in todo},
         "changed_scopes": list(todo),
+        "kept": kept,
         "diff": {"before": before, "after": after},
     }
     if unknown:

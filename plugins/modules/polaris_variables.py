@@ -28,7 +28,7 @@ options:
     description:
       - The name of each variable, and its rule.
       - A rule has a C(type) (V(text), V(choice), V(name), V(bool), V(int), V(float), V(size), V(ipv4), V(path),
-        V(list), V(levels)) and, if any, C(required), C(default), C(aliases),
+        V(list), V(levels), V(undo), V(new_file)) and, if any, C(required), C(default), C(aliases),
         C(example), and the limits of the type, C(min), C(max), C(above), C(choices).
     type: dict
     required: true

@@ -68,6 +68,7 @@ class Run:
 
     :param nodes: all hosts of the play, failed and unreachable ones included, in their order.
     :param given: the variables of the runbook, as checked.
+    :param now: the time, in UTC, as ISO 8601.
     :param target: the pattern of hosts that the play was to run on.
     :param left_out: the hosts of it that ``--limit`` left out.
     """
@@ -75,6 +76,7 @@ class Run:
     nodes: t.Sequence[Node]
     check_mode: bool = False
     given: t.Mapping[str, t.Any] = field(default_factory=dict)
+    now: str = ""
     target: str = ""
     left_out: t.Sequence[str] = ()
 
@@ -99,12 +101,14 @@ class Summary:
     """What a runbook ends with.
 
     :param data: the same for programs: text, numbers, flags, lists and dictionaries only.
+    :param files: path on the controller -> what to write there, as JSON.
     :param failure: why the run is to fail although no node did, such as overdue heartbeats; one sentence.
     """
 
     lines: t.Sequence[Line]
     data: t.Mapping[str, t.Any]
     failure: t.Optional[str] = None
+    files: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

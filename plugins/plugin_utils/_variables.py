@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import typing as t
 
@@ -22,6 +23,7 @@ EXAMPLES = {
     "levels": "scope and level, such as naming=debug, store=info (* is every other scope)",
     "ipv4": "an IPv4 address, such as 10.0.0.7",
     "path": "a path",
+    "undo": "a file that save wrote, or what stands in one",
 }
 
 _WORD = r"[^\s,;:={}\[\]\"']+"
@@ -55,7 +57,7 @@ def check(
                 given[name] = TYPES[rule["type"]](found[0], rule)
             except ValueError as error:
                 problems.append(f"The variable {name} {error}.")
-    if one_of and not problems and sum(bool(given[name]) for name in one_of) != 1:
+    if one_of and not problems and sum(given[name] not in (None, False, []) for name in one_of) != 1:
         choices = [f"{name} ({_example(rules[name])})" for name in one_of]
         problems.append(f"Give exactly one of these variables: {', '.join(choices)}.")
     if problems:
@@ -201,6 +203,52 @@ def pairs(written: str) -> t.Any:
     return found
 
 
+def undo(value: t.Any, rule: Rule) -> t.Dict[str, t.Dict[str, t.Any]]:
+    """Node -> its old ``levels``, and the levels that were ``set`` then: from a file on the controller, or its content.
+
+    What the custom stats of a run have is taken, too, and node -> scope -> level. All of a node that is not known, such
+    as what was set, is missing.
+    """
+    found = value
+    if isinstance(value, str):
+        bare = value.strip()
+        found = _from_yaml(bare if bare.startswith("{") or "\n" in bare else _content(bare))
+    if isinstance(found, t.Mapping) and isinstance(found.get("previous"), t.Mapping) and "runbook" in found:
+        found = found["previous"]
+    if not isinstance(found, t.Mapping):
+        raise _refused(EXAMPLES["undo"], value)
+    nodes = {}
+    for node, entry in found.items():
+        full = isinstance(entry, t.Mapping) and isinstance(entry.get("levels"), t.Mapping)
+        parts = entry if full else {"levels": entry}
+        for part in ("levels", "set"):
+            of_part = parts.get(part, {})
+            if not isinstance(of_part, t.Mapping) or any(level not in LEVELS for level in of_part.values()):
+                raise ValueError(f"does not hold levels for {node}: give {EXAMPLES['undo']}")
+        nodes[str(node)] = dict(parts)
+    return nodes
+
+
+def _content(path: str) -> str:
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ValueError(f"names a file that cannot be read: {path}: {reason}") from error
+
+
+def new_file(value: t.Any, rule: Rule) -> str:
+    """The absolute path of a file that can be written on the controller."""
+    path = os.path.abspath(os.path.expanduser(text(value, rule)))
+    folder = os.path.dirname(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise _refused("the path of a regular file", value)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"names a file in {folder}, which is no folder that can be written to")
+    return path
+
+
 def _from_yaml(written: str) -> t.Any:
     try:
         return yaml.safe_load(written)
@@ -225,6 +273,8 @@ TYPES: t.Dict[str, t.Callable[[t.Any, Rule], t.Any]] = {
     "list": items,
     "names": names,
     "levels": levels,
+    "undo": undo,
+    "new_file": new_file,
 }
 
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.simulator import Fleet
+from tests.simulator import Fault, Fleet
 from tests.support import PlaybookRun, inventory_of
 
 pytestmark = pytest.mark.core
@@ -81,7 +83,7 @@ def test_bad_levels_are_one_sentence_once_and_no_request(levels: object, mixed: 
     run = playbook(NAME, mixed, extra_vars={} if levels is None else {"levels": levels})
     assert run.returncode == 2
     msg = run.one("Check the variables")["msg"]
-    assert msg.startswith("Give the variable levels:" if levels is None else "The variable levels ")
+    assert msg.startswith("Give exactly one of these variables: levels (" if levels is None else "The variable levels ")
     assert msg.endswith("No server was asked.")
     assert "Traceback" not in run.output
     assert run.output.count("fatal:") == 1
@@ -102,3 +104,55 @@ def test_the_url_is_made_of_address_and_port(mixed: Fleet, playbook: Playbook) -
     }
     playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}}).ok()
     assert naming(mixed) == ["debug", "info", "info"]
+
+
+def test_what_a_run_changed_can_be_undone(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> None:
+    """From the file, with what somebody has set since left alone; a node that is not in it as well."""
+    mixed.nodes[1].levels["naming"] = "error"
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    saved = tmp_path / "before.json"
+    raise_ = {"levels": "naming=debug store=warn", "save": str(saved)}
+    playbook(NAME, inventory, extra_vars=raise_, args=["--check"]).ok()
+    assert not saved.exists()
+    run = playbook(NAME, inventory, extra_vars=raise_, args=["--limit", "node1,node2"]).ok()
+    previous = run.one("Summary")["ansible_stats"]["data"]["polaris"]["previous"]
+    assert json.loads(saved.read_text()) == previous
+    assert saved.stat().st_mode & 0o777 == 0o640
+    assert previous["node2"]["levels"] == {"naming": "error", "store": "info"}
+    assert previous["node2"]["url"] == mixed.nodes[1].url
+    # Nothing changes, and what can be undone stays.
+    playbook(NAME, inventory, extra_vars=raise_, args=["--limit", "node1,node2"]).ok()
+    assert json.loads(saved.read_text()) == previous
+
+    mixed.nodes[0].levels["store"] = "error"
+    mixed.nodes[2].levels["naming"] = "debug"
+    dry = playbook(NAME, inventory, extra_vars={"undo": str(saved)}, args=["--check"]).ok()
+    assert naming(mixed) == ["debug"] * 3
+    run = playbook(NAME, inventory, extra_vars={"undo": previous}).ok()
+    assert naming(mixed) == ["info", "error", "debug"]
+    assert [node.levels["store"] for node in mixed.nodes] == ["error", "info", "info"]
+    for text in (
+        "on 1 (node1): naming debug -> info",
+        "on 1 (node2): naming debug -> error; store warn -> info",
+        "LEFT ALONE on 1 (node1): store is error, which somebody has set since",
+        "left alone on 1 (node3): not in what is undone",
+    ):
+        assert text in run.output
+        assert text in dry.output
+    playbook(NAME, inventory, extra_vars={"undo": json.dumps(previous), "force": "yes"}, args=["--limit", "node1"]).ok()
+    assert mixed.nodes[0].levels["store"] == "info"
+    run = playbook(NAME, inventory, extra_vars={"undo": previous}, args=["--limit", "node1"]).ok()
+    assert "NOT UNDONE on 1 (node2): not in this run" in run.output
+    assert "skipping" not in run.output
+
+
+def test_a_node_that_failed_half_way_can_be_undone(mixed: Fleet, playbook: Playbook) -> None:
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    mixed.nodes[0].fault("PUT", "/maintain/v1/log/outputlevel", Fault("status", status=500), times=1, skip=3)
+    before = [dict(node.levels) for node in mixed.nodes]
+    run = playbook(NAME, inventory, extra_vars={"levels": {"*": "debug"}})
+    assert run.returncode == 2
+    previous = run.one("Summary")["ansible_stats"]["data"]["polaris"]["previous"]
+    assert len(previous["node1"]["levels"]) == 3
+    playbook(NAME, inventory, extra_vars={"undo": previous}).ok()
+    assert [dict(node.levels) for node in mixed.nodes] == before

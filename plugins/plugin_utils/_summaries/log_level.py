@@ -7,26 +7,68 @@ from __future__ import annotations
 
 import typing as t
 
-from .._summary import Line, Result, Run, Summarizer, Summary, counted, failed_data, failures, grouped, on
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failed_data, failures, grouped, on
 
 
 def summarize(run: Run) -> Summary:
-    answers = run.answers("polaris_set")
-    changed = grouped((node, steps(answer)) for node, answer in answers if answer["changed"])
+    undo = run.given.get("undo")
+    asked = [node for node in run.nodes if undo is None or node.name in undo]
+    run_of_asked = Run(asked, run.check_mode)
+    answers = run_of_asked.answers("polaris_set")
+    failed = run_of_asked.unanswered("polaris_set")
     unchanged = [node.name for node, answer in answers if not answer["changed"]]
-    failed = run.unanswered("polaris_set")
-    lines = [Line(f"Polaris log levels{dry(run)}: {counted(len(run.nodes), 'node')}")]
-    verb = "would change" if run.check_mode else "changed"
-    lines += [Line(f"{verb} {on(names)}: {story}") for story, names in changed.items()]
+    kept = {node.name: answer["kept"] for node, answer in answers if answer.get("kept")}
+    saved = {node.name: entry for node in asked for entry in [before(node, run)] if entry["levels"]}
+
+    undoing = "" if undo is None else ", each back to what it had"
+    lines = [Line(f"Polaris log levels{dry(run)}: {counted(len(run.nodes), 'node')}{undoing}")]
+    lines += change_lines(answers, run.check_mode)
     if unchanged:
         lines.append(Line(f"unchanged {on(unchanged)}"))
-    lines += failures("FAILED", failed)
-    data = {
+    lines += kept_lines(answers)
+    data: t.Dict[str, t.Any] = {
         "changed": [node.name for node, answer in answers if answer["changed"]],
         "unchanged": unchanged,
+        "kept": kept,
         "failed": failed_data(failed),
+        "previous": saved,
     }
-    return Summary(lines, data)
+    if undo is not None:
+        strangers = [node.name for node in run.nodes if node not in asked]
+        missing = [name for name in undo if name not in {node.name for node in run.nodes}]
+        if strangers:
+            lines.append(Line(f"left alone {on(strangers)}: not in what is undone"))
+        if missing:
+            lines.append(Line(f"NOT UNDONE {on(missing)}: not in this run", failure=True))
+        data.update(not_in_undo=strangers, not_in_run=missing)
+    lines += failures("FAILED", failed)
+    path = run.given.get("save")
+    files = {}
+    if path and not run.check_mode and saved:
+        files[path] = saved
+        lines.append(Line(f"what {counted(len(saved), 'node')} had is saved: undo it with -e undo={path}"))
+    elif path and not run.check_mode:
+        lines.append(Line(f"nothing was changed, so {path} was not written"))
+    return Summary(lines, data, files=files)
+
+
+def change_lines(answers: t.Iterable[t.Tuple[Node, Result]], check_mode: bool) -> t.List[Line]:
+    changed = grouped((node, steps(answer)) for node, answer in answers if answer["changed"])
+    verb = "would change" if check_mode else "changed"
+    return [Line(f"{verb} {on(names)}: {story}") for story, names in changed.items()]
+
+
+def kept_lines(answers: t.Iterable[t.Tuple[Node, Result]]) -> t.List[Line]:
+    """The scopes that were left alone, because somebody has set them since."""
+    stories = grouped(
+        (node, ", ".join(f"{scope} is {level}" for scope, level in answer["kept"].items()))
+        for node, answer in answers
+        if answer.get("kept")
+    )
+    return [
+        Line(f"LEFT ALONE {on(names)}: {story}, which somebody has set since (force=true restores it)", failure=True)
+        for story, names in stories.items()
+    ]
 
 
 def steps(answer: Result) -> str:
@@ -35,6 +77,15 @@ def steps(answer: Result) -> str:
     for scope in answer["changed_scopes"]:
         scopes.setdefault(f"{answer['previous'][scope]} -> {answer['levels'][scope]}", []).append(scope)
     return "; ".join(f"{', '.join(names)} {step}" for step, names in scopes.items())
+
+
+def before(node: Node, run: Run) -> t.Dict[str, t.Any]:
+    """What a node had in the scopes that were changed, or may have been, also where it failed half way."""
+    result = node.result("polaris_set")
+    previous = result.get("previous") or {}
+    wanted = run.given.get("levels") or (run.given.get("undo") or {}).get(node.name, {}).get("levels", {})
+    given = {scope: wanted.get(scope, wanted.get("*")) for scope in previous}
+    return {"url": result.get("url"), "time": run.now, "levels": dict(previous), "set": given}
 
 
 def dry(run: Run) -> str:
