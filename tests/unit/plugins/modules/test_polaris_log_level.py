@@ -29,7 +29,8 @@ MakeClient = Callable[..., Client]
 
 
 def params(**options: Any) -> dict[str, Any]:
-    return {"levels": None, "scope": None, "level": None, "ignore_unknown_scopes": False, **options}
+    none = dict.fromkeys(("levels", "scope", "level", "expected"))
+    return {**none, "ignore_unknown_scopes": False, **options}
 
 
 # Decisions
@@ -248,6 +249,18 @@ def test_a_level_that_does_not_stay_is_a_failure(fleet: Fleet, client: Client) -
     assert "cache is info, not debug" in error.msg
     assert error.partial["changed_scopes"] == ["auth", "naming"]
     assert error.partial["unchanged_scopes"] == ["cache"]
+
+
+def test_only_scopes_that_have_the_expected_level_are_changed(fleet: Fleet, client: Client) -> None:
+    """What somebody else has set in the meantime is left alone; what is restored already is neither changed nor kept."""
+    fleet.nodes[0].levels.update(naming="debug", cache="error", auth="info")
+    wanted = dict.fromkeys(("naming", "cache", "auth", "store"), "info")
+    expected = {"naming": "debug", "cache": "debug", "auth": "debug"}
+    fleet.nodes[0].levels["store"] = "warn"
+    result = run(client, params(levels=wanted, expected=expected), False)
+    assert result["changed_scopes"] == ["naming", "store"]
+    assert result["kept"] == {"cache": "error"}
+    assert fleet.nodes[0].levels["cache"] == "error"
 
 
 def test_a_passing_failure_is_got_over(fleet: Fleet, make_client: MakeClient) -> None:
