@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
@@ -19,7 +18,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance
 OPTIONS: t.Dict[str, t.Any] = {
     "plan": {"type": "str", "required": True, "choices": list(PLANS)},
     "given": {"type": "dict", "default": {}},
-    "left_out": {"type": "list", "elements": "str", "default": []},
+    "target": {"type": "raw"},
 }
 
 
@@ -33,8 +32,8 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": validation.errors.msg}
         options = validation.validated_parameters
         planner = PLANS[options["plan"]]
-        run = run_of(task_vars or {}, planner, options["given"], self._task.check_mode)
+        run = run_of(task_vars or {}, planner.registers, options["given"], options["target"], self._task.check_mode)
         try:
-            return {**result, "plan": planner.plan(replace(run, left_out=options["left_out"]))}
+            return {**result, "plan": planner.plan(run)}
         except RefusedError as refused:
             return {**result, "failed": True, "msg": str(refused)}

@@ -24,6 +24,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries
     instance_clean,
     log_level,
     memory_free,
+    memory_incident,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Line, Node, Run, Summarizer
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._target import matched
@@ -37,6 +38,7 @@ RUNBOOKS: t.Dict[str, Summarizer] = {
     "instance_clean": instance_clean.SUMMARY,
     "log_level": log_level.SUMMARY,
     "memory_free": memory_free.SUMMARY,
+    "memory_incident": memory_incident.SUMMARY,
 }
 
 OPTIONS: t.Dict[str, t.Any] = {
@@ -57,7 +59,7 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": validation.errors.msg}
         options = validation.validated_parameters
         summarizer = RUNBOOKS[options["runbook"]]
-        run = run_of(task_vars or {}, summarizer, options["given"], options["target"], self._task.check_mode)
+        run = run_of(task_vars or {}, summarizer.registers, options["given"], options["target"], self._task.check_mode)
         summary = summarizer.summarize(run)
         if options["verdict"]:
             return result if summary.failure is None else {**result, "failed": True, "msg": summary.failure}
@@ -82,7 +84,7 @@ class ActionModule(ActionBase):
 
 def run_of(
     task_vars: t.Mapping[str, t.Any],
-    summarizer: Summarizer,
+    registers: t.Sequence[str],
     given: t.Mapping[str, t.Any],
     target: t.Any,
     check_mode: bool,
@@ -91,7 +93,7 @@ def run_of(
     nodes = []
     for name in task_vars["ansible_play_hosts_all"]:
         host = task_vars["hostvars"][name]
-        results = {register: plain(host[register]) for register in summarizer.registers if register in host}
+        results = {register: plain(host[register]) for register in registers if register in host}
         own = {str(host[key]) for key in ("polaris_url", "ansible_host") if key in host}
         own.update(str(result["url"]) for result in results.values() if isinstance(result, dict) and result.get("url"))
         nodes.append(Node(str(name), results, tuple(sorted(own))))

@@ -31,11 +31,9 @@ options:
     description: The variables of the playbook, as M(polarismesh.maintenance.polaris_variables) returns them.
     type: dict
     default: {}
-  left_out:
-    description: The hosts of the target that are not part of this run.
-    type: list
-    elements: str
-    default: []
+  target:
+    description: The hosts that the playbook was to run on, where all of them have to be part of the run.
+    type: raw
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 """

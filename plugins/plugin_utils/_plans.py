@@ -42,13 +42,17 @@ def address(result: t.Mapping[str, t.Any]) -> str:
     return urlsplit(str(result.get("url") or "")).hostname or ""
 
 
+def is_local(node: Node) -> bool:
+    """Whether the tasks of a host run on the controller."""
+    return node.results.get("ansible_connection") in ("local", "ansible.builtin.local")
+
+
 # --- conn_rebalance --------------------------------------------------------------------------------------------------
 
 
 def rebalance_hosts(run: Run) -> Plan:
     """Refuse before the first request what can be refused without an answer."""
-    target = str(run.given["target"])
-    check_hosts(run.left_out, target, [str(name) for name in given_values(run, "polaris_cluster")])
+    check_hosts(run.left_out, run.target, [str(name) for name in given_values(run, "polaris_cluster")])
     return {}
 
 
@@ -99,8 +103,7 @@ def rebalance_answer(node: Node) -> Answer:
 
 def place(node: Node, url: str) -> str:
     """Where a URL leads: 127.0.0.1 is another node on each host that is reached by SSH."""
-    local = node.results.get("ansible_connection") in ("local", "ansible.builtin.local")
-    if local or urlsplit(url).hostname not in LOOPBACK:
+    if is_local(node) or urlsplit(url).hostname not in LOOPBACK:
         return url
     return f"{node.results.get('ansible_host') or node.name} {url}"
 
@@ -138,13 +141,15 @@ def drain(run: Run) -> Plan:
 
 
 def incident(run: Run) -> Plan:
-    """Which nodes are large, and under which names their profiles are saved."""
+    """Which nodes are large, under which names their profiles are saved, and by which file of tasks."""
     least = human_to_bytes(run.given["min_size"])
-    heaps = {node.name: (answer["memory_before"] or {}).get("heap") for node, answer in run.answers("polaris_memory")}
-    large = [name for name, heap in heaps.items() if heap is not None and heap >= least]
+    heaps = {node: (answer["memory_before"] or {}).get("heap") for node, answer in run.answers("polaris_memory")}
+    large = [node for node, heap in heaps.items() if heap is not None and heap >= least]
     return {
-        "large": large,
-        "files": {name: {kind: profile_name(name, kind, run.given["moment"]) for kind in KINDS} for name in large},
+        "files": {
+            node.name: {kind: profile_name(node.name, kind, run.given["moment"]) for kind in KINDS} for node in large
+        },
+        "save": {node.name: "save_profiles" if is_local(node) else "save_profiles_by_ssh" for node in large},
     }
 
 
@@ -160,5 +165,5 @@ PLANS: t.Dict[str, Planner] = {
     "conn_rebalance_hosts": Planner(("polaris_cluster",), rebalance_hosts),
     "conn_rebalance": Planner(("polaris_before", "polaris_server", "ansible_connection", "ansible_host"), rebalance),
     "conn_drain": Planner(("polaris_counted", "polaris_server"), drain),
-    "memory_incident": Planner(("polaris_memory",), incident),
+    "memory_incident": Planner(("polaris_memory", "ansible_connection"), incident),
 }

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, inventory_of, refused_variables
 
 NAME = "polarismesh.maintenance.memory_incident"
 MIB = 1024 * 1024
@@ -72,7 +72,8 @@ def test_large_nodes_are_profiled_and_freed_and_small_ones_left(
     assert len({path.name.rpartition("-")[2] for path in folder.iterdir()}) == 1
     for path in folder.iterdir():
         assert gzip.decompress(path.read_bytes())
-        assert f"  {path.name}" in run.output
+        assert path.name in run.output
+        assert path.stat().st_mode & 0o777 == 0o600
     assert freed(surged) == [1, 0, 1, 0]
     # A profile shows what there was before.
     for node in (surged.nodes[0], surged.nodes[2]):
@@ -126,7 +127,7 @@ def test_memory_stays_where_the_evidence_could_not_be_saved(
     run = playbook(NAME, hosts, extra_vars={"dest": str(tmp_path / "x")}, env={"TMPDIR": str(scratch)})
     assert run.returncode == 2
     assert freed(surged) == [0, 0, 1, 0]
-    assert "FAILED on node1 (its heap took 1.47 GB, nothing was freed there): " in run.output
+    assert "FAILED on node1: profiles not saved, nothing was freed: " in run.output
     assert "has its profiles switched off. Set enablePprof to true" in run.output
     assert "FAILED on gone: nothing listens" in run.output
     assert not leftovers(scratch)
@@ -139,7 +140,7 @@ def test_an_unknown_outcome_is_named_and_its_profiles_are_there(
     surged.nodes[0].fault("POST", "*", Fault("drop"))
     run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
     assert run.returncode == 2
-    assert "OUTCOME UNKNOWN on node1 (its heap took 1.47 GB, its profiles are saved): " in run.output
+    assert "OUTCOME UNKNOWN on node1: profiles saved: " in run.output
     assert "freed on node3" in run.output
     assert len(names(tmp_path / "x")) == 4
 
@@ -149,19 +150,39 @@ def test_nodes_without_figures_are_left_alone(
 ) -> None:
     fleet = make_fleet(metrics="none", pprof=False)
     run = playbook(NAME, inventory(fleet), extra_vars={"dest": str(tmp_path / "x")}).ok()
-    assert "left alone node1: it shows no memory figures" in run.output
+    assert "left alone, they show no memory figures: node1" in run.output
     assert freed(fleet) == [0]
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("variables", [{}, {"dest": ""}, {"dest": "x", "min_size": "large"}])
-def test_bad_variables_are_one_sentence_and_no_request(
-    variables: dict[str, Any], surged: Fleet, playbook: Playbook
-) -> None:
-    run = playbook(NAME, inventory(surged), extra_vars=variables)
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "Give the variable dest: a folder for the profiles"),
+        ({"dest": ""}, "Give the variable dest: "),
+        ({"dest": "x", "min_size": "large"}, "The variable min_size must be a size"),
+    ],
+)
+def test_bad_variables_are_refused_by_name(variables: dict[str, Any], expected: str) -> None:
+    assert refused_variables("memory_incident", variables).startswith(expected)
+
+
+def test_bad_variables_are_one_sentence_and_no_request(surged: Fleet, playbook: Playbook) -> None:
+    run = playbook(NAME, inventory(surged), extra_vars={})
     assert run.returncode == 2
-    assert "Give the variable dest (a folder for the profiles" in run.output
+    assert "Give the variable dest: a folder for the profiles" in run.output
     assert not surged.requests
+
+
+def test_where_only_the_log_levels_fail_the_node_is_looked_at_and_profiled(
+    surged: Fleet, playbook: Playbook, tmp_path: Path
+) -> None:
+    """One endpoint does not tell for the whole node."""
+    surged.nodes[0].fault("GET", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="boom"))
+    run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
+    assert "2 of 4 nodes with a heap of 1G or more" in run.output
+    assert "node1-heap-" in "".join(path.name for path in (tmp_path / "x").iterdir())
+    assert freed(surged) == [1, 0, 1, 0]
 
 
 def test_the_published_password_in_the_name_of_a_node(

@@ -187,8 +187,8 @@ def test_one_address_is_many_nodes_by_ssh_and_one_node_here() -> None:
 
 
 def test_what_can_be_refused_before_the_first_request() -> None:
-    of = Run([Node("a", {"polaris_cluster": "eu"}), Node("b", {"polaris_cluster": "us"})], given={"target": "all"})
+    of = Run([Node("a", {"polaris_cluster": "eu"}), Node("b", {"polaris_cluster": "us"})], target="all")
     with pytest.raises(RefusedError, match=r"several clusters \(eu, us\)"):
         rebalance_hosts(of)
     with pytest.raises(RefusedError, match="1 host is left out of all"):
-        rebalance_hosts(Run([Node("a")], given={"target": "all"}, left_out=["b"]))
+        rebalance_hosts(Run([Node("a")], target="all", left_out=["b"]))
