@@ -115,7 +115,13 @@ sanity: ## ansible-test sanity without a container engine, for all target Python
 release: build ## Checksums, bill of materials and notes of a release, beside its archive in dist/: VERSION=1.0.0
 	@$(NOX) release -- $(VERSION)
 
-.PHONY: docs
+.PHONY: docs docs-pages docs-pictures
+docs-pictures: venv ## Record the demo as docs/images/demo.svg, and take a picture of its report
+	@$(IN_VENV) .venv/bin/python -m tests.demo.record
+
+docs-pages: venv ## Write the pages of the runbooks anew, with examples from a simulated fleet
+	@PYTHONPATH="$(COLLECTIONS)" $(IN_VENV) .venv/bin/python -m tests.demo.pages $(ARGS)
+
 docs: ## Build the documentation site into dist/docs
 	@$(NOX) docs
 
