@@ -117,7 +117,7 @@ changed_scopes:
 kept:
   description: The scopes that were left alone because they did not have the level of O(expected), with their level.
   type: dict
-  returned: success
+  returned: success, when O(expected) is given
   sample: {}
 unchanged_scopes:
   description: The scopes that were asked for, and certainly have their old level.
@@ -213,16 +213,18 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
             f"{client.url} has no log scope {', '.join(unknown)}, but {', '.join(before)}: correct the name, or set "
             f"ignore_unknown_scopes where the nodes differ; nothing was changed.",
         )
-    todo, kept = split(changes(wanted, before), before, params["expected"] or {})
+    expected = params.get("expected")
+    todo, kept = split(changes(wanted, before), before, expected or {})
     after = set_levels(client, before, todo) if todo and not check_mode else {**before, **todo}
     result: Result = {
         "changed": bool(todo),
         "levels": after,
         "previous": {scope: before[scope] for scope in todo},
         "changed_scopes": list(todo),
-        "kept": kept,
         "diff": {"before": before, "after": after},
     }
+    if expected is not None:
+        result["kept"] = kept
     if unknown:
         result["warnings"] = [f"{client.url} has no log scope {', '.join(unknown)}: left out."]
     return result

@@ -252,7 +252,7 @@ def test_a_level_that_does_not_stay_is_a_failure(fleet: Fleet, client: Client) -
 
 
 def test_only_scopes_that_have_the_expected_level_are_changed(fleet: Fleet, client: Client) -> None:
-    """What somebody else has set in the meantime is left alone; what is restored already is neither changed nor kept."""
+    """What somebody else has set is left alone; what is restored already is neither changed nor kept."""
     fleet.nodes[0].levels.update(naming="debug", cache="error", auth="info")
     wanted = dict.fromkeys(("naming", "cache", "auth", "store"), "info")
     expected = {"naming": "debug", "cache": "debug", "auth": "debug"}
