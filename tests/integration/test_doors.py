@@ -43,7 +43,8 @@ class Case:
 def in_short_run(case: Case) -> bool:
     """Whether `make test` runs the case. A module in a process of its own costs a second of CPU time.
 
-    All cases of one module, which fails in every way there is; of each other a success, also in check mode, and a failure.
+    All cases of one module, which fails in every way there is; of each other a success, in check mode as well, and a
+    failure.
     """
     names = SUBJECTS[case.module].cases
     succeeds, fails = (next(name for name in names if name.startswith("fail") == failure) for failure in (False, True))
