@@ -6,15 +6,15 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # One instance or many: the options of module_utils/arguments.py, IDENTITY. Each is written once, and again by its
-    # anchor for the entries of the list.
+    # One instance or many: the options of module_utils/_identity.py, IDENTITY. Each is written once; the items of the
+    # list refer to it.
     DOCUMENTATION = r"""
 options:
   id: &id
     description:
       - The id of the instance.
-      - Alone, or with O(service), O(namespace), O(host) and O(port) all together, where that instance was registered
-        with an id of its own.
+      - Alone, or with all of O(service), O(namespace), O(host) and O(port), if that instance was registered with an id
+        of its own.
     type: str
   service: &service
     description: The service that the instance belongs to.
@@ -23,19 +23,19 @@ options:
     description: The namespace of O(service).
     type: str
   host: &host
-    description: The host as the instance was registered with it, an address or a name.
+    description: The host with which the instance was registered, an address or a name.
     type: str
-  port: &port
+  port:
     description: The port of the instance, from V(1) to V(65535).
-    type: raw
+    type: int
   vpc_id: &vpc_id
     description: The id of the virtual private cloud, if the instance was registered with one.
     type: str
   instances:
     description:
-      - Many instances, ten thousand and more. Either these, or one by the options above.
-      - All are checked before the first request. One that is wrong is named by its place in the list, from V(0) on, as
-        is one that is in the list twice.
+      - Many instances, ten thousand and more, instead of one by the options above.
+      - All are checked before the first request. An error names the place in the list, counted from V(0).
+      - An instance that is named twice counts once.
     type: list
     elements: dict
     suboptions:
@@ -43,6 +43,8 @@ options:
       service: *service
       namespace: *namespace
       host: *host
-      port: *port
+      port:
+        description: As O(port).
+        type: raw
       vpc_id: *vpc_id
 """

@@ -8,20 +8,20 @@ from __future__ import annotations
 import hashlib
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ._errors import PolarisError, shorten
-from ._options import Params, Spec, number_between
+from ._options import Params, Spec, number_between, untyped
 
-#: What names an instance. Numbers are raw, here and below, so that a wrong one is refused with its place in a list.
+#: What names an instance.
 IDENTITY: Spec = {
     "id": {"type": "str"},
     "service": {"type": "str"},
     "namespace": {"type": "str"},
     "host": {"type": "str"},
-    "port": {"type": "raw"},
+    "port": {"type": "int"},
     "vpc_id": {"type": "str"},
 }
 
@@ -29,15 +29,15 @@ IDENTITY: Spec = {
 INSTANCE_FIELDS: Spec = {
     "protocol": {"type": "str"},
     "version": {"type": "str"},
-    "priority": {"type": "raw"},
-    "weight": {"type": "raw"},
-    "enable_health_check": {"type": "raw"},
+    "priority": {"type": "int"},
+    "weight": {"type": "int"},
+    "enable_health_check": {"type": "bool"},
     "health_check": {
         "type": "dict",
-        "options": {"type": {"type": "str"}, "heartbeat": {"type": "dict", "options": {"ttl": {"type": "raw"}}}},
+        "options": {"type": {"type": "str"}, "heartbeat": {"type": "dict", "options": {"ttl": {"type": "int"}}}},
     },
-    "healthy": {"type": "raw"},
-    "isolate": {"type": "raw"},
+    "healthy": {"type": "bool"},
+    "isolate": {"type": "bool"},
     "location": {
         "type": "dict",
         "options": {"region": {"type": "str"}, "zone": {"type": "str"}, "campus": {"type": "str"}},
@@ -56,9 +56,12 @@ _ERRORS_SHOWN = 5
 
 
 def instance_spec(fields: t.Optional[Spec] = None) -> Spec:
-    """The options that name one instance or, as ``instances``, many; with ``fields`` of them, if any."""
+    """The options that name one instance or, as ``instances``, many.
+
+    :param fields: further options of an instance.
+    """
     options = {**IDENTITY, **(fields or {})}
-    return {**options, "instances": {"type": "list", "elements": "dict", "options": options}}
+    return {**options, "instances": {"type": "list", "elements": "dict", "options": untyped(options)}}
 
 
 def instance_rules(*others: str) -> t.Dict[str, t.Any]:
@@ -91,6 +94,18 @@ class Target:
     vpc_id: t.Optional[str]
     fields: t.Mapping[str, t.Any]
 
+    def joined(self, other: Target) -> Target:
+        """The same instance, named twice: with all that both say; where their fields differ, the first counts."""
+        return replace(self if self.service is not None else other, fields={**other.fields, **self.fields})
+
+    def contradicts(self, other: Target) -> bool:
+        """Whether one id is given to two addresses."""
+        mine, others = self._address(), other._address()
+        return mine[0] is not None and others[0] is not None and mine != others
+
+    def _address(self) -> t.Tuple[t.Any, ...]:
+        return (self.service, self.namespace, self.host, self.port, self.vpc_id)
+
     def request(self) -> t.Dict[str, t.Any]:
         """What names it in a request."""
         parts = {
@@ -111,13 +126,13 @@ def instance_id(namespace: str, service: str, host: str, port: int, vpc_id: t.Op
 
 
 def targets(params: Params) -> t.List[Target]:
-    """The instances that a task names, or a ``refused`` error that tells of all that is wrong with them."""
+    """The instances that a task names, each once, or a ``refused`` error about all that is wrong with them."""
     if params["instances"] is None:
         return [_target(params, "")]
     if not params["instances"]:
         raise PolarisError("refused", "instances is empty: name at least one instance.")
-    found: t.List[Target] = []
-    places: t.Dict[str, int] = {}
+    found: t.Dict[str, Target] = {}
+    places: t.Dict[str, str] = {}
     problems: t.List[str] = []
     for index, values in enumerate(params["instances"]):
         place = f"instances[{index}]"
@@ -126,15 +141,16 @@ def targets(params: Params) -> t.List[Target]:
         except PolarisError as error:
             problems.append(error.msg.rstrip("."))
             continue
-        first = places.setdefault(target.id, index)
-        if first != index:
-            problems.append(f"{place} is the same instance as instances[{first}]: name each once")
-        found.append(target)
+        first = found.get(target.id, target)
+        if first.contradicts(target):
+            problems.append(f"{place} has the id of {places[target.id]} and another address: an id names one instance")
+        places.setdefault(target.id, place)
+        found[target.id] = target if first is target else first.joined(target)
     if problems:
         more = len(problems) - _ERRORS_SHOWN
         shown = "; ".join(problems[:_ERRORS_SHOWN])
         raise PolarisError("refused", f"{shown}{f'; and {more} more like that' if more > 0 else ''}. Nothing was sent.")
-    return found
+    return list(found.values())
 
 
 def instance_group(params: Params) -> t.Optional[t.Tuple[str, t.Optional[str]]]:

@@ -78,6 +78,19 @@ def spec(options: t.Optional[Spec] = None, *, timeout: float = 30.0, **rules: t.
     return {"argument_spec": {**common, **(options or {})}, "supports_check_mode": True, **rules}
 
 
+def untyped(options: Spec) -> Spec:
+    """The same options for the items of a list, with numbers and flags raw.
+
+    Ansible's own error about an item does not name its place in the list; the module's error does.
+    """
+    made = {}
+    for name, rules in options.items():
+        made[name] = {**rules, "type": "raw"} if rules["type"] in ("int", "bool") else dict(rules)
+        if "options" in rules:
+            made[name]["options"] = untyped(rules["options"])
+    return made
+
+
 @dataclass(frozen=True)
 class Validated:
     """Arguments that were compared with a spec.

@@ -10,13 +10,13 @@ module: polaris_conn_close
 short_description: Close connections of clients to a Polaris server
 version_added: 0.1.0
 description:
-  - Closes single connections of a client, or all that one client address holds, on one Polaris server.
-  - Looks first, counts, and only then closes what is open, each connection by its host and port. Where nothing of what
-    was asked for is open, nothing is sent.
-  - What was counted is what is closed. A connection that the client opens meanwhile is left alone, so that a client
-    which connects again at once is not closed twice.
-  - Connections belong to one server node. To close those of a client in a whole fleet, run this task on every node, or
-    use the playbook C(polarismesh.maintenance.conn_drain).
+  - Closes single connections of a client, or all connections from one client address, on one Polaris server.
+  - First looks up which connections are open, and counts them; then closes them, each by its host and port. If none of
+    the connections is open, nothing is sent.
+  - Only the connections that were counted are closed. A connection that the client opens meanwhile is left alone, so a
+    client that reconnects at once is not disconnected twice.
+  - Connections belong to one server node. To close the connections of a client in a whole fleet, run this task on every
+    node, or use the playbook C(polarismesh.maintenance.conn_drain).
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -32,33 +32,34 @@ attributes:
     support: partial
     details:
       - A connection that is closed is not closed again.
-      - A client that has connected again since is closed again where O(port) is not given.
+      - Without O(port), the connections of a client that has reconnected are closed again.
 options:
   protocol:
     description:
-      - The protocol, by the name that servers count it under, which is V(grpc) (SDK clients), V(http), V(eureka),
+      - The protocol, by the name under which servers count it. This is V(grpc) (SDK clients), V(http), V(eureka),
         V(xdsv3) or V(nacos-http), in lower case.
       - Either this and O(host), or O(connections), is required.
     type: str
   host:
     description:
       - The IPv4 address of the client.
-      - A client that connects by IPv6 is refused, because servers can neither see nor close its connections.
+      - An IPv6 address is refused, because servers can neither see nor close the connections of such a client.
     type: str
   port:
     description:
       - The client's port, from V(1) to V(65535), to close this one connection.
-      - Without it, all connections that the host holds are closed.
-    type: raw
+      - Without it, all connections of the host are closed.
+    type: int
   min_connections:
-    description: Only where the host holds at least so many connections. V(0) is no condition.
-    type: raw
+    description: Close only if the host has at least this many connections. V(0) disables this check.
+    type: int
     aliases: [amount]
   connections:
     description:
-      - Several of those, in any mixture.
-      - All are checked before the first request. One that is wrong is named by its place in the list, from V(0) on.
-      - The same connection, or the same host, twice is refused.
+      - Several connections or hosts.
+      - All are checked before the first request. An error names the place in the list, counted from V(0).
+      - The same connection, or the same host, named twice counts once, with the larger O(connections[].min_connections)
+        of the two.
     type: list
     elements: dict
     suboptions:
@@ -77,20 +78,20 @@ options:
         aliases: [amount]
   max_connections:
     description:
-      - Fail, with RV(error.kind=guard) and nothing closed, where more connections than this would be closed.
-    type: raw
+      - Fail, with RV(error.kind=guard) and nothing closed, if more connections than this would be closed.
+    type: int
 notes:
-  - A server that is asked to close a port it does not know closes B(all) connections of that host, and no answer tells.
-    This task asks only for ports that the server has listed in the moment before, all ports of a host in one request.
-    What remains is the time that one request needs. Where the client itself ends a connection just then, the server
-    closes all connections of that client. Where this may have happened, a warning says so.
-  - In V(http), the connection of this task itself is one of its host's. It is left open, with a warning, unless its
-    port is given. Where something between here and the server translates addresses, it cannot be told from others. If
-    it is closed then, its answer is lost, and a new look tells what was closed.
+  - A server that is asked to close a port it does not know closes B(all) connections of that host, and the response
+    does not say so. Therefore this task only names ports that the server has just listed, all ports of a host in one
+    request. The duration of that one request remains. If the client itself ends a connection in that time, the server
+    closes all connections of that client. A warning says where this may have happened.
+  - For V(http), the connection of this task itself is one of the connections of its host. It is left open, with a
+    warning, unless its port is given. If addresses are translated on the way to the server, it cannot be told apart
+    from the others. If it is closed then, its response is lost, and the task looks up again what was closed.
   - Connections from other nodes of the cluster are closed like those of any client. With the heartbeat checker
-    C(heartbeatLeader), a node does not open such a V(grpc) connection again before it is restarted, and healthy
+    C(heartbeatLeader), a node does not open such a V(grpc) connection again until it is restarted, and healthy
     instances become unhealthy. The playbooks C(polarismesh.maintenance.conn_drain) and
-    C(polarismesh.maintenance.conn_rebalance) spare them.
+    C(polarismesh.maintenance.conn_rebalance) leave these connections open.
   - A request to close is never repeated.
 seealso:
   - module: polarismesh.maintenance.polaris_conn_info
@@ -107,7 +108,7 @@ EXAMPLES = r"""
     host: 127.0.0.21
     port: 51324
 
-- name: Close all connections of a client that holds suspiciously many, but never more than 200
+- name: Close all connections of a client that has suspiciously many, but never more than 200
   polarismesh.maintenance.polaris_conn_close:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -132,7 +133,7 @@ url:
   returned: always
   sample: http://127.0.0.1:8090
 connections:
-  description: The connections that were closed or, in check mode, would be.
+  description: The connections that were closed or, in check mode, would be closed.
   type: list
   elements: dict
   returned: success, and a failure while closing
@@ -153,18 +154,18 @@ connections:
       returned: success
       sample: 51324
 count:
-  description: How many RV(connections) are.
+  description: The number of RV(connections).
   type: int
   returned: success, and a failure while closing
   sample: 1
 remaining:
-  description: Those of RV(connections) that the server still listed after a wait of up to two seconds.
+  description: Those of RV(connections) that the server still lists after up to two seconds.
   type: list
   elements: dict
   returned: success
   contains: *connection
 not_closed:
-  description: What was asked for and not closed, and why.
+  description: What the task named and did not close, and why.
   type: list
   elements: dict
   returned: success, and a failure while closing
@@ -180,17 +181,17 @@ not_closed:
       returned: success
       sample: 10.0.0.8
     port:
-      description: The port of the client, or V(null) where the whole host was asked for.
+      description: The port of the client, or V(null) if the task named the whole host.
       type: int
       returned: success
       sample: 51330
     reason:
       description:
-        - V(not_open) - there is no such connection, or the client ended it itself.
-        - V(below_min_connections) - the host holds fewer than O(min_connections).
-        - V(own_connection) - it is the connection of this task itself.
-        - V(failed) - the task failed, and this one was still open then.
-        - V(unknown) - the task failed, and nobody knows whether this one was closed.
+        - V(not_open) - there is no such connection, or the client ended it.
+        - V(below_min_connections) - the host has fewer than O(min_connections).
+        - V(own_connection) - this is the connection of the task itself.
+        - V(failed) - the task failed before this connection was closed.
+        - V(unknown) - the task failed, and it is unknown whether this connection was closed.
       type: str
       returned: success
       sample: not_open
@@ -225,21 +226,22 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._options i
     client_port,
     client_protocol,
     spec,
+    untyped,
 )
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
 _CONNECTION: Spec = {
     "protocol": {"type": "str"},
     "host": {"type": "str"},
-    "port": {"type": "raw"},
-    "min_connections": {"type": "raw", "aliases": ["amount"]},
+    "port": {"type": "int"},
+    "min_connections": {"type": "int", "aliases": ["amount"]},
 }
 
 SPEC = spec(
     {
         **_CONNECTION,
-        "connections": {"type": "list", "elements": "dict", "options": _CONNECTION},
-        "max_connections": {"type": "raw"},
+        "connections": {"type": "list", "elements": "dict", "options": untyped(_CONNECTION)},
+        "max_connections": {"type": "int"},
     },
     mutually_exclusive=[("connections", option) for option in _CONNECTION],
     required_together=[("protocol", "host")],
@@ -247,25 +249,79 @@ SPEC = spec(
     required_by={"port": ("host",), "min_connections": ("host",)},
 )
 
-#: So many hosts are looked up one by one; for more, all are read at once, which costs the server a scan of everything.
+#: Up to this number of hosts, each is looked up by itself; beyond it, one look-up reads all hosts, for which the server
+#: scans all its connections.
 FEW_HOSTS = 8
-#: Connections in one request. The server closes them within some milliseconds, before a client that gives up all its
-#: connections when it loses one can have done so: a request each would leave it the time.
+#: Connections in one request. The server closes them within milliseconds, before a client that gives up all its
+#: connections when it loses one can react. One request for each connection would leave the client that time.
 BATCH = 100
 #: Seconds between the looks that wait for closed connections to leave the server's list.
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
-#: After so many hosts, a line of progress.
+#: A line of progress follows each such number of hosts.
 PROGRESS_HOSTS = 100
 
 #: Protocol and host.
 Key = t.Tuple[str, str]
-#: Ports by protocol and host.
-Ports = t.Dict[Key, t.Set[int]]
+
+
+class Connection(t.NamedTuple):
+    protocol: str
+    host: str
+    port: int
+
+    @property
+    def key(self) -> Key:
+        return (self.protocol, self.host)
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Ports:
+    """Connections, as ports by protocol and host, in the order in which the hosts were added."""
+
+    def __init__(self, ports: t.Optional[t.Mapping[Key, t.Iterable[int]]] = None) -> None:
+        self._ports: t.Dict[Key, t.Set[int]] = {}
+        for key, some in (ports or {}).items():
+            self.add(key, some)
+
+    def add(self, key: Key, ports: t.Iterable[int]) -> None:
+        """Add ports of one host. A host without ports is not added."""
+        added = set(ports)
+        if added:
+            self._ports.setdefault(key, set()).update(added)
+
+    def of(self, key: Key) -> t.FrozenSet[int]:
+        return frozenset(self._ports.get(key, ()))
+
+    def hosts(self) -> t.List[Key]:
+        return list(self._ports)
+
+    def __iter__(self) -> t.Iterator[Connection]:
+        return (Connection(*key, port) for key, ports in self._ports.items() for port in sorted(ports))
+
+    def __len__(self) -> int:
+        """How many connections these are."""
+        return sum(len(ports) for ports in self._ports.values())
+
+    def __contains__(self, connection: Connection) -> bool:
+        return connection.port in self._ports.get(connection.key, ())
+
+    def __sub__(self, other: Ports) -> Ports:
+        return Ports({key: ports - other.of(key) for key, ports in self._ports.items()})
+
+    def __or__(self, other: Ports) -> Ports:
+        return Ports({key: self.of(key) | other.of(key) for key in [*self._ports, *other._ports]})
+
+    def as_list(self) -> t.List[t.Dict[str, t.Any]]:
+        """In the form of a result."""
+        return [connection._asdict() for connection in self]
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a task asks for: one connection, or (without a port) all of a host."""
+class Selection:
+    """What a task asks for: one connection, or (without a port) all connections of a host."""
 
     protocol: str
     host: str
@@ -277,74 +333,55 @@ class Target:
         return (self.protocol, self.host)
 
 
+class LeftOut(t.NamedTuple):
+    """What was asked for and is not closed, and why; without a port the whole host."""
+
+    protocol: str
+    host: str
+    port: t.Optional[int]
+    reason: str
+
+
 @dataclass(frozen=True)
 class View:
     """What the server lists of some hosts at one moment.
 
-    :param own: the connection by which it was asked, where that is one of them.
+    :param own: the connection that carried the answer, where that is one of them.
     """
 
     hosts: t.Dict[Key, HostConnections]
-    own: t.Optional[t.Tuple[Key, int]] = None
+    own: t.Optional[Connection] = None
 
     def ports(self, key: Key) -> t.FrozenSet[int]:
         return self.hosts[key].ports if key in self.hosts else frozenset()
 
-    def of(self, ports: Ports) -> Ports:
+    def listed(self, ports: Ports) -> Ports:
         """Those of ``ports`` that are listed."""
-        listed = {key: wanted & self.ports(key) for key, wanted in ports.items()}
-        return {key: found for key, found in listed.items() if found}
-
-
-@dataclass
-class Report:
-    """What became of it so far."""
-
-    closed: Ports = field(default_factory=dict)
-    not_closed: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
-    # Asked for, and no answer came.
-    unknown: Ports = field(default_factory=dict)
-    # Those of the same hosts that nobody asked for, as listed in the moment before.
-    bystanders: Ports = field(default_factory=dict)
-    warnings: t.List[str] = field(default_factory=list)
-
-    def leave(self, target: t.Union[Target, t.Tuple[Key, int]], reason: str) -> None:
-        if isinstance(target, Target):
-            protocol, host, port = target.protocol, target.host, target.port
-        else:
-            (protocol, host), port = target
-        self.not_closed.append({"protocol": protocol, "host": host, "port": port, "reason": reason})
+        return Ports({key: ports.of(key) & self.ports(key) for key in ports.hosts()})
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def wanted(params: Params) -> t.List[Target]:
-    """What the task asks for, all of it checked."""
+def selected(params: Params) -> t.List[Selection]:
+    """What the task asks for, all of it checked. What is named twice counts once, with the larger min_connections."""
     if params["connections"] is None:
-        return [_target(params, "")]
+        return [_selection(params, "")]
     if not params["connections"]:
         raise PolarisError(
             "refused", "connections is empty: name at least one connection by protocol, host and port, or leave it out."
         )
-    first: t.Dict[t.Tuple[Key, t.Optional[int]], int] = {}
-    targets = []
+    found: t.Dict[t.Tuple[Key, t.Optional[int]], Selection] = {}
     for index, item in enumerate(params["connections"]):
-        target = _target(item, f"connections[{index}].")
-        earlier = first.setdefault((target.key, target.port), index)
-        if earlier != index:
-            port = "" if target.port is None else f":{target.port}"
-            raise PolarisError(
-                "refused",
-                f"connections[{index}] is the same as connections[{earlier}] ({target.protocol} {target.host}{port}): "
-                f"name each connection once. Nothing was closed.",
-            )
-        targets.append(target)
-    return targets
+        selection = _selection(item, f"connections[{index}].")
+        same = found.get((selection.key, selection.port))
+        if same is None or same.min_connections < selection.min_connections:
+            found[selection.key, selection.port] = selection
+    return list(found.values())
 
 
-def _target(item: Params, prefix: str) -> Target:
-    return Target(
+def _selection(item: Params, prefix: str) -> Selection:
+    return Selection(
         client_protocol(item["protocol"], f"{prefix}protocol"),
         client_host(item["host"], f"{prefix}host"),
         client_port(item["port"], f"{prefix}port"),
@@ -352,126 +389,106 @@ def _target(item: Params, prefix: str) -> Target:
     )
 
 
-def planned(targets: t.Sequence[Target], view: View, report: Report) -> Ports:
-    """The open connections that the targets mean; the report gets what is left out, and why."""
-    todo: Ports = {}
-    spared = False
-    for target in targets:
-        ports = view.ports(target.key)
-        if not ports or (target.port is not None and target.port not in ports):
-            report.leave(target, "not_open")
-        elif view.hosts[target.key].amount < target.min_connections:
-            report.leave(target, "below_min_connections")
-        elif target.port is not None:
-            todo.setdefault(target.key, set()).add(target.port)
+@dataclass(frozen=True)
+class Plan:
+    """What is to be closed, what is left out, and what the operator should know about it."""
+
+    close: Ports
+    left_out: t.List[LeftOut]
+    warnings: t.List[str]
+
+
+def planned(selections: t.Sequence[Selection], view: View) -> Plan:
+    """The open connections that the selections mean."""
+    close = Ports()
+    left_out: t.List[LeftOut] = []
+    own_meant = False
+    for each in selections:
+        ports = view.ports(each.key)
+        if not ports or (each.port is not None and each.port not in ports):
+            left_out.append(LeftOut(each.protocol, each.host, each.port, "not_open"))
+        elif view.hosts[each.key].amount < each.min_connections:
+            left_out.append(LeftOut(each.protocol, each.host, each.port, "below_min_connections"))
+        elif each.port is not None:
+            close.add(each.key, {each.port})
         else:
-            own = {view.own[1]} if view.own and view.own[0] == target.key else set()
-            spared = spared or bool(own)
-            if ports - own:
-                todo.setdefault(target.key, set()).update(ports - own)
-    if spared and view.own and view.own[1] not in todo.get(view.own[0], ()):
-        report.leave(view.own, "own_connection")
-        report.warnings.append(
-            f"{address(*view.own)} is the connection of this task itself and was left open; it ends with the task."
-        )
-    return todo
+            own = {view.own.port} if view.own and view.own.key == each.key else set()
+            own_meant = own_meant or bool(own)
+            close.add(each.key, ports - own)
+    if view.own is None or not own_meant or view.own in close:
+        return Plan(close, left_out, [])
+    left_out.append(LeftOut(*view.own, "own_connection"))
+    spared = f"{view.own.address} is the connection of this task itself and was left open; it ends with the task."
+    return Plan(close, left_out, [spared])
 
 
-def check_limit(todo: Ports, limit: t.Optional[int]) -> None:
-    count = size(todo)
-    if limit is not None and count > limit:
-        largest = sorted(todo, key=lambda key: (-len(todo[key]), key))[:5]
-        shown = ", ".join(f"{len(todo[key])} of {key[1]} ({key[0]})" for key in largest)
-        raise PolarisError(
-            "guard",
-            f"{count} connections would be closed, and max_connections allows {limit}: nothing was closed. They are "
-            f"{shown}{' and others' if len(todo) > len(largest) else ''}; name fewer, or raise max_connections if all "
-            f"of them are meant.",
-        )
+def check_limit(close: Ports, limit: t.Optional[int]) -> None:
+    """Fail where more than ``limit`` connections would be closed."""
+    if limit is None or len(close) <= limit:
+        return
+    hosts = close.hosts()
+    largest = sorted(hosts, key=lambda key: (-len(close.of(key)), key))[:5]
+    shown = ", ".join(f"{len(close.of(key))} of {key[1]} ({key[0]})" for key in largest)
+    raise PolarisError(
+        "guard",
+        f"{len(close)} connections would be closed, and max_connections allows {limit}: nothing was closed. They are "
+        f"{shown}{' and others' if len(hosts) > len(largest) else ''}; name fewer, or raise max_connections if you "
+        f"mean all of them.",
+    )
 
 
 def may_have_hit_bystanders(bystanders: Ports, after: View) -> t.List[Key]:
-    """The hosts of which nothing is left that was open before: that is what a port just gone does.
+    """The hosts whose bystanders are all gone, as they are when the server was given a port that had just ended.
 
-    Where one of the bystanders is still there, the server has not closed all of that host.
+    Where one bystander is left, the server has not closed the whole host.
     """
-    return sorted(key for key, ports in bystanders.items() if ports and not ports & after.ports(key))
-
-
-def address(key: Key, port: int) -> str:
-    return f"{key[1]}:{port}"
-
-
-def size(ports: Ports) -> int:
-    return sum(len(some) for some in ports.values())
-
-
-def as_list(ports: Ports) -> t.List[t.Dict[str, t.Any]]:
-    return [
-        {"protocol": protocol, "host": host, "port": port}
-        for (protocol, host), some in ports.items()
-        for port in sorted(some)
-    ]
+    return sorted(key for key in bystanders.hosts() if not bystanders.of(key) & after.ports(key))
 
 
 def addresses(view: View, keys: t.Iterable[Key], without: t.Optional[Ports] = None) -> t.Dict[str, t.List[str]]:
     """Protocol -> all addresses of these hosts, for the diff."""
     shown: t.Dict[str, t.List[str]] = {}
     for key in sorted(set(keys), key=lambda key: (key[0], address_order(key[1]))):
-        left = view.ports(key) - (without or {}).get(key, set())
-        shown.setdefault(key[0], []).extend(address(key, port) for port in sorted(left))
+        left = view.ports(key) - (without.of(key) if without else set())
+        shown.setdefault(key[0], []).extend(f"{key[1]}:{port}" for port in sorted(left))
     return shown
 
 
-def merged(first: Ports, second: Ports) -> Ports:
-    return {key: first.get(key, set()) | second.get(key, set()) for key in [*first, *second]}
+# --- the task --------------------------------------------------------------------------------------------------------
 
 
-# --- the way of a task -----------------------------------------------------------------------------------------------
+@dataclass
+class Report:
+    """What became of a plan so far.
 
+    :param unknown: sent, and the answer was lost.
+    :param bystanders: other connections of the same hosts, as listed before the last request for that host.
+    """
 
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    targets = wanted(params)
-    limit = None
-    if params["max_connections"] is not None:
-        limit = at_least_zero(params["max_connections"], "max_connections")
-    keys = list(dict.fromkeys(target.key for target in targets))
-    report = Report()
-    before = look(client, keys)
-    todo = planned(targets, before, report)
-    check_limit(todo, limit)
-    remaining: Ports = {}
-    if check_mode:
-        report.closed, after = todo, addresses(before, keys, without=todo)
-    elif not todo:
-        after = addresses(before, keys)
-    else:
-        try:
-            close_all(client, todo, report)
-            view = settled(client, keys, report.closed)
-        except PolarisError as error:
-            raise interrupted(client, error, todo, report) from error
-        remaining, after = view.of(report.closed), addresses(view, keys)
-        report.warnings.extend(afterthoughts(client, report, view, remaining))
-    return {
-        "changed": bool(report.closed),
-        "connections": as_list(report.closed),
-        "count": size(report.closed),
-        "remaining": as_list(remaining),
-        "not_closed": report.not_closed,
-        "diff": {"before": addresses(before, keys), "after": after},
-        "warnings": report.warnings,
-    }
+    left_out: t.List[LeftOut]
+    warnings: t.List[str]
+    closed: Ports = field(default_factory=Ports)
+    unknown: Ports = field(default_factory=Ports)
+    bystanders: t.Dict[Key, t.FrozenSet[int]] = field(default_factory=dict)
+
+    def result(self) -> Result:
+        return {
+            "changed": bool(self.closed or self.unknown),
+            "connections": self.closed.as_list(),
+            "count": len(self.closed),
+            "not_closed": [entry._asdict() for entry in self.left_out],
+            "warnings": self.warnings,
+        }
 
 
 def look(client: Client, keys: t.Iterable[Key]) -> View:
     """What the server lists of these hosts now."""
-    wanted_hosts: t.Dict[str, t.List[str]] = {}
+    names_of: t.Dict[str, t.List[str]] = {}
     for protocol, host in keys:
-        wanted_hosts.setdefault(protocol, []).append(host)
+        names_of.setdefault(protocol, []).append(host)
     hosts: t.Dict[Key, HostConnections] = {}
     own = None
-    for protocol, names in wanted_hosts.items():
+    for protocol, names in names_of.items():
         lookups: t.Sequence[t.Optional[str]] = names if len(names) <= FEW_HOSTS else [None]
         for name in lookups:
             stats = connections.stats(client, protocol, name)
@@ -482,122 +499,144 @@ def look(client: Client, keys: t.Iterable[Key]) -> View:
                     f"{how_to_count(protocol)}",
                 )
             hosts.update({(protocol, entry.host): entry for entry in stats.hosts})
-            # What we ask over is itself a connection of this protocol only.
+            # The connection that carries the request is one of this protocol only.
             if protocol == "http":
                 host, port = stats.own.rpartition(":")[::2]
                 if port and int(port) in stats.ports(host):
-                    own = ((protocol, host), int(port))
+                    own = Connection(protocol, host, int(port))
     return View(hosts, own)
 
 
-def close_all(client: Client, todo: Ports, report: Report) -> None:
-    for number, (key, ports) in enumerate(todo.items(), 1):
-        close_host(client, key, ports, report)
+def close_all(client: Client, close: Ports, report: Report) -> None:
+    hosts = close.hosts()
+    for number, key in enumerate(hosts, 1):
+        close_host(client, key, close.of(key), report)
         if number % PROGRESS_HOSTS == 0:
-            client.progress(f"closed {size(report.closed)} connections of {number} of {len(todo)} hosts")
+            client.progress(f"closed {len(report.closed)} connections of {number} of {len(hosts)} hosts")
 
 
-def close_host(client: Client, key: Key, ports: t.Set[int], report: Report) -> None:
-    """Close these connections of one host: each batch only after a look of its own, and none of them twice."""
-    waiting = set(ports)
+def close_host(client: Client, key: Key, ports: t.FrozenSet[int], report: Report) -> None:
+    """Close these connections of one host: each batch directly after its own look-up, and none of them twice."""
+    waiting = ports
     while waiting:
         view = look(client, [key])
-        for gone in sorted(waiting - view.ports(key)):
-            report.leave((key, gone), "not_open")
+        report.left_out.extend(LeftOut(*key, gone, "not_open") for gone in sorted(waiting - view.ports(key)))
         waiting &= view.ports(key)
         batch = sorted(waiting)[:BATCH]
         if not batch:
             return
-        report.bystanders[key] = set(view.ports(key)) - waiting
+        report.bystanders[key] = view.ports(key) - waiting
         close_batch(client, key, batch, view, report)
         waiting -= set(batch)
 
 
 def close_batch(client: Client, key: Key, batch: t.List[int], view: View, report: Report) -> None:
-    """One request, never repeated. Where its answer is lost, a new look must show that all of them are gone."""
+    """One request, never repeated. If its answer is lost, a new look-up must show that all of them are gone."""
     try:
         connections.close(client, key[0], key[1], batch)
     except PolarisError as error:
         if not error.outcome_unknown:
             raise
-        report.unknown[key] = set(batch)
+        report.unknown = Ports({key: batch})
         try:
-            left = settled(client, [key], report.unknown).of(report.unknown)
+            left = settled(client, [key], report.unknown).listed(report.unknown)
         except PolarisError:
             raise error from None
         if left:
             raise
-        del report.unknown[key]
-        if view.own is not None and view.own[0] == key and view.own[1] in batch:
-            lost = f"{address(*view.own)} was the connection of this task itself, so that the answer was cut off"
+        if view.own is not None and view.own in report.unknown:
+            lost = f"{view.own.address} was the connection of this task itself, so that the answer was cut off"
         elif key[0] == "http" and error.kind == "server":
             lost = (
-                "the answer was cut off, as happens where the connection of this task itself is closed with the others "
-                "(it could not be told from them, because something on the way translates addresses)"
+                "the answer was cut off, as happens when the connection of this task itself is closed with the others "
+                "(it could not be told apart, because something on the way translates addresses)"
             )
         else:
             lost = f"the answer to a request was lost ({error.msg.rstrip('.')})"
-        report.warnings.append(f"{lost}; a new look shows none of the {len(batch)} connections of {key[1]} any more.")
-    report.closed.setdefault(key, set()).update(batch)
+        report.unknown = Ports()
+        report.warnings.append(f"{lost}; a new look-up shows none of the {len(batch)} connections of {key[1]}.")
+    report.closed.add(key, batch)
 
 
 def settled(client: Client, keys: t.Sequence[Key], closed: Ports) -> View:
     """The last look, once none of the closed connections is listed any more, or after the last pause."""
     view = look(client, keys)
     for pause in PAUSES:
-        if not view.of(closed):
+        if not view.listed(closed):
             break
         time.sleep(pause)
         view = look(client, keys)
     return view
 
 
-def afterthoughts(client: Client, report: Report, after: View, remaining: Ports) -> t.List[str]:
-    """What whoever runs the task should know about a success."""
-    warnings = []
-    for key in may_have_hit_bystanders(report.bystanders, after):
-        warnings.append(
-            f"all other connections of {key[1]} ({key[0]}, {len(report.bystanders[key])}) ended at the same time: "
-            f"either the client ended them itself, or it ended one of those named just before the request came, in "
-            f"which case {client.url} closes all of a host."
-        )
+def afterthoughts(url: str, report: Report, after: View, remaining: Ports) -> t.List[str]:
+    """What the operator should know about a success."""
+    bystanders = Ports(report.bystanders)
+    warnings = [
+        f"all other connections of {key[1]} ({key[0]}, {len(bystanders.of(key))}) ended at the same time: either the "
+        f"client ended them itself, or it ended one of those named just before the request came, in which case {url} "
+        f"closes all connections of a host."
+        for key in may_have_hit_bystanders(bystanders, after)
+    ]
     if remaining:
         warnings.append(
-            f"{client.url} still lists {size(remaining)} of the closed connections: look again, they may have been "
-            f"opened anew from the same ports."
+            f"{url} still lists {len(remaining)} of the closed connections: look again, they may have been opened anew "
+            f"from the same ports."
         )
     return warnings
 
 
-def interrupted(client: Client, error: PolarisError, todo: Ports, report: Report) -> PolarisError:
-    """The error of a task that stopped half way, with what became of each connection."""
-    unknown = report.unknown
-    if unknown:
+def interrupted(client: Client, error: PolarisError, close: Ports, report: Report) -> None:
+    """Complete the error of a task that stopped half way with what became of each connection."""
+    if report.unknown:
         try:
-            left = look(client, unknown).of(unknown)
+            left = look(client, report.unknown.hosts()).listed(report.unknown)
         except PolarisError:
             pass
         else:
-            report.closed = merged(report.closed, {key: ports - left.get(key, set()) for key, ports in unknown.items()})
-            unknown = {}
-    known = {(entry["protocol"], entry["host"], entry["port"]) for entry in report.not_closed}
-    for key, ports in todo.items():
-        for port in sorted(ports - report.closed.get(key, set())):
-            if (*key, port) not in known:
-                report.leave((key, port), "unknown" if port in unknown.get(key, ()) else "failed")
-    failed = sum(entry["reason"] == "failed" for entry in report.not_closed)
-    counts = ((size(report.closed), "closed"), (failed, "not closed"), (size(unknown), "unknown"))
+            report.closed |= report.unknown - left
+            report.unknown = Ports()
+    known = {entry[:3] for entry in report.left_out}
+    open_still = [connection for connection in close - report.closed if connection not in known]
+    report.left_out.extend(
+        LeftOut(*connection, "unknown" if connection in report.unknown else "failed") for connection in open_still
+    )
+    failed = len(open_still) - len(report.unknown)
+    counts = ((len(report.closed), "closed"), (failed, "not closed"), (len(report.unknown), "unknown"))
     told = ", ".join(f"{count} {name}" for count, name in counts if count) or "none was closed"
     late = " A request whose answer was lost may still take effect." if error.outcome_unknown and failed else ""
-    error.msg = f"{error.msg.rstrip('.')}. Of the {size(todo)} connections to close: {told}.{late}"
-    error.partial = {
-        "changed": bool(report.closed or unknown),
-        "connections": as_list(report.closed),
-        "count": size(report.closed),
-        "not_closed": report.not_closed,
-        "warnings": report.warnings,
+    error.msg = f"{error.msg.rstrip('.')}. Of the {len(close)} connections to close: {told}.{late}"
+    error.partial = report.result()
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    selections = selected(params)
+    limit = params["max_connections"]
+    if limit is not None:
+        limit = at_least_zero(limit, "max_connections")
+    keys = list(dict.fromkeys(each.key for each in selections))
+    before = look(client, keys)
+    plan = planned(selections, before)
+    check_limit(plan.close, limit)
+    report = Report(list(plan.left_out), list(plan.warnings))
+    after, remaining = before, Ports()
+    if check_mode:
+        report.closed = plan.close
+    elif plan.close:
+        try:
+            close_all(client, plan.close, report)
+            after = settled(client, keys, report.closed)
+        except PolarisError as error:
+            interrupted(client, error, plan.close, report)
+            raise
+        remaining = after.listed(report.closed)
+        report.warnings += afterthoughts(client.url, report, after, remaining)
+    diff_after = addresses(after, keys, without=plan.close if check_mode else None)
+    return {
+        **report.result(),
+        "remaining": remaining.as_list(),
+        "diff": {"before": addresses(before, keys), "after": diff_after},
     }
-    return error
 
 
 def main() -> None:

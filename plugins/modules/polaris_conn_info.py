@@ -11,10 +11,10 @@ short_description: See which clients are connected to a Polaris server
 version_added: 0.1.0
 description:
   - Reads how many connections each client address holds to one Polaris server, and from which ports.
-  - A server counts a protocol only where its configuration says so, which the shipped one does not. A protocol that is
-    not counted is no failure here, but RV(limit_enabled=false), and RV(hint) says what to configure.
-  - Only IPv4 clients are counted. A client that connects by IPv6 is in no list of the server.
-  - Behind a proxy or a load balancer the server sees, and counts, the addresses of that.
+  - A server counts a protocol only if its configuration says so. The shipped configuration does not. For a protocol
+    that is not counted the task succeeds with RV(limit_enabled=false), and RV(hint) says what to configure.
+  - Only IPv4 clients are counted. Servers do not list clients that connect by IPv6.
+  - Behind a proxy or a load balancer, the server sees and counts the addresses of the proxy.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -24,20 +24,20 @@ extends_documentation_fragment:
 options:
   protocol:
     description:
-      - The protocol, by the name that servers count it under, which is V(grpc) (SDK clients), V(http), V(eureka),
+      - The protocol, by the name under which servers count it. This is V(grpc) (SDK clients), V(http), V(eureka),
         V(xdsv3) or V(nacos-http), in lower case.
       - V(grpc) counts either the service-grpc or the config-grpc apiserver, whichever has its limit switched on.
-      - In V(http) the connection of this task itself is counted, too.
+      - V(http) includes the connection of this task itself.
     type: str
     required: true
   host:
     description:
       - Only the connections of this client, an IPv4 address.
-      - On a large server this is much cheaper than all of them.
+      - On a large server this is much cheaper than reading all connections.
     type: str
   min_connections:
-    description: Only clients with at least so many connections. V(0) means all.
-    type: raw
+    description: Only clients with at least this many connections. V(0) disables this check.
+    type: int
     aliases: [amount]
 seealso:
   - module: polarismesh.maintenance.polaris_conn_close
@@ -95,7 +95,7 @@ hint:
     - Where it does, a reminder of what is not in its counts.
   type: str
   returned: success
-  sample: "Servers count IPv4 clients only: a client that connects by IPv6 is in no list."
+  sample: "Servers count IPv4 clients only: they do not list a client that connects by IPv6."
 total:
   description:
     - How many connections there are, as the sum of RV(hosts).
@@ -185,22 +185,11 @@ SPEC = spec(
     {
         "protocol": {"type": "str", "required": True},
         "host": {"type": "str"},
-        "min_connections": {"type": "raw", "aliases": ["amount"]},
+        "min_connections": {"type": "int", "aliases": ["amount"]},
     }
 )
 
-IPV4_ONLY = "Servers count IPv4 clients only: a client that connects by IPv6 is in no list."
-
-
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    protocol = client_protocol(params["protocol"], "protocol")
-    host = None if params["host"] is None else client_host(params["host"], "host")
-    least = at_least_zero(params["min_connections"], "min_connections")
-    return {
-        "changed": False,
-        "protocol": protocol,
-        **described(connections.stats(client, protocol, host, least), protocol),
-    }
+IPV4_ONLY = "Servers count IPv4 clients only: they do not list a client that connects by IPv6."
 
 
 def described(stats: t.Optional[ConnStats], protocol: str) -> Result:
@@ -222,6 +211,17 @@ def described(stats: t.Optional[ConnStats], protocol: str) -> Result:
             }
             for entry in (() if stats is None else stats.hosts)
         ],
+    }
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    protocol = client_protocol(params["protocol"], "protocol")
+    host = None if params["host"] is None else client_host(params["host"], "host")
+    least = at_least_zero(params["min_connections"], "min_connections")
+    return {
+        "changed": False,
+        "protocol": protocol,
+        **described(connections.stats(client, protocol, host, least), protocol),
     }
 
 

@@ -45,16 +45,16 @@ options:
   version: &version
     description: The version of the instance.
     type: str
-  priority: &priority
+  priority:
     description: The priority of the instance, a whole number of V(0) or more.
-    type: raw
-  weight: &weight
+    type: int
+  weight:
     description: The weight of the instance, a whole number of V(0) or more.
-    type: raw
-  enable_health_check: &enable_health_check
-    description: Whether the instance has a health check, V(true) or V(false).
-    type: raw
-  health_check: &health_check
+    type: int
+  enable_health_check:
+    description: Whether the instance has a health check.
+    type: bool
+  health_check:
     description: The health check of the instance.
     type: dict
     suboptions:
@@ -67,13 +67,13 @@ options:
         suboptions:
           ttl:
             description: The maximum number of seconds between two heartbeats.
-            type: raw
-  healthy: &healthy
-    description: Whether the instance is healthy, V(true) or V(false).
-    type: raw
-  isolate: &isolate
-    description: Whether the instance is isolated, V(true) or V(false).
-    type: raw
+            type: int
+  healthy:
+    description: Whether the instance is healthy.
+    type: bool
+  isolate:
+    description: Whether the instance is isolated.
+    type: bool
   location: &location
     description: Where the instance is.
     type: dict
@@ -115,12 +115,35 @@ options:
         type: str
       protocol: *protocol
       version: *version
-      priority: *priority
-      weight: *weight
-      enable_health_check: *enable_health_check
-      health_check: *health_check
-      healthy: *healthy
-      isolate: *isolate
+      priority:
+        description: As O(priority).
+        type: raw
+      weight:
+        description: As O(weight).
+        type: raw
+      enable_health_check:
+        description: As O(enable_health_check).
+        type: raw
+      health_check:
+        description: As O(health_check).
+        type: dict
+        suboptions:
+          type:
+            description: As O(health_check.type).
+            type: str
+          heartbeat:
+            description: As O(health_check.heartbeat).
+            type: dict
+            suboptions:
+              ttl:
+                description: As O(health_check.heartbeat.ttl).
+                type: raw
+      healthy:
+        description: As O(healthy).
+        type: raw
+      isolate:
+        description: As O(isolate).
+        type: raw
       location: *location
       metadata: *metadata
       service_token: *service_token
@@ -417,10 +440,11 @@ def unreached(state: State, url: str) -> t.List[str]:
     others = [name_of(found) for at, found in sorted(state.live.items()) if found.id != state.targets[at].id]
     if not others:
         return []
-    return [
+    told = (
         f"{len(others)} instances are live at {url} with an id of their own ({', '.join(others[:SHOWN])}): service, "
         f"namespace, host and port do not reach them, live or deleted; name them by their id."
-    ]
+    )
+    return [told]
 
 
 def services_without_live(state: State) -> t.List[t.Tuple[str, str]]:

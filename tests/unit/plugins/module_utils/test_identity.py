@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,20 +21,17 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity 
     instance_id,
     instance_spec,
 )
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import spec
+from tests.unit.options import params_of
 
 PAYMENTS = {"service": "payments", "namespace": "default", "host": "10.0.0.7", "port": 8080}
 
 
-def validated(**options: Any) -> dict[str, Any]:
-    """The options as Ansible hands them over."""
-    validation = ArgumentSpecValidator(instance_spec(INSTANCE_FIELDS)).validate(options)
-    assert not validation.error_messages, validation.error_messages
-    found: dict[str, Any] = validation.validated_parameters
-    return found
+params = functools.partial(params_of, spec(instance_spec(INSTANCE_FIELDS)))
 
 
 def targets(**options: Any) -> list[Target]:
-    return _identity.targets(validated(**options))
+    return _identity.targets(params(**options))
 
 
 def refusal(**options: Any) -> str:
@@ -171,13 +168,23 @@ def test_an_empty_list() -> None:
     assert refusal(instances=[]) == "instances is empty: name at least one instance."
 
 
-def test_a_duplicate_is_named_with_both_places() -> None:
+def test_an_instance_that_is_named_twice_counts_once() -> None:
     others = [{**PAYMENTS, "port": port} for port in range(1, 6)]
-    assert refusal(instances=[*others, others[2]]) == (
-        "instances[5] is the same instance as instances[2]: name each once. Nothing was sent."
+    assert targets(instances=[*others, others[2]]) == targets(instances=others)
+    assert targets(instances=[{"id": "abc"}, {"id": "abc"}]) == targets(id="abc")
+    computed = targets(**PAYMENTS)
+    for both in ([PAYMENTS, {"id": computed[0].id}], [{"id": computed[0].id}, PAYMENTS]):
+        assert targets(instances=both) == computed
+    token = {"service_token": "secret"}
+    assert targets(instances=[{**PAYMENTS, **token}, PAYMENTS]) == targets(**PAYMENTS, **token)
+    assert targets(instances=[PAYMENTS, {**PAYMENTS, **token}]) == targets(**PAYMENTS, **token)
+    assert len(targets(instances=[PAYMENTS, {**PAYMENTS, "vpc_id": "v1"}])) == 2
+
+
+def test_one_id_for_two_addresses_is_refused() -> None:
+    assert refusal(instances=[{"id": "a", **PAYMENTS}, {"id": "a", **PAYMENTS, "port": 1}]) == (
+        "instances[1] has the id of instances[0] and another address: an id names one instance. Nothing was sent."
     )
-    computed = targets(**PAYMENTS)[0].id
-    assert "instances[1] is the same instance as instances[0]" in refusal(instances=[PAYMENTS, {"id": computed}])
 
 
 def test_one_bad_one_among_thousands() -> None:
@@ -193,13 +200,13 @@ def test_many_bad_ones_are_counted() -> None:
 
 
 def test_a_whole_service_and_a_whole_namespace() -> None:
-    assert instance_group(validated(namespace="default", service="payments")) == ("default", "payments")
-    assert instance_group(validated(namespace="default")) == ("default", None)
-    assert instance_group(validated(**PAYMENTS)) is None
-    assert instance_group(validated(id="abc")) is None
-    assert instance_group(validated(service="payments")) is None
+    assert instance_group(params(namespace="default", service="payments")) == ("default", "payments")
+    assert instance_group(params(namespace="default")) == ("default", None)
+    assert instance_group(params(**PAYMENTS)) is None
+    assert instance_group(params(id="abc")) is None
+    assert instance_group(params(service="payments")) is None
     with pytest.raises(PolarisError, match="service is 'a b'"):
-        instance_group(validated(namespace="default", service="a b"))
+        instance_group(params(namespace="default", service="a b"))
 
 
 @given(st.dictionaries(st.sampled_from([*PAYMENTS, "id", "vpc_id", "weight"]), st.none() | st.text() | st.integers()))

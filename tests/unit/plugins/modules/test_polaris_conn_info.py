@@ -44,7 +44,7 @@ def test_the_total_is_a_sum_over_the_hosts_not_what_the_server_says() -> None:
     )
     assert described(stats, "grpc") == {
         "limit_enabled": True,
-        "hint": "Servers count IPv4 clients only: a client that connects by IPv6 is in no list.",
+        "hint": "Servers count IPv4 clients only: they do not list a client that connects by IPv6.",
         "total": 3,
         "listener_total": 0,
         "hosts": {"10.0.0.7": 2, "10.0.0.9": 1, "10.0.0.10": 0},
