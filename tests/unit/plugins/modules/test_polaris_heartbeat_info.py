@@ -234,7 +234,6 @@ def test_an_answer_of_something_else(body: str, fleet: Fleet, read: Read) -> Non
         {"service": "pay ments", "namespace": "default"},
         {"namespace": ""},
         {"instances": []},
-        {"instances": [{"id": "x"}, {"id": "x"}]},
     ],
 )
 def test_wrong_identities(options: dict[str, Any], fleet: Fleet, read: Read) -> None:
@@ -242,3 +241,8 @@ def test_wrong_identities(options: dict[str, Any], fleet: Fleet, read: Read) -> 
         read(fleet.nodes[0], **options)
     assert caught.value.kind == "refused"
     assert fleet.requests == []
+
+
+def test_an_instance_that_is_named_twice_is_asked_for_once(fleet: Fleet, read: Read) -> None:
+    assert [entry["id"] for entry in read(fleet.nodes[0], instances=[{"id": "x"}, {"id": "x"}])] == ["x"]
+    assert len(fleet.requests) == 1
