@@ -183,7 +183,7 @@ def _target(values: t.Mapping[str, t.Any], place: str) -> Target:
     service = _name(values["service"], f"{place}service")
     namespace = _name(values["namespace"], f"{place}namespace")
     host = _host(values["host"], f"{place}host")
-    port = number_between(values["port"], f"{place}port", 1, 65535)
+    port = number_between(values["port"], f"{place}port", 0, 65535)  # a server registers and lists port 0
     if vpc_id is not None and _BLANK_OR_COMMA.search(vpc_id):
         raise PolarisError("refused", f"{place}vpc_id is {shorten(repr(vpc_id))}: an id of a VPC has no blanks.")
     computed = instance_id(namespace, service, host, port, vpc_id)

@@ -135,10 +135,10 @@ def test_the_port_may_be_text_because_templates_make_it_so() -> None:
         ({"host": ""}, "host is ''"),
         ({"host": "10.0.0.7,10.0.0.8"}, "host is '10.0.0.7,10.0.0.8'"),
         ({"host": " 10.0.0.7"}, "host is ' 10.0.0.7'"),
-        ({"port": 0}, "port must be a whole number from 1 to 65535; got 0"),
-        ({"port": 70000}, "port must be a whole number from 1 to 65535; got 70000"),
+        ({"port": -1}, "port must be a whole number from 0 to 65535; got -1"),
+        ({"port": 70000}, "port must be a whole number from 0 to 65535; got 70000"),
         ({"port": -1}, "port must be a whole number"),
-        ({"port": "http"}, "port must be a whole number from 1 to 65535; got 'http'"),
+        ({"port": "http"}, "port must be a whole number from 0 to 65535; got 'http'"),
         ({"port": 80.5}, "port must be a whole number"),
         ({"port": True}, "port must be a whole number"),
         ({"vpc_id": "a b"}, "vpc_id is 'a b'"),
@@ -189,12 +189,12 @@ def test_one_id_for_two_addresses_is_refused() -> None:
 
 def test_one_bad_one_among_thousands() -> None:
     many = [{**PAYMENTS, "host": f"10.1.{n >> 8}.{n & 255}"} for n in range(5000)]
-    many[4711] = {**many[4711], "port": 0}
+    many[4711] = {**many[4711], "port": -1}
     assert refusal(instances=many).startswith("instances[4711].port must be")
 
 
 def test_many_bad_ones_are_counted() -> None:
-    message = refusal(instances=[{**PAYMENTS, "port": 0}] * 12)
+    message = refusal(instances=[{**PAYMENTS, "port": -1}] * 12)
     assert message.count("instances[") == 5
     assert "and 7 more like that" in message
 

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning, instances, routes
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity import Target
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_instance_clean
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_instance_clean import SPEC, run
@@ -166,7 +167,10 @@ def test_all_are_looked_up_before_the_first_is_cleaned(site: Site) -> None:
     site.clean(instances=[*(tetrad(row) for row in rows), tetrad(other), {"id": "no-such-id"}])
     methods = [request.method for request in site.fleet.requests if request.path in (CLEAN, LIST)]
     assert methods.count("POST") == 22
-    assert "GET" not in methods[methods.index("POST") :]
+    first, last = methods.index("POST"), len(methods) - methods[::-1].index("POST")
+    assert methods[first:last] == ["POST"] * 22
+    assert methods[:first]
+    assert methods[last:]  # once more, at the end
 
 
 def test_check_mode_sends_nothing_and_says_the_same(site: Site) -> None:
@@ -388,9 +392,9 @@ def test_a_wait_that_makes_no_sense(settle: int, site: Site) -> None:
 
 
 def test_one_that_registers_while_others_are_cleaned_is_spared(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look-up counts for some seconds; before the next slice, there is another."""
+    """A look counts for a second; before the next part, there is another."""
     rows = [site.dead(f"10.0.2.{n}") for n in range(6)]
-    monkeypatch.setattr(polaris_instance_clean, "SLICE", 2)
+    monkeypatch.setattr(polaris_instance_clean, "PART", 2)
     monkeypatch.setattr(polaris_instance_clean, "FRESH", -1.0)
     clean = cleaning.clean
 
@@ -415,6 +419,70 @@ def test_one_that_registers_while_others_are_cleaned_is_spared(site: Site, monke
     assert hosts(error.partial["live"]) == [rows[5].host]
     together = error.partial["cleaned"] + error.partial["not_cleaned"] + error.partial["live"]
     assert sorted(hosts(together)) == sorted(row.host for row in rows)
+
+
+@pytest.mark.parametrize(("store", "left"), [("mysql", True), ("boltdb", False)])
+@pytest.mark.parametrize("on_live", ["fail", "skip"])
+def test_one_that_registers_between_look_and_clean_is_named(
+    on_live: str,
+    store: str,
+    left: bool,
+    make_fleet: MakeFleet,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server has damaged it, and no answer says so: the look at the end does."""
+    site = Site(make_fleet(store=store), make_client)
+    rows = [site.dead(f"10.0.2.{n}") for n in range(6)]
+    clean = cleaning.clean
+
+    def cleaned(client: Client, instance: dict[str, Any]) -> None:
+        if instance["host"] == rows[5].host:
+            site.live(rows[5].host)
+        clean(client, instance)
+
+    monkeypatch.setattr(cleaning, "clean", cleaned)
+    error = site.refused(on_live=on_live, instances=[tetrad(row) for row in rows])
+    assert error.kind == "guard"
+    assert "1 of 6 cleaned instances are live again" in error.msg
+    assert error.msg.endswith("Register them again.")
+    assert hosts(error.partial["live_again"]) == [rows[5].host]
+    assert (error.partial["changed"], error.partial["count"], error.partial["live"]) == (True, 6, [])
+    assert (rows[5].id in site.fleet.store.rows) is left
+
+
+def test_a_part_has_few_services_and_a_look_that_is_not_old() -> None:
+    targets = [Target(str(n), False, f"s{n % 3}", "default", "10.0.0.1", n, None, {}) for n in range(250)]
+    state = polaris_instance_clean.State(targets, "skip", looked=dict.fromkeys(range(250), 100.0))
+    found = polaris_instance_clean.parts(state)
+    assert [len(part) for part in found] == [100, 100, 50]
+    assert sorted(at for part in found for at in part) == list(range(250))
+    assert max(len({targets[at].service for at in part}) for part in found) == 2
+    assert [state.stale(found[0], now) for now in (100.0, 100.9, 101.1)] == [False, False, True]
+
+
+def test_without_the_look_at_the_end_it_is_unknown_what_is_live_again(site: Site) -> None:
+    rows = [site.dead(f"10.0.2.{n}") for n in range(3)]
+    site.node.fault("GET", LIST, Fault("status", 500, "oops"), skip=1)
+    error = site.refused(instances=[tetrad(row) for row in rows], retries=0)
+    assert error.kind == "server"
+    assert "3 were cleaned, 0 were not. Whether any of them is live again is unknown." in error.msg
+    assert error.partial["live_again"] is None
+    assert error.partial["count"] == 3
+
+
+def test_what_is_cleaned_although_it_is_live_is_not_live_again(site: Site) -> None:
+    result = site.clean(on_live="clean", **tetrad(site.live()))
+    assert (len(result["live"]), result["live_again"]) == (1, [])
+
+
+def test_port_0_is_a_port(site: Site) -> None:
+    """A server takes and lists it; what it lists can be given back."""
+    row = site.fleet.store.register("payments", "default", "10.0.0.1", 0)
+    assert hosts(site.refused(**tetrad(row)).partial["live"]) == ["10.0.0.1"]
+    site.fleet.store.deregister(row.id, ago=60)
+    assert site.clean(**tetrad(row))["count"] == 1
+    assert row.id not in site.fleet.store.rows
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -472,7 +540,7 @@ def test_a_look_up_that_fails_sends_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"host": ""}, {"port": 0}, {"port": 70000}, {"port": "http"}, {"service": ""}, {"id": ""}]
+    "bad", [{"host": ""}, {"port": -1}, {"port": 70000}, {"port": "http"}, {"service": ""}, {"id": ""}]
 )
 def test_a_bad_one_among_many_sends_nothing(bad: dict[str, Any], site: Site) -> None:
     rows = [{**tetrad(site.dead()), "port": port} for port in range(1, 2001)]
