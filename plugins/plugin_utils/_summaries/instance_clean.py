@@ -54,11 +54,11 @@ def instances(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.D
     head = f"Polaris instances{dry(run)}: {verb} {number} of {len(run.given['instances'])} at {node.name}"
     lines = [Line(head)]
     data: t.Dict[str, t.Any] = {"count": number}
-    cleaned_live = "live" if run.check_mode else "live, and cleaned"
+    cleaned_live = "live" if run.check_mode else "live, and a clean was sent"
     live = cleaned_live if run.given["on_live"] == "clean" else "live, left alone"
     for key, what, failure in (
         ("live", live, False),
-        ("live_again", "LIVE AGAIN, AND DAMAGED", True),
+        ("live_again", "LIVE AGAIN, PERHAPS DAMAGED", True),
         ("not_cleaned", "NOT CLEANED", True),
         ("unknown", "UNKNOWN", True),
     ):

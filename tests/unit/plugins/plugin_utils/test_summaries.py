@@ -166,7 +166,7 @@ def test_instance_clean_says_what_is_unknown_or_damaged() -> None:
     result = {**REFUSED, "count": 1, "not_cleaned": [ONE], "unknown": [ONE], "live_again": [ONE]}
     summary = cleaned({"a": ANSWERED}, "a", "polaris_cleaned", result)
     assert failing(summary) == [
-        "LIVE AGAIN, AND DAMAGED (1): default/payments 10.0.0.1:80",
+        "LIVE AGAIN, PERHAPS DAMAGED (1): default/payments 10.0.0.1:80",
         "NOT CLEANED (1): default/payments 10.0.0.1:80",
         "UNKNOWN (1): default/payments 10.0.0.1:80",
         "FAILED at a: nothing listens",
