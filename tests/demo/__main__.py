@@ -43,6 +43,11 @@ def heading(number: int, text: str) -> None:
     print("=" * WIDTH, flush=True)
 
 
+def is_neutral(name: str) -> bool:
+    """Whether a variable of the environment leaves the demo as it is."""
+    return not name.startswith(("ANSIBLE_", "POLARIS_")) or name == "ANSIBLE_FORCE_COLOR"
+
+
 class Shell:
     """Runs commands as an operator would, and shows them."""
 
@@ -52,7 +57,7 @@ class Shell:
         shutil.copy(HERE / "levels.yml", folder)
         self.folder = folder
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "POLARIS_"))},
+            **{name: value for name, value in os.environ.items() if is_neutral(name)},
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "ANSIBLE_COLLECTIONS_PATH": str(collection_tree.link()),
             "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),

@@ -22,9 +22,10 @@ from tests.demo.__main__ import REPORT
 from tools import collection_tree
 
 IMAGES = collection_tree.ROOT / "docs" / "images"
+CLONE = "~/ansible-collection-maintenance"
 COLUMNS, ROWS = 98, 34
 CELL, LINE, MARGIN = 7.23, 16, 14
-LONGEST_WAIT, LINE_TIME, END = 1.2, 0.04, 6.0
+LONGEST_WAIT, LINE_TIME, END = 0.6, 0.04, 6.0
 COLOURS = {
     "30": "#6e7681",
     "31": "#ff7b72",
@@ -58,7 +59,8 @@ def record() -> list[tuple[float, str]]:
         *complete, rest = (rest + data).split(b"\n")
         for line in complete:
             shown += LINE_TIME
-            lines.append((shown, line.decode(errors="replace").rstrip("\r")))
+            text = line.decode(errors="replace").rstrip("\r").replace(str(collection_tree.ROOT), CLONE)
+            lines.append((shown, text))
     if process.wait() != 0:
         raise SystemExit("\n".join(line for _, line in lines[-20:]))
     return lines
@@ -122,7 +124,7 @@ def photograph() -> None:
                     "--disable-sync",
                     "--hide-scrollbars",
                 ),
-                *(f"--user-data-dir={folder}", "--window-size=1100,1000", f"--screenshot={IMAGES / 'report.png'}"),
+                *(f"--user-data-dir={folder}", "--window-size=1100,1500", f"--screenshot={IMAGES / 'report.png'}"),
                 REPORT.as_uri(),
             ],
             check=True,
