@@ -24,6 +24,7 @@ SITE = ROOT / "dist" / "docs"
 FOREIGN = re.compile(
     r"failed to reach any of the inventories|intersphinx|with the following issues|inventory .* not fetchable"
     r"|undefined label: '?ansible_collections\.ansible\.|undefined label: '?(?!ansible_collections)"
+    r"|'envvar' reference target not found: ANSIBLE_"
 )
 
 

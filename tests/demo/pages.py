@@ -87,7 +87,7 @@ def header(playbook: Path) -> Header:
 
 def escaped(text: str) -> str:
     """Text of a comment as text of reStructuredText."""
-    return re.sub(r"([\\*`|])", r"\\\1", text)
+    return re.sub(r"([\\*`|]|(?<=http):)", r"\\\1", text)
 
 
 def page(name: str, output: str) -> str:
