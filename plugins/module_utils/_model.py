@@ -50,6 +50,27 @@ class ConnStats:
         """The ports from which ``host`` holds connections."""
         return next((entry.ports for entry in self.hosts if entry.host == host), frozenset())
 
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """In the keys of a result. The server's own total is 0 without a maxConnLimit: the sum is what is true."""
+        hosts = {entry.host: entry.amount for entry in self.hosts}
+        stats = [
+            {
+                "host": entry.host,
+                "amount": entry.amount,
+                "last_access": entry.last_access,
+                "actives": list(entry.actives),
+            }
+            for entry in self.hosts
+        ]
+        return {
+            "protocol": self.protocol,
+            "limit_enabled": True,
+            "total": sum(hosts.values()),
+            "listener_total": self.listener_total,
+            "hosts": hosts,
+            "stats": stats,
+        }
+
 
 # --- one server's own state ------------------------------------------------------------------------------------------
 

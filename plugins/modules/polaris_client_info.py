@@ -71,7 +71,7 @@ clients:
       type: dict
       sample: {app: checkout}
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /maintain/v1/report/clients}

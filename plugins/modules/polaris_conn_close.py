@@ -196,15 +196,9 @@ not_closed:
       returned: success
       sample: not_open
 error:
-  description: What failed.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
-  contains:
-    kind:
-      description: One of the kinds listed in the README.
-      type: str
-      returned: failure
-      sample: guard
   sample: {kind: guard, status: null, code: null, info: null, method: null, path: null}
 """
 

@@ -148,22 +148,10 @@ stats:
       returned: success
       sample: ["10.0.0.7:51324", "10.0.0.7:51326"]
 error:
-  description: What failed.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
-  contains:
-    kind:
-      description: One of the kinds listed in the README.
-      type: str
-      returned: failure
-      sample: auth
-  sample:
-    kind: auth
-    status: 400
-    code: null
-    info: invalid token
-    method: GET
-    path: /maintain/v1/apiserver/conn/stats
+  sample: {kind: auth, status: 400, code: null, info: null, method: GET, path: /maintain/v1/apiserver/conn/stats}
 """
 
 import typing as t
@@ -193,36 +181,18 @@ IPV4_ONLY = "Servers count IPv4 clients only: they do not list a client that con
 
 
 def described(stats: t.Optional[ConnStats], protocol: str) -> Result:
-    """The result that the server's answer (None: not counted) makes."""
-    hosts = {} if stats is None else {entry.host: entry.amount for entry in stats.hosts}
-    return {
-        "limit_enabled": stats is not None,
-        "hint": how_to_count(protocol) if stats is None else IPV4_ONLY,
-        # The server's own total is 0 without a maxConnLimit, and no filter touches it.
-        "total": sum(hosts.values()),
-        "listener_total": None if stats is None else stats.listener_total,
-        "hosts": hosts,
-        "stats": [
-            {
-                "host": entry.host,
-                "amount": entry.amount,
-                "last_access": entry.last_access,
-                "actives": list(entry.actives),
-            }
-            for entry in (() if stats is None else stats.hosts)
-        ],
-    }
+    """The keys of the result for what the server said (None: it does not count that protocol)."""
+    if stats is not None:
+        return {**stats.as_dict(), "hint": IPV4_ONLY}
+    nothing: Result = {"total": 0, "listener_total": None, "hosts": {}, "stats": []}
+    return {"protocol": protocol, "limit_enabled": False, **nothing, "hint": how_to_count(protocol)}
 
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     protocol = client_protocol(params["protocol"], "protocol")
     host = None if params["host"] is None else client_host(params["host"], "host")
     least = at_least_zero(params["min_connections"], "min_connections")
-    return {
-        "changed": False,
-        "protocol": protocol,
-        **described(connections.stats(client, protocol, host, least), protocol),
-    }
+    return {"changed": False, **described(connections.stats(client, protocol, host, least), protocol)}
 
 
 def main() -> None:

@@ -137,7 +137,7 @@ instances:
       type: bool
       sample: false
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: server, status: null, code: null, info: null, method: GET, path: /maintain/v1/instance/heartbeat}
@@ -167,27 +167,6 @@ SPEC = spec(
 Asked = t.Union[Target, Instance]
 
 
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    warnings: t.List[str] = []
-    asked: t.Sequence[Asked]
-    group = instance_group(params)
-    if group is not None:
-        listing = instances.find(client, namespace=group[0], service=group[1])
-        asked = sorted(listing.instances, key=lambda one: (one.namespace, one.service, one.host, one.port, one.id))
-        if not listing.complete:
-            warnings.append(
-                f"{client.url} lists other instances from moment to moment: {len(asked)} of about {listing.amount} "
-                f"were looked at."
-            )
-    else:
-        asked = _identity.targets(params)
-    # A list leaves the flag out for an instance that was registered without it, and not every server lists it.
-    watched = [one for one in asked if not (isinstance(one, Instance) and one.health_check is False)]
-    beats = client.collect(lambda one: heartbeats.last(client, one.id), watched, "heartbeats read")
-    known = {one.id: heartbeat for one, heartbeat in zip(watched, beats)}
-    return {"changed": False, "instances": [described(one, known.get(one.id)) for one in asked], "warnings": warnings}
-
-
 def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> Result:
     """What is known of an instance. The answer may leave out parts of its name, depending on the version."""
     ttl = asked.ttl if isinstance(asked, Instance) else None
@@ -210,6 +189,27 @@ def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> Result:
         ttl = heartbeat.ttl if heartbeat.ttl is not None else ttl
         age = heartbeat.age_seconds
     return {**result, "age_seconds": age, "ttl": ttl, "overdue": overdue(age, ttl)}
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    warnings: t.List[str] = []
+    asked: t.Sequence[Asked]
+    group = instance_group(params)
+    if group is not None:
+        listing = instances.find(client, namespace=group[0], service=group[1])
+        asked = sorted(listing.instances, key=lambda one: (one.namespace, one.service, one.host, one.port, one.id))
+        if not listing.complete:
+            warnings.append(
+                f"{client.url} lists other instances from moment to moment: {len(asked)} of about {listing.amount} "
+                f"were looked at."
+            )
+    else:
+        asked = _identity.targets(params)
+    # A list leaves the flag out for an instance that was registered without it, and not every server lists it.
+    watched = [one for one in asked if not (isinstance(one, Instance) and one.health_check is False)]
+    beats = client.collect(lambda one: heartbeats.last(client, one.id), watched, "heartbeats read")
+    known = {one.id: heartbeat for one, heartbeat in zip(watched, beats)}
+    return {"changed": False, "instances": [described(one, known.get(one.id)) for one in asked], "warnings": warnings}
 
 
 def main() -> None:

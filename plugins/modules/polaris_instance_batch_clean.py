@@ -91,7 +91,7 @@ outcome_unknown:
   returned: when no answer came
   sample: true
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: null, method: POST, path: /maintain/v1/instance/batchclean}
@@ -114,27 +114,6 @@ CHECK_MODE_WARNING = (
     "check mode: no server tells what it has marked as deleted, so nothing was removed, and how many instances would "
     "be removed is unknown."
 )
-
-
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    batch_size, max_rows = sizes(params)
-    if check_mode:
-        routes.require(client, cleaning.BATCH_CLEAN)
-        account.check(client)
-        return {"changed": False, "rows_affected": 0, "batches": 0, "warnings": [CHECK_MODE_WARNING]}
-    rows, batches = 0, 0
-    progress = Progress(client.progress, "instances removed", max_rows)
-    size = next_size(batch_size, max_rows, rows)
-    while size:
-        try:
-            affected = cleaning.clean_batch(client, size)
-        except PolarisError as error:
-            raise interrupted(error, rows, batches) from error
-        rows += affected
-        batches += 1
-        progress.step(affected)
-        size = next_size(batch_size, max_rows, rows) if affected >= size else 0
-    return {"changed": rows > 0, "rows_affected": rows, "batches": batches}
 
 
 def sizes(params: Params) -> t.Tuple[int, t.Optional[int]]:
@@ -162,6 +141,27 @@ def interrupted(error: PolarisError, rows: int, batches: int) -> PolarisError:
     if error.outcome_unknown:
         error.partial["outcome_unknown"] = True
     return error
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    batch_size, max_rows = sizes(params)
+    if check_mode:
+        routes.require(client, cleaning.BATCH_CLEAN)
+        account.check(client)
+        return {"changed": False, "rows_affected": 0, "batches": 0, "warnings": [CHECK_MODE_WARNING]}
+    rows, batches = 0, 0
+    progress = Progress(client.progress, "instances removed", max_rows)
+    size = next_size(batch_size, max_rows, rows)
+    while size:
+        try:
+            affected = cleaning.clean_batch(client, size)
+        except PolarisError as error:
+            raise interrupted(error, rows, batches) from error
+        rows += affected
+        batches += 1
+        progress.step(affected)
+        size = next_size(batch_size, max_rows, rows) if affected >= size else 0
+    return {"changed": rows > 0, "rows_affected": rows, "batches": batches}
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_leader_info
-short_description: Tell which node of a Polaris cluster leads what
+short_description: List which node of a Polaris cluster leads what
 version_added: 0.1.0
 description:
-  - Reads which work only one node of a cluster does at a time, such as health checks and the cleaning jobs, and which
-    node that is.
-  - With a MySQL store all nodes give the same list. With a boltdb store each node is on its own and leads everything.
-  - Servers up to v1.13 have no such call.
+  - Lists the work that only one node of a cluster does at a time, such as health checks and the cleaning jobs, and the
+    node that does it.
+  - With a MySQL store all nodes return the same list. With a boltdb store each node is alone and leads everything.
+  - Servers up to v1.13 do not have this call.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -33,9 +33,9 @@ EXAMPLES = r"""
     token: "{{ polaris_token }}"
   register: election
 
-- name: Name the work that nobody does
+- name: Name the work without a leader
   ansible.builtin.debug:
-    msg: "Nobody leads {{ election.leaders | rejectattr('valid') | map(attribute='elect_key') | join(', ') }}"
+    msg: "No leader for {{ election.leaders | rejectattr('valid') | map(attribute='elect_key') | join(', ') }}"
   when: election.leaders | rejectattr('valid') | length > 0
 """
 
@@ -46,7 +46,7 @@ url:
   returned: always
   sample: http://127.0.0.1:8090
 leaders:
-  description: Who leads what, sorted by key.
+  description: The leaders, sorted by key.
   type: list
   elements: dict
   returned: success
@@ -60,45 +60,36 @@ leaders:
       type: str
       sample: 10.0.0.1
     valid:
-      description: Whether that is so now. If not, the node gave it up or has not been heard of for a while.
+      description: Whether that node leads now. If not, it released the leadership or has been silent for a while.
       type: bool
       sample: true
     ctime:
-      description: When the key came up, in epoch seconds. V(null) on a boltdb store.
+      description: When the key was created, in epoch seconds. V(null) on a boltdb store.
       type: int
       sample: 1700000000
     mtime:
-      description: When the leader was last heard of, in epoch seconds.
+      description: When the leader last renewed it, in epoch seconds.
       type: int
       sample: 1700000123
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /maintain/v1/leaders}
 """
 
+from dataclasses import asdict
+
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import elections
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Leader
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
 SPEC = spec()
 
 
-def described(leader: Leader) -> Result:
-    return {
-        "elect_key": leader.elect_key,
-        "host": leader.host,
-        "valid": leader.valid,
-        "ctime": leader.ctime,
-        "mtime": leader.mtime,
-    }
-
-
 def run(client: Client, params: Params, check_mode: bool) -> Result:
-    return {"changed": False, "leaders": [described(leader) for leader in elections.leaders(client)]}
+    return {"changed": False, "leaders": [asdict(leader) for leader in elections.leaders(client)]}
 
 
 def main() -> None:

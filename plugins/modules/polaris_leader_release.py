@@ -88,7 +88,7 @@ own_host:
   returned: success
   sample: 10.0.0.1
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: guard, status: null, code: null, info: null, method: null, path: null}
@@ -140,38 +140,6 @@ def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
     return leader.host == own
 
 
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    elect_key = params["elect_key"]
-    if not elect_key.strip():
-        raise PolarisError("refused", "elect_key is empty: name the work, such as MaintainJob.CleanDeletedInstances.")
-    leader = leader_of(elect_key, elections.leaders(client), client.url)
-    own: t.Optional[str] = leader.host
-    if leader.ctime is not None:
-        own = own_host(client, leader.host)
-    release = leads(leader, own)
-    if not params["force"]:
-        guard(leader, release, client.url)
-    # Whether a node leads or not: told to release, it does no more than that.
-    wanted = release is not False
-    if wanted and not check_mode:
-        try:
-            elections.release(client, elect_key)
-        except PolarisError as error:
-            if error.outcome_unknown:
-                error.msg = (
-                    f"{error.msg.rstrip('.')}. The release was sent and may have taken effect: look with "
-                    f"polaris_leader_info before you run this again."
-                )
-                error.partial = {"changed": True, "outcome_unknown": True}
-            raise
-    return {
-        "changed": wanted,
-        "elect_key": elect_key,
-        "leader": leader.host if leader.valid else None,
-        "own_host": own,
-    }
-
-
 def own_host(client: Client, leader: str) -> t.Optional[str]:
     """The address under which the node knows itself: from its metrics, or else that of its URL, if a node has that."""
     shown = memory.metrics(client)
@@ -205,6 +173,38 @@ def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
             f"{url} has a boltdb store, where nobody takes over: {leader.elect_key} would stop until that node "
             f"restarts. Set force if that is what you want. Nothing was sent.",
         )
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    elect_key = params["elect_key"]
+    if not elect_key.strip():
+        raise PolarisError("refused", "elect_key is empty: name the work, such as MaintainJob.CleanDeletedInstances.")
+    leader = leader_of(elect_key, elections.leaders(client), client.url)
+    own: t.Optional[str] = leader.host
+    if leader.ctime is not None:
+        own = own_host(client, leader.host)
+    release = leads(leader, own)
+    if not params["force"]:
+        guard(leader, release, client.url)
+    # Whether a node leads or not: told to release, it does no more than that.
+    wanted = release is not False
+    if wanted and not check_mode:
+        try:
+            elections.release(client, elect_key)
+        except PolarisError as error:
+            if error.outcome_unknown:
+                error.msg = (
+                    f"{error.msg.rstrip('.')}. The release was sent and may have taken effect: look with "
+                    f"polaris_leader_info before you run this again."
+                )
+                error.partial = {"changed": True, "outcome_unknown": True}
+            raise
+    return {
+        "changed": wanted,
+        "elect_key": elect_key,
+        "leader": leader.host if leader.valid else None,
+        "own_host": own,
+    }
 
 
 def main() -> None:

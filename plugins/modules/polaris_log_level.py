@@ -132,7 +132,7 @@ unknown_scopes:
   returned: failure during the change
   sample: []
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: auth, status: 400, code: null, info: invalid token, method: PUT, path: /maintain/v1/log/outputlevel}
@@ -203,33 +203,6 @@ def split(todo: Levels, current: Levels, expected: t.Mapping[str, t.Any]) -> t.T
     return {scope: level for scope, level in todo.items() if scope not in kept}, kept
 
 
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    wanted = wanted_levels(params)
-    before = log_levels.read(client)
-    unknown = unknown_scopes(wanted, before)
-    if unknown and not params["ignore_unknown_scopes"]:
-        raise PolarisError(
-            "not_found",
-            f"{client.url} has no log scope {', '.join(unknown)}, but {', '.join(before)}: correct the name, or set "
-            f"ignore_unknown_scopes where the nodes differ; nothing was changed.",
-        )
-    expected = params.get("expected")
-    todo, kept = split(changes(wanted, before), before, expected or {})
-    after = set_levels(client, before, todo) if todo and not check_mode else {**before, **todo}
-    result: Result = {
-        "changed": bool(todo),
-        "levels": after,
-        "previous": {scope: before[scope] for scope in todo},
-        "changed_scopes": list(todo),
-        "diff": {"before": before, "after": after},
-    }
-    if expected is not None:
-        result["kept"] = kept
-    if unknown:
-        result["warnings"] = [f"{client.url} has no log scope {', '.join(unknown)}: left out."]
-    return result
-
-
 def set_levels(client: Client, before: Levels, todo: Levels) -> Levels:
     """Set one scope after the other, and return all levels as read back."""
     done: t.List[str] = []
@@ -290,6 +263,33 @@ def partial(before: Levels, todo: Levels, after: Levels, unanswered: t.Sequence[
         "previous": {scope: before[scope] for scope in changed + unknown},
         "levels": after,
     }
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    wanted = wanted_levels(params)
+    before = log_levels.read(client)
+    unknown = unknown_scopes(wanted, before)
+    if unknown and not params["ignore_unknown_scopes"]:
+        raise PolarisError(
+            "not_found",
+            f"{client.url} has no log scope {', '.join(unknown)}, but {', '.join(before)}: correct the name, or set "
+            f"ignore_unknown_scopes where the nodes differ; nothing was changed.",
+        )
+    expected = params.get("expected")
+    todo, kept = split(changes(wanted, before), before, expected or {})
+    after = set_levels(client, before, todo) if todo and not check_mode else {**before, **todo}
+    result: Result = {
+        "changed": bool(todo),
+        "levels": after,
+        "previous": {scope: before[scope] for scope in todo},
+        "changed_scopes": list(todo),
+        "diff": {"before": before, "after": after},
+    }
+    if expected is not None:
+        result["kept"] = kept
+    if unknown:
+        result["warnings"] = [f"{client.url} has no log scope {', '.join(unknown)}: left out."]
+    return result
 
 
 def main() -> None:

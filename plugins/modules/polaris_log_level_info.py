@@ -47,7 +47,7 @@ levels:
   returned: success
   sample: {auth: info, cache: info, naming: debug}
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: auth, status: 400, code: null, info: invalid token, method: GET, path: /maintain/v1/log/outputlevel}

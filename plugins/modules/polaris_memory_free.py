@@ -139,7 +139,7 @@ outcome_unknown:
   returned: when no answer came
   sample: true
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: timeout, status: null, code: null, info: null, method: POST, path: /maintain/v1/memory/free}
@@ -199,32 +199,6 @@ def report(before: t.Optional[Memory], after: t.Optional[Memory]) -> Result:
     }
 
 
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    min_releasable = size_in_bytes(params["min_releasable"])
-    before = memory.read(client)
-    wanted = worth_it(before, min_releasable, params["force"])
-    warnings: t.List[str] = []
-    if before is None:
-        warnings.append(
-            f"{client.url} shows no memory figures (neither in /metrics nor by pprof), so min_releasable has no say: "
-            f"memory is freed in every run."
-        )
-    after = before
-    if wanted and check_mode:
-        account.check(client)
-        after = would_be(before)
-    elif wanted:
-        free(client, before)
-        after = read_again(client, before, warnings)
-    figures = report(before, after)
-    return {
-        "changed": wanted,
-        **figures,
-        "diff": {"before": figures["memory_before"] or {}, "after": figures["memory_after"] or {}},
-        "warnings": warnings,
-    }
-
-
 def free(client: Client, before: t.Optional[Memory]) -> None:
     try:
         memory.free(client)
@@ -259,6 +233,32 @@ def read_again(client: Client, before: t.Optional[Memory], warnings: t.List[str]
     if after is None:
         warnings.append(f"Memory was freed, but {client.url} shows no figures any more.")
     return after
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    min_releasable = size_in_bytes(params["min_releasable"])
+    before = memory.read(client)
+    wanted = worth_it(before, min_releasable, params["force"])
+    warnings: t.List[str] = []
+    if before is None:
+        warnings.append(
+            f"{client.url} shows no memory figures (neither in /metrics nor by pprof), so min_releasable has no say: "
+            f"memory is freed in every run."
+        )
+    after = before
+    if wanted and check_mode:
+        account.check(client)
+        after = would_be(before)
+    elif wanted:
+        free(client, before)
+        after = read_again(client, before, warnings)
+    figures = report(before, after)
+    return {
+        "changed": wanted,
+        **figures,
+        "diff": {"before": figures["memory_before"] or {}, "after": figures["memory_after"] or {}},
+        "warnings": warnings,
+    }
 
 
 def main() -> None:

@@ -59,7 +59,7 @@ enabled:
   returned: success
   sample: true
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: POST, path: /maintain/v1/pprof/enable}
@@ -73,18 +73,6 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._options i
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
 SPEC = spec({"enabled": {"type": "bool", "required": True}})
-
-
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    wanted = params["enabled"]
-    before = profiles.enabled(client)
-    if before != wanted:
-        switch(client, wanted, check_mode)
-    return {
-        "changed": before != wanted,
-        "enabled": wanted,
-        "diff": {"before": {"enabled": before}, "after": {"enabled": wanted}},
-    }
 
 
 def switch(client: Client, wanted: bool, check_mode: bool) -> None:
@@ -103,6 +91,18 @@ def switch(client: Client, wanted: bool, check_mode: bool) -> None:
             f"{client.url} accepted the switch, but its profiles are still {'off' if wanted else 'on'}: somebody else "
             f"switches them at the same time, or something before it answers; look, and run again.",
         )
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    wanted = params["enabled"]
+    before = profiles.enabled(client)
+    if before != wanted:
+        switch(client, wanted, check_mode)
+    return {
+        "changed": before != wanted,
+        "enabled": wanted,
+        "diff": {"before": {"enabled": before}, "after": {"enabled": wanted}},
+    }
 
 
 def main() -> None:

@@ -108,7 +108,7 @@ size:
   returned: success
   sample: 183402
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /debug/pprof/heap}
@@ -197,23 +197,6 @@ def is_profile(content: t.BinaryIO, kind: str) -> bool:
     return bool(tag) and 1 <= tag[0] >> 3 <= 14 and tag[0] & 7 in (0, 2)
 
 
-def run(client: Client, params: Params, check_mode: bool) -> Result:
-    kind: str = params["kind"]
-    seconds = recording(kind, params["seconds"])
-    target = destination(params["dest"], file_name(client.url, kind, time.time()))
-    size = None
-    if check_mode:
-        check(client, kind)
-    else:
-        if seconds is not None:
-            client.progress(f"recording for {seconds} s")
-        try:
-            size = save(client, kind, seconds, target)
-        except OSError as exc:
-            raise PolarisError("refused", f"{target} cannot be written: {exc.strerror or exc}.") from exc
-    return {"changed": True, "dest": str(target), "kind": kind, "seconds": seconds, "size": size}
-
-
 def check(client: Client, kind: str) -> None:
     """Fail where the server could not give that profile, without any work for it."""
     if not profiles.enabled(client):
@@ -243,6 +226,23 @@ def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> i
         Path(name).unlink()
         raise
     return size
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    kind: str = params["kind"]
+    seconds = recording(kind, params["seconds"])
+    target = destination(params["dest"], file_name(client.url, kind, time.time()))
+    size = None
+    if check_mode:
+        check(client, kind)
+    else:
+        if seconds is not None:
+            client.progress(f"recording for {seconds} s")
+        try:
+            size = save(client, kind, seconds, target)
+        except OSError as exc:
+            raise PolarisError("refused", f"{target} cannot be written: {exc.strerror or exc}.") from exc
+    return {"changed": True, "dest": str(target), "kind": kind, "seconds": seconds, "size": size}
 
 
 def main() -> None:

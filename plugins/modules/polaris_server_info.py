@@ -7,14 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_server_info
-short_description: Tell what a Polaris server is and can do
+short_description: Read what a Polaris server is and can do, and its state
 version_added: 0.1.0
 description:
-  - Tells whether a URL is that of a Polaris server, which version it has or at least must have, which calls of the
-    maintenance API it knows, which nodes its cluster has, which authentication is switched on, and which connections it
-    counts.
+  - Tells whether a URL is that of a Polaris server, its version or the oldest version that it can have, which calls of
+    the maintenance API it has, the nodes of its cluster, which authentication is switched on, and the protocols whose
+    connections it counts.
+  - With O(gather), the same task also reads the state of the node, so that one task reads a whole node.
   - The calls are found by looking at the routes of the server, without running any of them.
-  - Works as far as the account allows. What could not be read is V(null), with a warning.
+  - Reads what the account may read. What could not be read is V(null), and is in RV(not_read).
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.parallel
@@ -22,10 +23,23 @@ extends_documentation_fragment:
   - polarismesh.maintenance.attributes.info_module
   - polarismesh.maintenance.attributes.action_group
   - polarismesh.maintenance.attributes.in_process
+options:
+  gather:
+    description:
+      - What else to read. The result has these keys as well.
+      - V(all) means all of the others.
+    type: list
+    elements: str
+    choices: [levels, connections, memory, leaders, functions, all]
+    default: []
 seealso:
+  - module: polarismesh.maintenance.polaris_log_level_info
+  - module: polarismesh.maintenance.polaris_conn_info
+  - module: polarismesh.maintenance.polaris_memory_info
+  - module: polarismesh.maintenance.polaris_leader_info
   - plugin: polarismesh.maintenance.polaris
     plugin_type: inventory
-    description: Makes hosts of the nodes.
+    description: Makes the nodes inventory hosts.
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 """
@@ -37,15 +51,20 @@ EXAMPLES = r"""
     token: "{{ polaris_token }}"
   register: server
 
-- name: Stop here when it is no Polaris server
+- name: Stop here if it is not a Polaris server
   ansible.builtin.assert:
     that: server.is_polaris
 
-- name: Read the leaders where there are any
-  polarismesh.maintenance.polaris_leader_info:
+- name: Read the whole node
+  polarismesh.maintenance.polaris_server_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
-  when: server.features.leader_info
+    gather: [all]
+  register: node
+
+- name: Show what could not be read
+  ansible.builtin.debug:
+    msg: "{{ node.not_read | map(attribute='msg') }}"
 """
 
 RETURN = r"""
@@ -55,38 +74,38 @@ url:
   returned: always
   sample: http://127.0.0.1:8090
 is_polaris:
-  description: Whether this is a Polaris server. If not, everything else is V(null).
+  description: Whether this is a Polaris server. If not, all other values are V(null).
   type: bool
   returned: success
   sample: true
 version:
   description:
-    - The version that the node registered itself with, or that all nodes of the cluster have.
-    - V(null) where that cannot be told, or where it cannot be right. The released servers from v1.13.0 to v1.18.1 call
-      themselves v0.1.0, so for them RV(oldest_version) is what can be told.
+    - The version with which the node registered itself, or the version that all nodes of the cluster have.
+    - V(null) if the version is unknown or cannot be right. The released servers from v1.13.0 to v1.18.1 call themselves
+      v0.1.0; use RV(oldest_version) for them.
   type: str
   returned: success
   sample: v1.18.1
 oldest_version:
-  description: The oldest version that has all that was found.
+  description: The oldest version that has everything that was found.
   type: str
   returned: success
   sample: v1.17.2
 features:
   description:
-    - What the server can do, as name and V(true) or V(false); V(null) where it could not be found out.
+    - What the server can do, as name and V(true) or V(false); V(null) if that is unknown.
     - The names are those of the modules, without their prefix.
   type: dict
   returned: success
   contains:
     conn_info:
-      description: It can tell of connections, see RV(protocols) for which.
+      description: It can list connections, see RV(protocols) for which.
       type: bool
     conn_close:
       description: It can close connections.
       type: bool
     memory_free:
-      description: It can give memory back.
+      description: It can give memory back to the system.
       type: bool
     instance_clean:
       description: It can clean an instance.
@@ -95,22 +114,22 @@ features:
       description: It can clean all soft-deleted instances. From v1.13.0 on.
       type: bool
     heartbeat_info:
-      description: It can tell of heartbeats.
+      description: It can list heartbeats.
       type: bool
     log_level:
       description: It can change log levels.
       type: bool
     leader_info:
-      description: It can tell who leads. From v1.14.0 on.
+      description: It can list leaders. From v1.14.0 on.
       type: bool
     leader_release:
-      description: It can give up a leadership. From v1.14.0 on.
+      description: It can release a leadership. From v1.14.0 on.
       type: bool
     cmdb_info:
-      description: It can tell where hosts are. From v1.14.0 on.
+      description: It can list the locations of hosts. From v1.14.0 on.
       type: bool
     client_info:
-      description: It can tell which clients report themselves. From v1.16.0 on.
+      description: It can list the clients that report themselves. From v1.16.0 on.
       type: bool
     pprof:
       description: Profiles can be switched on and off while it runs. In no release up to v1.18.1.
@@ -128,7 +147,7 @@ features:
 own_host:
   description:
     - The address under which the node knows itself, in RV(nodes) and as a leader.
-    - V(null) where that cannot be told, for instance behind a load balancer.
+    - V(null) if that is unknown, for instance behind a load balancer.
   type: str
   returned: success
   sample: 10.0.0.1
@@ -148,7 +167,7 @@ nodes:
       sample: 8091
     url:
       description:
-        - The URL of its HTTP API, by guess. Servers do not register their HTTP port; it is taken to be that of O(url).
+        - The presumed URL of its HTTP API. Servers do not register their HTTP port; that of O(url) is assumed.
         - For a node that registered itself as 127.0.0.1, O(url) itself.
       type: str
       sample: http://10.0.0.1:8090
@@ -176,13 +195,66 @@ auth:
   returned: success
   sample: {auth: true, clientOpen: false, consoleOpen: true}
 protocols:
-  description: The protocols whose connections the server counts, and only those can be read and closed.
+  description: The protocols whose connections the server counts. Only these connections can be read and closed.
   type: list
   elements: str
   returned: success
   sample: [grpc, http]
+levels:
+  description: The log levels, as RV(polarismesh.maintenance.polaris_log_level_info#module:levels).
+  type: dict
+  returned: success, if O(gather) has it
+  sample: {naming: info}
+connections:
+  description:
+    - The connections, protocol by protocol, each with the keys V(protocol), V(limit_enabled), V(total),
+      V(listener_total), V(hosts) and V(stats) that M(polarismesh.maintenance.polaris_conn_info) returns.
+    - V(null) for a protocol that the server does not count.
+  type: dict
+  returned: success, if O(gather) has it
+  sample: {grpc: {protocol: grpc, limit_enabled: true, total: 0, listener_total: 0, hosts: {}, stats: []}, http: null}
+memory:
+  description: The memory figures, as RV(polarismesh.maintenance.polaris_memory_info#module:memory).
+  type: dict
+  returned: success, if O(gather) has it
+  sample: null
+leaders:
+  description:
+    - The leaders, as RV(polarismesh.maintenance.polaris_leader_info#module:leaders).
+    - V(null) if the server does not have that call (up to v1.13).
+  type: list
+  elements: dict
+  returned: success, if O(gather) has it
+  sample: []
+functions:
+  description:
+    - The functions that access policies can allow, by group.
+    - V(null) if the server does not have that call (all releases up to v1.18.1).
+  type: dict
+  returned: success, if O(gather) has it
+  sample: {Client: [DiscoverInstances, RegisterInstance]}
+not_read:
+  description: What could not be read. What this server does not have is V(null), and is not in this list.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    what:
+      description:
+        - V(levels), V(connections), V(memory), V(leaders), V(functions), V(metrics), V(features) or V(nodes).
+        - With V(connections), RV(protocols) is V(null) as well.
+      type: str
+      sample: levels
+    kind:
+      description: The kind of the error.
+      type: str
+      sample: permission
+    msg:
+      description: The error.
+      type: str
+      sample: the account may not do that.
 error:
-  description: What failed. C(error.kind) is one of the kinds listed in the README.
+  description: What failed. The notes describe its keys and kinds.
   type: dict
   returned: failure
   sample: {kind: unreachable, status: null, code: null, info: null, method: GET, path: /}
@@ -190,12 +262,16 @@ error:
 
 import re
 import typing as t
+from dataclasses import asdict
+from functools import partial
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import DEFAULT_HOST, sibling_url
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._advice import COUNTED_BY
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import (
     account,
     connections,
+    elections,
+    log_levels,
     memory,
     profiles,
     routes,
@@ -208,17 +284,29 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._options i
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
 Features = t.Dict[str, t.Optional[bool]]
-Answer = t.TypeVar("Answer")
 
-SPEC = spec(dict(PARALLEL))
+#: The values of ``gather`` but ``all``, which are the keys of the result as well.
+PARTS = ("levels", "connections", "memory", "leaders", "functions")
+#: Those that came with a later release than v1.8.0: an older server does not have them.
+LATER_PARTS = ("leaders", "functions")
+
+SPEC = spec(
+    {
+        "gather": {"type": "list", "elements": "str", "choices": [*PARTS, "all"], "default": []},
+        **PARALLEL,
+    }
+)
 
 #: What every release from v1.13.0 to v1.18.1 calls itself: its build.sh sets the version in a package that has moved,
 #: so that the default of polaris v1.18.1 version/version.go stays.
 BUILT_WITHOUT = "v0.1.0"
 
 
+# --- decisions -------------------------------------------------------------------------------------------------------
+
+
 def version_key(version: t.Optional[str]) -> t.Optional[t.Tuple[int, ...]]:
-    """v1.19.0-alpha.0 -> (1, 19, 0); None for what is no such version."""
+    """v1.19.0-alpha.0 -> (1, 19, 0); None for anything else."""
     match = re.match(r"^v?(\d+)\.(\d+)\.(\d+)", version or "")
     return tuple(int(number) for number in match.groups()) if match else None
 
@@ -226,7 +314,7 @@ def version_key(version: t.Optional[str]) -> t.Optional[t.Tuple[int, ...]]:
 def oldest_version(
     features: Features, switches: t.Optional[t.Mapping[str, bool]], shown: t.Optional[str] = None
 ) -> str:
-    """The oldest release that has these features, these switches of authentication, and these metrics."""
+    """The oldest release that has these features, these authentication switches, and these metrics."""
     evidence = ["v1.8.0"]
     evidence += [server.FEATURES[name].since for name, there in features.items() if there and name in server.FEATURES]
     if switches and "consoleOpen" in switches:
@@ -237,19 +325,19 @@ def oldest_version(
 
 
 def version_of(nodes: t.Sequence[Instance], own: t.Optional[str]) -> t.Optional[str]:
-    """The version of one server: of its own entry, or else the one that all entries share."""
+    """The version of one server: of its own entry, or else the version that all entries share."""
     versions = {node.version for node in nodes if own is None or node.host == own}
     return versions.pop() if len(versions) == 1 else None
 
 
 def credible(version: str, oldest: str) -> bool:
-    """Whether a version can be right, by what the server can do."""
+    """Whether a version can be right, judged by what the server can do."""
     key, least = version_key(version), version_key(oldest)
     return key is None or least is None or key >= least
 
 
 def node_list(nodes: t.Sequence[Instance], url: str, own: t.Optional[str]) -> t.List[Result]:
-    """One entry for each address. A node that registered its HTTP port as well is known by that."""
+    """One entry for each address. If a node registered its HTTP port as well, its URL has that port."""
     http_ports = {node.host: node.port for node in nodes if node.protocol == "http"}
     listed: t.Dict[str, Result] = {}
     for node in nodes:
@@ -269,47 +357,123 @@ def node_list(nodes: t.Sequence[Instance], url: str, own: t.Optional[str]) -> t.
     return list(listed.values())
 
 
-class Reader:
-    """Reads what it may, and keeps a warning about what it may not."""
+def wanted_parts(gather: t.Sequence[str]) -> t.List[str]:
+    """The parts that a task asks for, in the order of PARTS."""
+    return [part for part in PARTS if part in gather or "all" in gather]
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+
+class Answers:
+    """The answers of one server to many questions, and what could not be read.
+
+    A question is a tuple: what it is about, and further names that tell several of one kind apart.
+    """
+
+    def __init__(self, answers: t.Mapping[t.Tuple[str, ...], t.Any]) -> None:
+        self._answers = answers
         self.warnings: t.List[str] = []
+        self.not_read: t.List[t.Dict[str, str]] = []
 
-    def read(self, what: str, call: t.Callable[[], Answer]) -> t.Optional[Answer]:
+    def of(self, what: str, sentence: str = "") -> t.Optional[t.Dict[str, t.Any]]:
+        """The answers about something, by their further names (one: by ``what``); None if one of them failed.
+
+        :param sentence: with it, a failure is also a warning: "... could not be read".
+        """
+        found = {key[-1]: answer for key, answer in self._answers.items() if key[0] == what}
+        error = next((answer for answer in found.values() if isinstance(answer, PolarisError)), None)
+        if error is None:
+            return found
+        if error.kind != "unsupported" or what not in LATER_PARTS:
+            self.not_read.append({"what": what, "kind": error.kind, "msg": error.msg})
+        if sentence:
+            self.warnings.append(f"{sentence} could not be read: {error.msg}")
+        return None
+
+    def one(self, what: str, sentence: str = "") -> t.Any:
+        """The only answer about something."""
+        found = self.of(what, sentence)
+        return None if found is None else found[what]
+
+
+# --- the task --------------------------------------------------------------------------------------------------------
+
+
+def ask(client: Client, parts: t.Sequence[str]) -> Answers:
+    """Read a whole node, side by side; a question that fails stops no other."""
+    questions: t.Dict[t.Tuple[str, ...], t.Callable[[], t.Any]] = {
+        ("metrics",): partial(memory.metrics, client),
+        ("nodes",): partial(server.nodes, client),
+        ("features", "profile"): partial(profiles.enabled, client),
+    }
+    for name, route in server.FEATURES.items():
+        questions["features", name] = partial(routes.has_route, client, route)
+    # If only the protocols are wanted: for one host, the answer is short however many connections there are.
+    host = None if "connections" in parts else DEFAULT_HOST
+    for protocol in COUNTED_BY:
+        questions["connections", protocol] = partial(connections.stats, client, protocol, host)
+    readers = {"levels": log_levels.read, "leaders": elections.leaders, "functions": server.functions}
+    questions.update({(part,): partial(readers[part], client) for part in parts if part in readers})
+
+    def attempt(question: t.Callable[[], t.Any]) -> t.Any:
         try:
-            return call()
+            return question()
         except PolarisError as error:
-            self.warnings.append(f"{what} could not be read: {error.msg}")
-            return None
+            return error
+
+    keys = list(questions)
+    answers = {keys[index]: answer for index, answer in client.each(attempt, list(questions.values()))}
+    # The metrics have these figures. Only without metrics is the server asked again.
+    if "memory" in parts:
+        shown = answers["metrics",]
+        answers["memory",] = shown if isinstance(shown, PolarisError) else attempt(partial(memory.read, client, shown))
+    return Answers(answers)
+
+
+def gathered(answers: Answers, parts: t.Sequence[str], stats: t.Optional[t.Mapping[str, t.Any]]) -> Result:
+    """The parts of a result, each as the module of that name returns it."""
+    forms: t.Dict[str, t.Callable[[t.Any], t.Any]] = {
+        "memory": lambda figures: figures.as_dict(),
+        "leaders": lambda leaders: [asdict(leader) for leader in leaders],
+    }
+    result: Result = {}
+    for part in parts:
+        if part == "connections":
+            found = stats and {name: entry and entry.as_dict() for name, entry in stats.items()}
+        else:
+            found = answers.one(part)
+            found = found if found is None or part not in forms else forms[part](found)
+        result[part] = found
+    return result
 
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:
+    parts = wanted_parts(params["gather"])
     switches = account.switches(client)
     if not routes.is_polaris(client) and switches is None:
-        nothing = ("version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols")
-        return {"changed": False, "is_polaris": False, **dict.fromkeys(nothing)}
-    reader = Reader(client)
+        nothing = ("version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", *parts)
+        return {"changed": False, "is_polaris": False, **dict.fromkeys(nothing), "not_read": []}
+    answers = ask(client, parts)
+    warnings = answers.warnings
     if switches is None:
-        reader.warnings.append(
-            f"The switches of authentication could not be read: {client.url} has its console API switched off "
+        warnings.append(
+            f"The authentication switches could not be read: {client.url} has its console API switched off "
             f"(api.console.enable under the api-http apiserver)."
         )
-    shown = reader.read("The metrics", lambda: memory.metrics(client))
-    features = reader.read("What the server can do", lambda: look(client))
+    shown = answers.one("metrics", "The metrics")
+    features: t.Optional[Features] = answers.of("features", "What the server can do")
     if features is not None:
         features["metrics"] = shown is not None
-    nodes = reader.read("The nodes of the cluster", lambda: server.nodes(client))
+    nodes = answers.one("nodes", "The nodes of the cluster")
     own = server.own_address(client, shown, [node.host for node in nodes or ()])
     oldest = oldest_version(features or {}, switches, shown)
     version = version_of(nodes or (), own)
     if version is not None and not credible(version, oldest):
         if version != BUILT_WITHOUT:
-            reader.warnings.append(
+            warnings.append(
                 f"{client.url} registered itself as {version}, but can do what came with {oldest}: that version is "
                 f"wrong."
             )
         version = None
+    stats = answers.of("connections", "The protocols that are counted")
     return {
         "changed": False,
         "is_polaris": True,
@@ -319,34 +483,11 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         "own_host": own,
         "nodes": None if nodes is None else node_list(nodes, client.url, own),
         "auth": switches,
-        "protocols": reader.read("The protocols that are counted", lambda: counted(client)),
-        "warnings": reader.warnings,
+        "protocols": None if stats is None else sorted(name for name, entry in stats.items() if entry is not None),
+        **gathered(answers, parts, stats),
+        "not_read": answers.not_read,
+        "warnings": warnings,
     }
-
-
-def look(client: Client) -> Features:
-    """Which features the server has."""
-    names = list(server.FEATURES)
-    found: t.Dict[str, t.Optional[bool]] = dict.fromkeys(names)
-    for index, answer in client.each(lambda name: routes.has_route(client, server.FEATURES[name]), names):
-        if isinstance(answer, PolarisError):
-            raise answer
-        found[names[index]] = answer
-    found["profile"] = profiles.enabled(client)
-    return found
-
-
-def counted(client: Client) -> t.List[str]:
-    """The protocols whose connections the server counts."""
-    names = list(COUNTED_BY)
-    found = []
-    # Asked for one host only, the answer is short however many connections there are.
-    for index, answer in client.each(lambda name: connections.stats(client, name, DEFAULT_HOST), names):
-        if isinstance(answer, PolarisError):
-            raise answer
-        if answer is not None:
-            found.append(names[index])
-    return sorted(found)
 
 
 def main() -> None:

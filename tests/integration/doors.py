@@ -191,6 +191,7 @@ SUBJECTS: dict[str, Subject] = {
             "fail: wrong token": {"force": True, **WRONG_TOKEN, "timeout": "5"},
         }
     ),
+    "polaris_memory_info": Subject({"read": {}, "fail: nobody listens": NOBODY}),
     "polaris_pprof": Subject(
         {
             "as it is": {"enabled": True},
@@ -214,7 +215,16 @@ SUBJECTS: dict[str, Subject] = {
         volatile=frozenset({"dest", "size"}),
     ),
     "polaris_server_info": Subject(
-        {"read": {}, "wrong token": WRONG_TOKEN, "fail: nobody listens": NOBODY}, volatile=frozenset({"port"})
+        {
+            "read": {},
+            "whole node": {"gather": ["all"]},
+            "two parts": {"gather": "levels,memory"},
+            "wrong token": {"gather": ["levels", "leaders"], **WRONG_TOKEN},
+            "fail: unknown part": {"gather": ["colours"]},
+            "fail: nobody listens": NOBODY,
+        },
+        # The connections are those of the task itself.
+        volatile=frozenset({"port", "connections", "ctime", "mtime"}),
     ),
 }
 

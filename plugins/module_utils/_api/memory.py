@@ -49,12 +49,14 @@ def metrics(client: Client) -> t.Optional[str]:
     return reply.text if reply.status == 200 else None
 
 
-def read(client: Client) -> t.Optional[Memory]:
+def read(client: Client, shown: t.Optional[str] = None) -> t.Optional[Memory]:
     """What the heap of the server holds, from its metrics or else from pprof; None where it shows neither.
 
-    Both are open to everybody. A collection is never forced by asking (``gc=1`` would spoil the figures).
+    Both are open to everybody. Reading never forces a collection (``gc=1`` would change the figures).
+
+    :param shown: what :func:`metrics` gave, if it was called already.
     """
-    figures = _figures(_METRIC, metrics(client) or "")
+    figures = _figures(_METRIC, shown or metrics(client) or "")
     for family in (_RUNTIME_METRICS, _MEMSTATS):
         found = _memory(figures, family)
         if found is not None:

@@ -43,6 +43,7 @@ def test_the_total_is_a_sum_over_the_hosts_not_what_the_server_says() -> None:
         "",
     )
     assert described(stats, "grpc") == {
+        "protocol": "grpc",
         "limit_enabled": True,
         "hint": "Servers count IPv4 clients only: they do not list a client that connects by IPv6.",
         "total": 3,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,12 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._api impor
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance
+from ansible_collections.polarismesh.maintenance.plugins.modules import (
+    polaris_conn_info,
+    polaris_leader_info,
+    polaris_log_level_info,
+    polaris_memory_info,
+)
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_server_info import (
     credible,
     node_list,
@@ -50,8 +57,8 @@ def instance(host: str, version: str | None = "v1.18.1", port: int = 8091, proto
     )
 
 
-def look(client: Client) -> dict[str, Any]:
-    return run(client, {}, False)
+def look(client: Client, *gather: str) -> dict[str, Any]:
+    return run(client, {"gather": list(gather)}, False)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +216,10 @@ def test_an_account_that_may_nothing_still_learns_most(fleet: Fleet, make_client
     assert result["protocols"] is None
     assert len(result["warnings"]) == 2
     assert all("could not be read" in warning for warning in result["warnings"])
+    assert {(entry["what"], entry["kind"]) for entry in result["not_read"]} == {
+        ("nodes", "auth"),
+        ("connections", "auth"),
+    }
 
 
 def test_a_build_without_a_version_is_no_news(make_fleet: MakeFleet, make_client: MakeClient) -> None:
@@ -253,6 +264,7 @@ def test_what_is_no_polaris_is_a_fact_and_no_failure(fleet: Fleet, make_client: 
         "changed": False,
         "is_polaris": False,
         **dict.fromkeys(["version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols"]),
+        "not_read": [],
     }
 
 
@@ -268,3 +280,72 @@ def test_nobody_listens_is_a_failure(make_client: MakeClient) -> None:
     with pytest.raises(PolarisError) as caught:
         look(make_client("http://127.0.0.1:1"))
     assert caught.value.kind == "unreachable"
+
+
+# --- gather ----------------------------------------------------------------------------------------------------------
+
+PARTS = {"levels", "connections", "memory", "leaders", "functions"}
+
+
+def test_one_task_reads_a_whole_node_as_the_modules_do(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(profile="head", store="mysql")
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner, parallel=4)
+    result = look(client, "all")
+    assert result["levels"] == polaris_log_level_info.run(client, {}, False)["levels"]
+    assert result["leaders"] == polaris_leader_info.run(client, {}, False)["leaders"]
+    assert result["memory"] == polaris_memory_info.run(client, {}, False)["memory"]
+    assert result["functions"] == server.functions(client)
+    protocol = {"protocol": "grpc", "host": None, "min_connections": None}
+    grpc = polaris_conn_info.run(client, protocol, False)
+    assert result["connections"]["grpc"] == {key: grpc[key] for key in result["connections"]["grpc"]}
+    assert result["connections"]["eureka"] is None
+    assert result["not_read"] == []
+    assert all(result[part] for part in PARTS)
+
+
+def test_only_what_is_asked_for_is_read(fleet: Fleet, make_client: MakeClient) -> None:
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
+    assert PARTS & set(look(client)) == set()
+    fleet.clear_requests()
+    assert PARTS & set(look(client, "levels", "memory")) == {"levels", "memory"}
+    ran = [request.path for request in fleet.requests if request.status == 200]
+    assert ran.count("/metrics") == 1
+    assert "/maintain/v1/leaders" not in ran
+
+
+def test_what_a_server_does_not_have_is_null_and_no_failure(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(profile="v1.12.2", metrics="none")
+    fleet.nodes[0].set("pprof", False)
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), "all")
+    assert (result["leaders"], result["functions"], result["memory"], result["not_read"]) == (None, None, None, [])
+    assert result["levels"]
+
+
+def test_a_part_that_cannot_be_read_hides_no_other(fleet: Fleet, make_client: MakeClient) -> None:
+    fleet.nodes[0].fault("GET", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="boom"))
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), "levels", "leaders", "connections")
+    assert result["levels"] is None
+    assert [(entry["what"], entry["kind"]) for entry in result["not_read"]] == [("levels", "server")]
+    assert "boom" in result["not_read"][0]["msg"]
+    assert result["leaders"]
+    assert result["connections"]["grpc"]["limit_enabled"]
+
+
+def test_no_more_requests_at_a_time_than_allowed(fleet: Fleet, make_client: MakeClient) -> None:
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner, parallel=2)
+    under_way, most, lock, send = 0, 0, threading.Lock(), client.send
+
+    def counted(request: Any) -> Any:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        try:
+            return send(request)
+        finally:
+            with lock:
+                under_way -= 1
+
+    client.send = counted  # type: ignore[method-assign]
+    look(client, "all")
+    assert most == 2
