@@ -520,7 +520,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.display.warning(
                 f"{len(found.loopback)} registered under a loopback address (such as {first.host}:{first.port} of "
                 f"{first.service}) became {urlsplit(url).hostname}, the host of {url}. In polaris-server.yaml of each "
-                f"node, set self_address (from Polaris v1.17.2 on), or probe_address or network_inter, under "
+                f"node, set self_address (from Polaris v1.17.2 on) or probe_address under "
                 f"bootstrap.polaris_service, and restart that node."
             )
         if found.unknown:

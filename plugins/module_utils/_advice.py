@@ -12,13 +12,19 @@ COUNTED_BY = {
     "grpc": ("service-grpc", "config-grpc"),
     "eureka": ("service-eureka",),
     "xdsv3": ("xds-v3",),
-    "nacos-http": ("service-nacos",),
     "prometheus": ("prometheus-sd",),  # v1.8 to v1.12 only
 }
+
+#: Their listeners have a name as well, and with connLimit on the server exits at startup (seen on v1.18.1 and HEAD).
+NEVER_COUNTED = {"nacos-http": "service-nacos"}
 
 
 def how_to_count(protocol: str) -> str:
     """What to configure, so that a server counts the connections of a protocol."""
+    if protocol in NEVER_COUNTED:
+        return (
+            f"No server can count {protocol}: with connLimit on under {NEVER_COUNTED[protocol]}, it exits at startup."
+        )
     servers = COUNTED_BY.get(protocol)
     if servers is None:
         return (
@@ -29,10 +35,10 @@ def how_to_count(protocol: str) -> str:
         f"To count {protocol}, set under connLimit of the apiserver {' or '.join(servers)} in polaris-server.yaml: "
         f"openConnLimit: true, maxConnPerHost: 1 or more, purgeCounterInterval (such as 10s) and purgeCounterExpire "
         f"(such as 5s); then restart that node. The shipped file misspells the last key as purgeCounterExpired, and "
-        f"with that the server ends at its start."
+        f"with that the server exits at startup."
     )
     if len(servers) > 1:
-        hint += f" Only one of {' and '.join(servers)} can be counted; with both, the server ends at its start, too."
+        hint += f" Only one of {' and '.join(servers)} can be counted; with both, the server exits at startup, too."
     return hint
 
 

@@ -36,8 +36,8 @@ attributes:
 options:
   protocol:
     description:
-      - The protocol, by the name under which servers count it. This is V(grpc) (SDK clients), V(http), V(eureka),
-        V(xdsv3) or V(nacos-http), in lower case.
+      - The protocol, by the name under which servers count it. This is V(grpc) (SDK clients), V(http), V(eureka) or
+        V(xdsv3), in lower case.
       - Either this and O(host), or O(connections), is required.
     type: str
   host:

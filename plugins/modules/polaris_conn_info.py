@@ -24,8 +24,8 @@ extends_documentation_fragment:
 options:
   protocol:
     description:
-      - The protocol, by the name under which servers count it. This is V(grpc) (SDK clients), V(http), V(eureka),
-        V(xdsv3) or V(nacos-http), in lower case.
+      - The protocol, by the name under which servers count it. This is V(grpc) (SDK clients), V(http), V(eureka) or
+        V(xdsv3), in lower case.
       - V(grpc) counts either the service-grpc or the config-grpc apiserver, whichever has its limit switched on.
       - V(http) includes the connection of this task itself.
     type: str

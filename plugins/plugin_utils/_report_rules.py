@@ -380,8 +380,8 @@ RULES: t.Tuple[Rule, ...] = (
         "note",
         "loopback",
         "Nodes are registered as 127.0.0.1",
-        "Others cannot find them by that address. Set self_address (from v1.17.2 on), probe_address or network_inter "
-        "in polaris-server.yaml.",
+        "Others cannot find them by that address. Set self_address (from v1.17.2 on) or probe_address in "
+        "polaris-server.yaml.",
         nodes(lambda node: any(host in _LOOPBACK for host in node.registered)),
         module("polaris_server_info"),
     ),

@@ -58,7 +58,7 @@ def configuration(shipped: dict[str, Any], http_port: int, grpc_port: int, datab
         http = apiserver["name"] in HTTP_NAMES
         option = apiserver["option"]
         option.update(listenIP=HOST, listenPort=http_port if http else grpc_port)
-        # The shipped file writes purgeCounterExpired, which nobody reads: with that the server ends at its start.
+        # The shipped file writes purgeCounterExpired, which nobody reads: with that the server exits at startup.
         option["connLimit"] = {
             "openConnLimit": True,
             "maxConnPerHost": 512,

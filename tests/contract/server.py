@@ -124,7 +124,7 @@ class Server:
     def lists(self, identity: str, service: str) -> bool:
         """Does the list of live instances hold it?"""
         query = {"namespace": NAMESPACE, "service": service, "limit": "100"}
-        listed = self.call("GET", "/naming/v1/instances", params=query).json()["instances"]
+        listed = self.call("GET", "/naming/v1/instances", params=query).json().get("instances") or []
         return any(entry["id"] == identity for entry in listed)
 
     @staticmethod

@@ -249,6 +249,8 @@ def page_of(client: Client, route: Route, query: Query, key: str) -> t.Tuple[int
         )
     body = json_object(client, expect(reply, client.url))
     amount, entries = body.get("amount"), body.get(key)
+    if amount == 0 and entries is None:
+        entries = []  # pole-server leaves out what is empty
     if not isinstance(amount, int) or amount > MOST_ENTRIES or not isinstance(entries, list):
         raise not_polaris(client, reply)
     if not all(isinstance(entry, dict) for entry in entries):
