@@ -12,10 +12,10 @@ version_added: 0.1.0
 description:
   - Saves what holds the memory of one Polaris server, what it spends its time on, or what its goroutines wait for, as a
     file that C(go tool pprof) opens.
-  - Take one of the moment when the memory of a node surges. Afterwards there is nothing left to look at.
-  - The file is written on the host where the task runs. It comes into being whole or not at all, and only its owner may
-    read it.
-  - Needs no account, and works where the server gives profiles (C(enablePprof), which is on in the shipped
+  - Save a profile while the memory of a node is high. Afterwards it cannot be found out what held the memory.
+  - The file is written atomically, on the host where the task runs. A new file can be read by its owner only; a file
+    that is replaced keeps its mode.
+  - Needs no account. The server must have its profiles switched on (C(enablePprof), which is on in the shipped
     configuration).
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
@@ -30,28 +30,33 @@ attributes:
   idempotent:
     support: none
     details:
-      - Every run saves another moment.
+      - Every run saves a new profile.
 options:
   kind:
     description:
-      - V(heap), what holds memory, as of the last collection of garbage.
-      - V(allocs), the same with what has been allocated since the start of the server in front.
-      - V(goroutine), where all goroutines are.
-      - V(profile), what takes CPU time during O(seconds).
-      - V(trace), all that happens during O(seconds), for C(go tool trace). In no release up to v1.18.1.
+      - V(heap) - what holds memory, as of the last garbage collection.
+      - V(allocs) - the same, but shows first what has been allocated since the start of the server.
+      - V(goroutine) - where all goroutines are.
+      - V(block) - where goroutines wait for each other. Empty unless the server samples it, which is off by default in
+        Go.
+      - V(mutex) - what holds locks that others wait for. Empty unless the server samples it, as with V(block).
+      - V(threadcreate) - what started threads of the operating system.
+      - V(profile) - what takes CPU time during O(seconds).
+      - V(trace) - everything that happens during O(seconds), for C(go tool trace). Not in releases up to v1.18.1.
     type: str
-    choices: [heap, allocs, goroutine, profile, trace]
+    choices: [heap, allocs, goroutine, block, mutex, threadcreate, profile, trace]
     default: heap
   seconds:
     description:
-      - How long the server records, from 1 to 55. It ends every answer after 60 seconds.
-      - Only for V(profile) and V(trace); the other kinds show one moment.
+      - How many seconds the server records, from 1 to 55. It ends every response after 60 seconds.
+      - Only for O(kind=profile) and O(kind=trace); the other kinds show one moment.
     type: int
     default: 10
   dest:
     description:
-      - The file. One that is there is replaced. Its folder must be there.
-      - A folder is allowed as well. The file gets a name of the server, the kind, and the time in UTC then.
+      - The file. An existing file is replaced. Its folder must exist.
+      - A symbolic link is followed. Anything else that is not a regular file, such as a device or a FIFO, is refused.
+      - If this is a folder, the file is named after the server, the kind, and the time in UTC.
     type: path
     required: true
 seealso:
@@ -69,7 +74,7 @@ EXAMPLES = r"""
     dest: /tmp/
   register: heap
 
-- name: Tell how to look at it
+- name: Show how to open it
   ansible.builtin.debug:
     msg: go tool pprof -top {{ heap.dest }}
 
@@ -93,12 +98,12 @@ dest:
   returned: success
   sample: /tmp/10.0.0.1_8090-heap-20260101T120000Z.pb.gz
 kind:
-  description: What it shows.
+  description: The kind of the profile.
   type: str
   returned: success
   sample: heap
 seconds:
-  description: How long the server recorded. V(null) for what shows one moment.
+  description: How many seconds the server recorded. V(null) for a kind that shows one moment.
   type: int
   returned: success
   sample: 10
@@ -114,8 +119,10 @@ error:
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /debug/pprof/heap}
 """
 
+import contextlib
 import gzip
 import os
+import stat
 import tempfile
 import time
 import typing as t
@@ -129,8 +136,9 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors im
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
-#: The kinds that the server records for a while.
+#: The kinds that the server records for a while, and all of them.
 RECORDED = ("profile", "trace")
+KINDS = ("heap", "allocs", "goroutine", "block", "mutex", "threadcreate", *RECORDED)
 
 #: The server ends every answer after 60 s (WriteTimeout, polaris v1.18.1 apiserver/httpserver/server.go), and refuses
 #: to record for as long as that; the rest is for the transfer.
@@ -138,7 +146,7 @@ MOST_SECONDS = 55
 
 SPEC = spec(
     {
-        "kind": {"type": "str", "choices": ["heap", "allocs", "goroutine", "profile", "trace"], "default": "heap"},
+        "kind": {"type": "str", "choices": list(KINDS), "default": "heap"},
         "seconds": {"type": "int", "default": 10},
         "dest": {"type": "path", "required": True},
     }
@@ -170,16 +178,32 @@ def destination(dest: str, name: str) -> Path:
     # "folder/" means a folder, so that a missing one is not taken for the name of a file.
     if target.is_dir() or dest.endswith("/"):
         target = target / name
-    folder = target.parent
+    # What is written is what a link leads to, and the link stays.
+    written = Path(os.path.realpath(str(target)))
+    folder = written.parent
     if not folder.is_dir():
-        raise PolarisError("refused", f"dest is in a folder that does not exist: {folder}; make it first.")
+        raise PolarisError("refused", f"dest is in a folder that does not exist: {folder}; create it first.")
+    replaced(written)
     if not os.access(str(folder), os.W_OK | os.X_OK):
         raise PolarisError("refused", f"dest is in a folder that cannot be written to: {folder}; give another one.")
     return target
 
 
+def replaced(target: Path) -> t.Optional[os.stat_result]:
+    """The file that would be replaced, if there is one; whatever else is there is never replaced."""
+    try:
+        found = os.lstat(str(target))
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise PolarisError("refused", f"dest cannot be used: {target}: {exc.strerror or exc}.") from exc
+    if not stat.S_ISREG(found.st_mode):
+        raise PolarisError("refused", f"dest is not a regular file: {target}; give the path of a file or a folder.")
+    return found
+
+
 def is_profile(content: t.BinaryIO, kind: str) -> bool:
-    """Whether this is a whole profile, and not a page of something before the server or the half of one."""
+    """Whether this is a whole profile, and not the page of a proxy or a part of a profile."""
     content.seek(0)
     if kind == "trace":
         # Such as "go 1.21 trace" and three zero bytes.
@@ -188,7 +212,7 @@ def is_profile(content: t.BinaryIO, kind: str) -> bool:
     try:
         with gzip.GzipFile(fileobj=content, mode="rb") as unpacked:
             tag = unpacked.read(1)
-            # All of it, for the sake of the checksum at its end.
+            # To the end, where the checksum is.
             while unpacked.read(1 << 20):
                 pass
     except (OSError, EOFError, zlib.error):
@@ -198,7 +222,7 @@ def is_profile(content: t.BinaryIO, kind: str) -> bool:
 
 
 def check(client: Client, kind: str) -> None:
-    """Fail where the server could not give that profile, without any work for it."""
+    """Fail if the server could not give that profile, without making it record one."""
     if not profiles.enabled(client):
         raise profiles.switched_off(client)
     # Traces and this call came together, and asking for a trace would record one.
@@ -208,6 +232,7 @@ def check(client: Client, kind: str) -> None:
 
 def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> int:
     """Save and check the profile under another name first, so that ``target`` is never half a profile."""
+    target = Path(os.path.realpath(str(target)))
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=str(target.parent))
     try:
         with os.fdopen(descriptor, "w+b") as part:
@@ -216,11 +241,17 @@ def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> i
             if not is_profile(part, kind):
                 raise PolarisError(
                     "protocol",
-                    f"what {client.url} gave is not a profile of the kind {kind}: it was cut off, or something stands "
-                    f"before the server; give the URL of the server itself.",
+                    f"what {client.url} returned is not a profile of the kind {kind}: it was cut off, or a proxy "
+                    f"answered; give the URL of the server itself.",
                     method="GET",
                     path=f"/debug/pprof/{kind}",
                 )
+        old = replaced(target)
+        if old is not None:
+            # Only root may give a file to its former owner.
+            with contextlib.suppress(PermissionError):
+                os.chown(name, old.st_uid, old.st_gid)
+            os.chmod(name, stat.S_IMODE(old.st_mode))
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink()

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
+import os
 import shutil
+import socket
 import stat
 import subprocess
 import threading
@@ -21,6 +24,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._client im
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_pprof
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_profile import (
+    KINDS,
     destination,
     file_name,
     is_profile,
@@ -102,7 +106,7 @@ def test_what_is_a_whole_profile(content: bytes, kind: str, whole: bool) -> None
     assert is_profile(io.BytesIO(content), kind) is whole
 
 
-@pytest.mark.parametrize("kind", ["heap", "allocs", "goroutine", "profile"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "trace"])
 def test_saved_as_a_file_that_pprof_opens(kind: str, fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
     result = save(make_client(fleet.nodes[0]), tmp_path, kind=kind)
     path = Path(result["dest"])
@@ -130,6 +134,60 @@ def test_a_file_that_is_there_is_replaced(fleet: Fleet, make_client: MakeClient,
     save(make_client(fleet.nodes[0]), path)
     assert path.read_bytes().startswith(b"\x1f\x8b")
     assert [each.name for each in tmp_path.iterdir()] == ["heap.pb.gz"]
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o400])
+def test_a_file_that_is_there_keeps_its_mode(mode: int, fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
+    path = tmp_path / "heap.pb.gz"
+    path.write_text("old")
+    path.chmod(mode)
+    save(make_client(fleet.nodes[0]), path)
+    assert path.read_bytes().startswith(b"\x1f\x8b")
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symbolic_link_is_followed(there: bool, fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
+    real, link = tmp_path / "folder" / "real", tmp_path / "link"
+    real.parent.mkdir()
+    link.symlink_to("folder/real")
+    if there:
+        real.write_text("old")
+        real.chmod(0o644)
+    assert save(make_client(fleet.nodes[0]), link)["dest"] == str(link)
+    assert link.is_symlink()
+    assert real.read_bytes().startswith(b"\x1f\x8b")
+    assert stat.S_IMODE(real.stat().st_mode) == (0o644 if there else 0o600)
+    assert [each.name for each in real.parent.iterdir()] == ["real"]
+
+
+@pytest.mark.parametrize("what", ["device", "fifo", "socket", "link to a fifo", "loop"])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_is_no_regular_file_is_refused_and_stays(
+    what: str, check_mode: bool, fleet: Fleet, make_client: MakeClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "x"
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as bound:
+        if what == "device":
+            path = Path("/dev/null")
+        elif what == "socket":
+            bound.bind(str(path))
+        elif what == "loop":
+            path.symlink_to(path)
+        else:
+            os.mkfifo(tmp_path / "fifo")
+            path = tmp_path / "fifo"
+            if what == "link to a fifo":
+                path = tmp_path / "link"
+                path.symlink_to("fifo")
+        before = path.lstat()
+        with pytest.raises(PolarisError) as caught:
+            run(make_client(fleet.nodes[0]), {"dest": str(path), "kind": "heap", "seconds": 1}, check_mode)
+    assert caught.value.kind == "refused"
+    assert "dest is not a regular file" in caught.value.msg
+    assert path.lstat().st_ino == before.st_ino
+    assert not list(tmp_path.glob(".*.part"))
+    assert fleet.requests == []
 
 
 @pytest.mark.parametrize(
