@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A PolarisMesh server fleet in one process, for tests, the benchmark and the demo.
 
-It shares no code with the collection. By hand, from the root of the checkout: `python -m tests.simulator --help`.
-In a test:
+It shares no code with the collection. To run it by hand, from the root of the checkout: `python -m tests.simulator
+--help`. In a test:
 
     with Fleet(nodes=3, profile="v1.18.1", store="mysql", auth="strict") as fleet:
         row = fleet.store.register("web", "default", "10.0.0.1", 80)
@@ -14,7 +14,7 @@ In a test:
         assert fleet.nodes[0].levels["naming"] == "debug"
         assert fleet.requests[-1].status == 200
 
-What can be set is in node.Config, what can be done over HTTP in control, what differs between versions in profiles.
+See node.Config for the settings, control for the HTTP calls, and profiles for the differences between versions.
 """
 
 from __future__ import annotations

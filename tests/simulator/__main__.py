@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tests.simulator`: serves a fleet until it is interrupted."""
+"""`python -m tests.simulator`: serve a fleet until interrupted."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     result.add_argument("--nodes", type=int, default=5)
     result.add_argument(
-        "--profile", default="v1.18.1", help=f"one of {', '.join(PROFILES)}; several, by comma, in turn"
+        "--profile",
+        default="v1.18.1",
+        help=f"one of {', '.join(PROFILES)}; the nodes use several, separated by commas, in turn",
     )
-    result.add_argument("--address", default="127.0.1.1", help="of the first node; the others follow")
+    result.add_argument(
+        "--address", default="127.0.1.1", help="of the first node; the others have the following addresses"
+    )
     result.add_argument("--port", type=int, default=8090, help="HTTP port of all nodes; 0 picks a free one")
     result.add_argument("--grpc-port", type=int, default=8091, help="0 picks a free one")
     result.add_argument("--store", choices=KINDS, default="boltdb")
@@ -35,37 +39,39 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--conn-limit", action=argparse.BooleanOptionalAction, default=True, help="count connections (default: yes)"
     )
-    result.add_argument("--ipv6", action="store_true", help="the first node listens on ::1, too")
+    result.add_argument("--ipv6", action="store_true", help="the first node also listens on ::1")
     result.add_argument(
-        "--loopback", action="store_true", help="register the nodes as 127.0.0.1, as a default install does"
+        "--loopback", action="store_true", help="register the nodes as 127.0.0.1, as a default installation does"
     )
     result.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     result.add_argument("--clock-offset", type=float, default=0.0, metavar="SECONDS")
     result.add_argument("--timezone", default="+00:00", metavar="+08:00")
     result.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
-    result.add_argument("--client-ca", metavar="FILE", help="clients must show a certificate of this authority")
-    result.add_argument("--owner-token", default="", help="the owner's token instead of a made-up one")
+    result.add_argument("--client-ca", metavar="FILE", help="clients must present a certificate from this authority")
+    result.add_argument("--owner-token", default="", help="the owner's token instead of a generated one")
     result.add_argument(
-        "--version", default="", help="that the nodes register, instead of what the profile's builds say"
+        "--version", default="", help="the version that the nodes register, instead of the one in the profile's builds"
     )
     result.add_argument("--seed-instances", type=int, default=0, metavar="N")
     result.add_argument(
-        "--ready-file", type=Path, metavar="PATH", help="JSON for scripts, written when all nodes listen"
+        "--ready-file", type=Path, metavar="PATH", help="JSON for scripts, written when all nodes are listening"
     )
-    result.add_argument("--inventory-file", type=Path, metavar="PATH", help="a ready Ansible inventory of the nodes")
+    result.add_argument(
+        "--inventory-file", type=Path, metavar="PATH", help="an Ansible inventory of the nodes to write"
+    )
     result.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of node.Config")
     return result
 
 
 def write_whole(path: Path, text: str) -> None:
-    """In one step, so that a reader never sees half of it."""
+    """Write atomically, so that a reader never sees half of it."""
     partial = path.with_name(path.name + ".part")
     partial.write_text(text)
     partial.replace(path)
 
 
 def ready(fleet: Fleet) -> dict[str, Any]:
-    """The ready-file's content."""
+    """The content of the ready file."""
     first = fleet.nodes[0]
     return {
         "url": fleet.url,
@@ -94,7 +100,7 @@ def inventory(fleet: Fleet) -> str:
 
 
 def banner(fleet: Fleet) -> str:
-    """What it serves, and where, in a few lines."""
+    """A few lines about what it serves, and where."""
     first, count = fleet.nodes[0], len(fleet.nodes)
     names = sorted({node.profile.name for node in fleet.nodes})
     lines = [f"Polaris fleet: {count} simulated node{'s' if count > 1 else ''}, {', '.join(names)}, {fleet.store.kind}"]
@@ -113,7 +119,7 @@ def banner(fleet: Fleet) -> str:
 
 
 async def serve(fleet: Fleet, options: argparse.Namespace) -> None:
-    """Starts, tells, waits, stops."""
+    """Start, print the summary, wait, stop."""
     await fleet.start()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):

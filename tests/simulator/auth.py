@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accounts, tokens and who may do what.
+"""Accounts, tokens and permissions.
 
 The order of the checks is that of polaris v1.18.1 auth/defaultauth/auth_checker.go (checkMaintainPermission) and, with
 policies, of HEAD auth/policy/auth_checker.go. The texts are those of common/model/auth.go.
@@ -37,7 +37,7 @@ class Account:
     owner: str
     enabled: bool = True
     functions: frozenset[str] | None = None
-    """What its policies allow (HEAD); None allows everything."""
+    """What its policies allow (HEAD); None means everything."""
     id: str = ""
 
     def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Tokens:
-    """One token of each kind that the checks tell apart."""
+    """One token of each kind that the checks distinguish."""
 
     owner: str
     sub: str
@@ -63,7 +63,7 @@ class Tokens:
 
 @dataclass
 class Refusal:
-    """Why a call is refused: the error's text and the code that {code, info} endpoints answer with."""
+    """Why a call is refused: the error text, and the code in the answer of {code, info} endpoints."""
 
     text: str
     code: int = 401001
@@ -80,7 +80,7 @@ NO_PERMISSION = Refusal("no permission")
 
 @dataclass
 class Accounts:
-    """The users of a fleet; they are in the store, so every node has the same."""
+    """The users of a fleet; they are in the store, so all nodes have the same ones."""
 
     owner_name: str = "polaris"
     owner_password: str = "polaris"
@@ -129,14 +129,14 @@ class Accounts:
         return account
 
     def user(self, name: str, owner: str) -> Account | None:
-        """The user of that name under that main account (a main account is its own)."""
+        """The user of that name under that main account (a main account is its own main account)."""
         for account in self.by_token.values():
             if account.role is not None and account.name == name and account.owner == owner:
                 return account
         return None
 
     def identify(self, token: str) -> Account | Refusal:
-        """Whose token it is."""
+        """The owner of the token."""
         account = self.by_token.get(token)
         if account is not None:
             return account
@@ -147,7 +147,7 @@ class Accounts:
         return INVALID
 
     def check(self, token: str, *, mode: Mode, policies: bool, writes: bool, function: str) -> Refusal | None:
-        """May the bearer of the token call that function? None when he may."""
+        """Why the bearer of the token may not call that function; None if allowed."""
         if mode == "open":
             return None
         found = self.identify(token)

@@ -42,7 +42,7 @@ INFO: dict[int, str] = {
     500000: "execute exception",
     500001: "store layer exception",
 }
-# Some translations of every release (release/conf/i18n/zh.toml); a client must compare codes, not texts.
+# Some of the translations in every release (release/conf/i18n/zh.toml); a client must compare codes, not texts.
 INFO_ZH: dict[int, str] = {
     400001: "请求解析失败",
     400103: "参数非法",
@@ -112,7 +112,7 @@ def response(
 
 
 def batch_write(profile: Profile, responses: list[dict[str, Any]]) -> dict[str, Any]:
-    """A BatchWriteResponse: one code when all have the same, else the worst class (naming_response.go, Collect)."""
+    """A BatchWriteResponse: the common code if all are equal, else the worst class (naming_response.go, Collect)."""
     seen = {each["code"] for each in responses}
     if len(seen) <= 1:
         code = seen.pop() if seen else SUCCESS
@@ -146,7 +146,7 @@ def batch_query(
 
 
 def headers_of(call: Call, code: int) -> dict[str, str]:
-    """What WriteHeaderAndProto adds; Request-Id comes also when there was none."""
+    """The headers that WriteHeaderAndProto adds; Request-Id is there even if the request had none."""
     headers = {"Request-Id": call.headers.get("Request-Id", "")}
     if code != SUCCESS:
         headers["X-Polaris-Code"] = str(code)
@@ -158,7 +158,7 @@ def write(call: Call, value: dict[str, Any]) -> Reply:
     """WriteHeaderAndProto: the status is code / 1000, and the JSON is labelled as plain text."""
     code: int = value["code"]
     profile = call.node.profile
-    # A success is not translated: the server compares with the header X-Polaris-Message, which there is for failures.
+    # A success is not translated: the server compares with the header X-Polaris-Message, which only failures have.
     if profile.translates and code != SUCCESS and value["info"] == info_of(profile, code):
         language = call.query.get("lang") or call.headers.get("Accept-Language", "")
         if language.startswith("zh") and code in INFO_ZH:

@@ -17,12 +17,12 @@ class Host:
 
     last_access: float
     emptied: float = 0.0
-    """When its last connection went."""
+    """When its last connection was closed."""
     open: dict[str, Transport] = field(default_factory=dict)
 
 
 class Listener:
-    """What conn, conn/stats and conn/close see of one protocol."""
+    """The connections of one protocol, as conn, conn/stats and conn/close see them."""
 
     def __init__(
         self,
@@ -41,16 +41,16 @@ class Listener:
         self.purge_expire = purge_expire
         self.hosts: dict[str, Host] = {}
         self.uncounted: set[Transport] = set()
-        """Connections of IPv6 peers: their address does not split at ':' into two, so they pass unseen."""
+        """Connections of IPv6 peers: their address does not split at ':' into two parts, so they are not counted."""
         self._started = started or time.time()
 
     @property
     def total(self) -> int:
-        """The listener-wide counter, which is kept only with a limit."""
+        """The counter of the whole listener, which is only maintained with a limit."""
         return sum(len(host.open) for host in list(self.hosts.values())) if self.max_total > 0 else 0
 
     def accept(self, transport: Transport) -> bool:
-        """Counts a new connection; False when a limit refuses it."""
+        """Count a new connection; False if a limit refuses it."""
         peer = transport.get_extra_info("peername")
         if peer is None or ":" in peer[0]:
             self.uncounted.add(transport)
@@ -68,7 +68,7 @@ class Listener:
         return True
 
     def lost(self, transport: Transport) -> None:
-        """Forgets a connection that has gone; its host stays listed with 0 until the next purge."""
+        """Forget a closed connection; its host stays listed with 0 until the next purge."""
         self.uncounted.discard(transport)
         peer = transport.get_extra_info("peername")
         if peer is None:
@@ -81,7 +81,7 @@ class Listener:
                 host.emptied = time.time()
 
     def _purge(self) -> None:
-        """Does what the ticker of the server would have done by now."""
+        """Do what the ticker of the server would have done by now."""
         now = time.time()
         tick = self._started + (now - self._started) // self.purge_interval * self.purge_interval
         for name, host in list(self.hosts.items()):
@@ -110,17 +110,17 @@ class Listener:
         return result
 
     def close(self, host: str, port: int) -> None:
-        """Closes host:port; a port that is 0 or not open closes ALL connections of the host, as the server does."""
+        """Close host:port; a port that is 0 or not open closes ALL connections of the host, as on the server."""
         known = self.hosts.get(host)
         if known is None:
             return
         one = known.open.get(f"{host}:{port}") if port else None
         for transport in [one] if one is not None else list(known.open.values()):
-            self.lost(transport)  # counted down at once, as Conn.Close does
+            self.lost(transport)  # decremented immediately, as in Conn.Close
             transport.close()
 
     def close_all(self, spare: str = "") -> None:
-        """Ends every connection at once, counted or not, except the one from that address."""
+        """End every connection immediately, counted or not, except the one from that address."""
         for host in list(self.hosts.values()):
             for address, transport in list(host.open.items()):
                 if address != spare:

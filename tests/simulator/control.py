@@ -1,16 +1,16 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""/_simulator: what a playbook, an integration target or a person with curl may see and change while the fleet runs.
+"""/_simulator: what a playbook, an integration target or a person with curl can see and change while the fleet runs.
 
-These calls are not Polaris's, need no token and are not recorded. Each concerns the node it is sent to, with ?all=true
-all nodes; instances, clients and locations are in the store and so everybody's.
+These calls are not part of Polaris, need no token and are not recorded. Each applies to the node it is sent to, or to
+all nodes with ?all=true; instances, clients and locations are in the store and so shared by all nodes.
 
     GET    state                 everything about the node
-    GET    requests              those it got; DELETE forgets them
+    GET    requests              the requests it got; DELETE forgets them
     PATCH  config                {setting: value, ...}, see node.Config
     POST   faults                {method, path, kind, status, body, headers, seconds, location, times, skip, containing}
-    DELETE faults                all works again
+    DELETE faults                everything works again
     PUT    levels                {scope: level, ...}, without any check
     GET    instances             all rows; POST registers, deregisters, removes, beats (see `change_instances`)
     PUT    heap                  {live, garbage, free, released, ...} in bytes
@@ -52,7 +52,7 @@ Action = Callable[["Node", Any], Any]
 
 
 def set_config(node: Node, body: Any) -> Any:
-    """All settings of the node come back."""
+    """Return all settings of the node."""
     for key, value in body.items():
         node.set(key, value)
     return vars(node.config)
@@ -67,24 +67,24 @@ def add_fault(node: Node, body: Any) -> None:
 
 
 def set_levels(node: Node, body: Any) -> Any:
-    """All levels of the node come back."""
+    """Return all levels of the node."""
     node.levels.update(body)
     return node.levels
 
 
 def set_heap(node: Node, body: Any) -> Any:
-    """The whole heap comes back."""
+    """Return the whole heap."""
     node.heap = dataclasses.replace(node.heap, **body)
     return vars(node.heap)
 
 
 def shut_down(node: Node, body: Any) -> None:
-    """Of the whole fleet, not only of the node."""
+    """Those of the whole fleet, not only of the node."""
     node.fleet.request_stop()
 
 
 def start_nodes(node: Node, body: Any) -> None:
-    """Those that were stopped; they cannot be asked themselves."""
+    """Start all stopped nodes; they cannot receive calls themselves."""
     for each in node.fleet.nodes:
         if not each.listening:
             each.start()
@@ -93,8 +93,8 @@ def start_nodes(node: Node, body: Any) -> None:
 def change_instances(node: Node, body: Any) -> dict[str, Any]:
     """{register: [{service, host, port, ...}], deregister: [id or {id, ago}], remove: [id], beats: {id: ago}}.
 
-    A bare list is what to register. A registration may hold `deleted_ago` (soft-deleted so many seconds ago),
-    `beat_ago` and any field of store.Row; `repeat: n` makes n of it, on hosts 10.x.y.z. The ids come back.
+    A bare list contains instances to register. A registration may contain `deleted_ago` (soft-deleted that many seconds
+    ago), `beat_ago` and any field of store.Row; `repeat: n` creates n of it, on hosts 10.x.y.z. Returns the ids.
     """
     ids: list[str] = []
     if isinstance(body, list):
@@ -146,7 +146,7 @@ ONCE: dict[tuple[str, str], Action] = {
 
 
 def route(call: Call, name: str, body: Any) -> Reply:
-    """The part of /_simulator that was asked for; with ?all=true the answer is a list with one entry per node."""
+    """The requested part of /_simulator; with ?all=true the answer is a list with one entry per node."""
     node, what = call.node, (call.method, name)
     if what in ONCE:
         return answer(ONCE[what](node, body))
@@ -165,7 +165,7 @@ def route(call: Call, name: str, body: Any) -> Reply:
 
 
 def state(node: Node) -> dict[str, Any]:
-    """All there is to know of a node."""
+    """The complete state of a node."""
     return {
         "node": node.index,
         "url": node.url,

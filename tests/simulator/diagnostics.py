@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on Go's mux beside go-restful: /metrics and /debug/pprof (polaris v1.18.1 apiserver/httpserver/server.go).
+"""Routes on Go's mux, outside go-restful: /metrics and /debug/pprof (polaris v1.18.1 apiserver/httpserver/server.go).
 
-No token, no rules about Accept or Content-Type, any method. HEAD mounts pprof always and answers an empty 200 while it
-is off (HEAD apiserver/httpserver/third_access.go).
+No token, no rules about Accept or Content-Type, any method. HEAD always mounts pprof and answers an empty 200 while it
+is switched off (HEAD apiserver/httpserver/third_access.go).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .wire import JSON, Call, Handler, Reply, entity, error
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BINARY = "application/octet-stream"
 NO_SNIFF = {"X-Content-Type-Options": "nosniff"}
-# What a profile leaves behind in the heap (seen: some MiB on a small v1.18.1).
+# The garbage that a profile leaves in the heap (seen: some MiB on a small v1.18.1).
 PROFILE_GARBAGE = 4 * MIB
 # name -> (sample types with units, period type with unit, period)
 PROFILES: dict[str, tuple[tuple[tuple[str, str], ...], tuple[str, str], int]] = {
@@ -106,7 +106,7 @@ async def pprof(call: Call) -> Reply:
 
 
 def seconds(text: str, default: float) -> float:
-    """The query's number; Go takes the default for what is none."""
+    """The number in the query; like Go, the default if it is not a number."""
     try:
         value = float(text)
     except ValueError:

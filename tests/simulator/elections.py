@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Leader elections (polaris v1.18.1 store/mysql/admin.go, store/boltdb/admin.go).
 
-On boltdb each node has a map of its own, and a released leadership never comes back. On MySQL the nodes share one row
-per key; a released leader steps down at its next tick and sits out 15 more, and once the lease of 5 ticks has passed
-another node takes over.
+On boltdb each node has its own map, and a released leadership never comes back. On MySQL the nodes share one row per
+key; a released leader steps down at its next tick and does not run for 15 more, and after the lease of 5 ticks another
+node takes over.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Election:
     leader: int
     since: float
     released: float = 0.0
-    """When the leader was told to step down; 0: it was not."""
+    """When the leader was told to step down; 0 if it was not."""
 
 
 class Elections:
@@ -39,14 +39,14 @@ class Elections:
         self.local: list[dict[str, bool]] = [dict.fromkeys(keys, True) for _dummy in range(nodes)]
 
     def release_local(self, node: int, key: str) -> bool:
-        """boltdb; False when the key is unknown there."""
+        """boltdb; False if the key is unknown there."""
         if key not in self.local[node]:
             return False
         self.local[node][key] = False
         return True
 
     def release_shared(self, node: int, key: str) -> bool:
-        """MySQL; a follower's release is dropped at its next tick."""
+        """MySQL; a follower's release is discarded at its next tick."""
         election = self.current(key)
         if election is None:
             return False
@@ -55,7 +55,7 @@ class Elections:
         return True
 
     def current(self, key: str) -> Election | None:
-        """The state of a shared key by now."""
+        """The current state of a shared key."""
         election = self.shared.get(key)
         if election is None or not election.released:
             return election
@@ -70,6 +70,6 @@ class Elections:
         return election
 
     def modified(self, election: Election) -> float:
-        """The row's mtime: a leader renews it at every tick, a released one no more."""
+        """The row's mtime: a leader renews it at every tick, a released leader no longer does."""
         now = time.time()
         return min(now, election.released + self.tick) if election.released else now

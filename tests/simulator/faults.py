@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong between a client and a server, on demand."""
+"""Failures between a client and a server, on demand."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass
 class Fault:
-    """One way to fail.
+    """One kind of failure.
 
-    status: answers `status`, `body`, `headers` without doing the work. delay: works as usual, `seconds` later.
-    cut: closes the connection without a response, nothing done. garbage: answers bytes that are no HTTP (or `body`).
+    status: answers `status`, `body`, `headers` without doing the work. delay: works as usual, `seconds` later. cut:
+    closes the connection without a response and does nothing. garbage: answers bytes that are not HTTP (or `body`).
     hang: never answers. redirect: 302 (or `status`) to `location`. truncate: does the work and sends half the body.
     drop: does the work and closes the connection without a response. `seconds` delays every kind.
     """
@@ -31,12 +31,12 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"There is no kind of fault {self.kind!r}; take one of {', '.join(KINDS)}.")
+            raise ValueError(f"Unknown kind of fault {self.kind!r}; use one of {', '.join(KINDS)}.")
 
 
 @dataclass
 class Rule:
-    """A fault and the requests it meets."""
+    """A fault and the requests that it applies to."""
 
     method: str
     path: str
@@ -46,7 +46,7 @@ class Rule:
     containing: str = ""
 
     def meets(self, method: str, path: str, text: str) -> bool:
-        """Is it that request's turn? Counts it when it is one of its kind."""
+        """Whether the fault applies to this request; counts the request if it matches."""
         if self.method not in ("*", method):
             return False
         prefix = self.path.removesuffix("*")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet of simulated servers, and the thread and event loop it runs in."""
+"""A fleet of simulated servers, with its thread and event loop."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ BACKLOG = 1024
 
 
 class PortInUseError(Exception):
-    """An address that the fleet should listen on is taken."""
+    """An address that the fleet should listen on is in use."""
 
 
 class Fleet:
     """`with Fleet(nodes=3) as fleet:` serves three nodes until the block ends.
 
-    `profile` is a name, a Profile, or a list of them that the nodes take in turn. `loopback` registers the nodes under
-    127.0.0.1, as a default installation does, `version` under another version than most builds say. `ipv6` lets the
-    first node listen on ::1, too. `options` are fields of node.Config.
+    `profile` is a name, a Profile, or a list of them that the nodes use in turn. `loopback` registers the nodes with
+    127.0.0.1, as a default installation does; `version` registers them with this version instead of the one in most
+    builds. `ipv6` makes the first node also listen on ::1. `options` are fields of node.Config.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Fleet:
         **options: Any,
     ) -> None:
         if nodes < 1:
-            raise ValueError("A fleet has at least one node.")
+            raise ValueError("A fleet needs at least one node.")
         config = Config()
         for key, value in options.items():
             config.set(key, value)
@@ -78,7 +78,7 @@ class Fleet:
             first = ipaddress.IPv4Address(address)
             ipaddress.IPv4Address(int(first) + nodes - 1)
         except ValueError:
-            raise ValueError(f"The address of the first node is an IPv4 address, not {address!r}.") from None
+            raise ValueError(f"The address of the first node must be an IPv4 address; got {address!r}.") from None
         self.nodes: list[Node] = [
             Node(self, index, str(first + index), named(profiles[index % len(profiles)]), config)
             for index in range(nodes)
@@ -100,7 +100,7 @@ class Fleet:
 
     @property
     def url(self) -> str:
-        """The first node's."""
+        """The URL of the first node."""
         return self.nodes[0].url
 
     @property
@@ -114,12 +114,12 @@ class Fleet:
         return sorted((record for node in self.nodes for record in list(node.requests)), key=lambda r: r.time)
 
     def clear_requests(self) -> None:
-        """Forgets the requests so far."""
+        """Forget the requests so far."""
         for node in self.nodes:
             node.requests.clear()
 
     def configure(self, **settings: Any) -> None:
-        """The same settings on every node."""
+        """Apply the same settings to every node."""
         for node in self.nodes:
             for key, value in settings.items():
                 node.set(key, value)
@@ -127,7 +127,7 @@ class Fleet:
     # Running
 
     async def start(self) -> None:
-        """Listens on all addresses; PortInUseError when one is taken."""
+        """Listen on all addresses; PortInUseError if one is in use."""
         self.loop = asyncio.get_running_loop()
         self._context = self._ssl_context()
         hosts = [node.host for node in self.nodes]
@@ -162,7 +162,7 @@ class Fleet:
         node.listening.append(grpc_server)
 
     async def bring_up(self, node: Node) -> None:
-        """Lets a node listen again that was shut down."""
+        """Make a node that was shut down listen again."""
         if not node.listening:
             http, _dummy = bind_all([node.host], node.port)
             grpc, _dummy = bind_all([node.host], node.grpc_port)
@@ -193,7 +193,7 @@ class Fleet:
                 )
         now = time.time()
         for number in range(self.seed_instances):
-            # A second apart, so that no two have the same mtime and pages fit together.
+            # A second apart, so that no two have the same mtime and pages are consistent.
             host = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
             row = self.store.register(
                 "seeded",
@@ -206,7 +206,7 @@ class Fleet:
             self.nodes[number % len(self.nodes)].beat(row.id)
 
     async def stop(self) -> None:
-        """Closes every listener and every connection."""
+        """Close every listener and every connection."""
         self.stopping.set()
         tasks = [task for node in self.nodes for task in node.tls_listening]
         for node in self.nodes:
@@ -216,7 +216,7 @@ class Fleet:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def run(self, action: Callable[[], Awaitable[None] | None]) -> None:
-        """Does something in the fleet's own loop, where its connections live; waits for it from another thread."""
+        """Run something in the fleet's loop, which owns its connections; wait for it in another thread."""
 
         async def finish(result: Awaitable[None] | None) -> None:
             if result is not None:
@@ -235,7 +235,7 @@ class Fleet:
             asyncio.run_coroutine_threadsafe(act(), self.loop).result(10)
 
     def request_stop(self) -> None:
-        """Asks the fleet to end; whoever waits for `stopping` stops it."""
+        """Ask the fleet to end; the code that waits for `stopping` stops it."""
         if self.loop is not None:
             self.loop.call_soon_threadsafe(self.stopping.set)
 
@@ -271,7 +271,7 @@ class Fleet:
 
 
 def raise_file_limit(wanted: int) -> None:
-    """A thousand nodes need more open files than a shell allows by default."""
+    """Raise the limit of open files: a thousand nodes need more than a shell allows by default."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -280,7 +280,7 @@ def raise_file_limit(wanted: int) -> None:
 
 
 def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]:
-    """A bound socket per host, all on one port; port 0 finds one that is free on all."""
+    """One bound socket per host, all on the same port; port 0 finds one that is free on all."""
     for _dummy in range(PORT_TRIES):
         sockets: list[socket.socket] = []
         chosen = port
@@ -293,7 +293,7 @@ def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]
                     bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 bound.bind((host, chosen))
-                bound.listen(BACKLOG)  # only now nobody else can take it
+                bound.listen(BACKLOG)  # only from now on, no other process can take it
                 chosen = bound.getsockname()[1]
             return sockets, chosen
         except OSError as problem:
@@ -313,7 +313,7 @@ def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]
 async def accept_tls(
     loop: asyncio.AbstractEventLoop, listening: socket.socket, server: NodeServer, context: ssl.SSLContext
 ) -> None:
-    """Accepts connections to a TLS port. To plain HTTP Go answers a 400, which asyncio's own TLS server does not."""
+    """Accept connections on a TLS port. Go answers plain HTTP with a 400; asyncio's own TLS server does not."""
     starting: set[asyncio.Task[None]] = set()
     try:
         while True:
@@ -330,7 +330,7 @@ async def accept_tls(
 async def start_tls(
     loop: asyncio.AbstractEventLoop, connection: socket.socket, server: NodeServer, context: ssl.SSLContext
 ) -> None:
-    """Looks at the first byte without taking it: 22 begins a TLS handshake."""
+    """Peek at the first byte without consuming it: 22 starts a TLS handshake."""
     readable = asyncio.Event()
     loop.add_reader(connection, readable.set)
     try:
@@ -347,5 +347,5 @@ async def start_tls(
             connection.recv(65536)  # unread bytes would turn the close into a reset
             await loop.sock_sendall(connection, b"HTTP/1.0 400 Bad Request\r\n\r\n" + text)
     except (OSError, ssl.SSLError):
-        pass  # a client that does not trust us, or has gone
+        pass  # a client that does not trust us, or has disconnected
     connection.close()

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """JSON as Go's encoding/json and golang/protobuf's jsonpb read and write it, with their error texts.
 
-Clients see these texts as the plain bodies of 400 answers, and the two decoders differ in what they forgive:
-encoding/json ignores unknown keys and the case of known ones, jsonpb (without AllowUnknownFields, as polaris
-apiserver/httpserver/utils/handler.go calls it) refuses unknown keys but takes numbers as text.
+Clients see these texts as the plain bodies of 400 answers. The two decoders tolerate different input: encoding/json
+ignores unknown keys and the case of known ones, jsonpb (without AllowUnknownFields, as polaris
+apiserver/httpserver/utils/handler.go calls it) refuses unknown keys but accepts numbers as text.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class GoError(Exception):
 
 
 def dumps(value: Any, proto: bool = False) -> bytes:
-    """Pretty-printed with one space, as go-restful's writers do; jsonpb (`proto`) breaks the line in empty ones, too.
+    """Pretty-print with one space, as go-restful's writers do; jsonpb (`proto`) also breaks the line in empty values.
 
-    json.dumps with an indent is pure Python generators; this is several times faster, and lists are long.
+    json.dumps with an indent uses pure Python generators. This is several times faster, which matters for long lists.
     """
     return pretty(value, "\n", proto).encode()
 
@@ -75,7 +75,7 @@ def _syntax(text: str, error: json.JSONDecodeError, truncated: str) -> GoError:
 
 
 def decode_first(body: bytes) -> Any:
-    """json.NewDecoder(body).Decode: the first value counts, what follows is ignored."""
+    """json.NewDecoder(body).Decode: decode the first value and ignore the rest."""
     text = body.decode("utf-8", "replace").lstrip(" \t\r\n")
     if not text:
         raise GoError("EOF")
@@ -101,7 +101,7 @@ def decode_whole(body: bytes) -> Any:
 
 
 def kind(value: Any) -> str:
-    """Go's word for the kind of a JSON value."""
+    """Go's name for the kind of a JSON value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -129,14 +129,14 @@ GO_TYPES: dict[str, tuple[Check, Any]] = {
 
 
 def _shown(value: Any, go_type: str) -> str:
-    """What Go names in "cannot unmarshal": a number with its digits when the type is a number's, too."""
+    """The value in Go's "cannot unmarshal": a number with its digits if the type is also a number."""
     if kind(value) == "number" and go_type in ("int", "uint32"):
         return f"number {value}"
     return kind(value)
 
 
 def anonymous(fields: Mapping[str, tuple[str, str]]) -> str:
-    """The name of a struct type without one, from JSON names to Go names and types."""
+    """The name of an anonymous struct type, from its JSON names, Go names and types."""
     members = "; ".join(f'{name} {go_type} "json:\\"{key}\\""' for key, (name, go_type) in fields.items())
     return f"struct {{ {members} }}"
 
@@ -144,7 +144,8 @@ def anonymous(fields: Mapping[str, tuple[str, str]]) -> str:
 def struct(value: Any, fields: Mapping[str, str], name: str, shown: str = "") -> dict[str, Any]:
     """A Go struct from a decoded value: `fields` maps its JSON names to Go types; names match in any case.
 
-    `name` is the struct's in errors about a field (empty without one), `shown` its type in errors about the whole.
+    `name` is the struct's name in errors about a field (empty if anonymous), `shown` its type in errors about the
+    whole.
     """
     result = {field: GO_TYPES[go_type][1] for field, go_type in fields.items()}
     if value is None:
@@ -166,9 +167,9 @@ def struct(value: Any, fields: Mapping[str, str], name: str, shown: str = "") ->
 
 
 def scalar(value: Any, go_type: str) -> Any:
-    """A wrapped scalar of a protobuf message: numbers may be text, nothing else may be anything else."""
+    """A wrapped scalar of a protobuf message: numbers may be text; every other type must match."""
     if go_type == "uint32" and isinstance(value, str):
-        value = decode_whole(value.encode())  # jsonpb takes the quotes away and reads what is between them
+        value = decode_whole(value.encode())  # jsonpb strips the quotes and reads what is between them
     if not GO_TYPES[go_type][0](value):
         raise GoError(f"json: cannot unmarshal {_shown(value, go_type)} into Go value of type {go_type}")
     return value

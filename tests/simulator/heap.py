@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Go heap that grows, is collected and given back, and the three forms in which a server shows it.
+"""A Go heap that grows, is collected and is released, and the three formats in which a server shows it.
 
-Names of the runtime/metrics kind as client_golang writes them, names of the classic go_memstats kind, and the text of
-runtime/pprof with debug=1. HeapIdle = free + released, HeapInuse = objects + unused.
+The names of runtime/metrics as client_golang writes them, the classic go_memstats names, and the text of runtime/pprof
+with debug=1. HeapIdle = free + released, HeapInuse = objects + unused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Heap:
     """Dead objects that the next collection frees."""
     unused: int = 6 * MIB
     free: int = 224 * MIB
-    """Could go back to the system, but has not."""
+    """Could be returned to the system, but has not been."""
     released: int = 16 * MIB
     stacks: int = 2 * MIB
     other: int = 7 * MIB
@@ -39,16 +39,16 @@ class Heap:
 
     @property
     def objects(self) -> int:
-        """Live and dead ones."""
+        """Live and dead objects."""
         return self.live + self.garbage
 
     @property
     def system(self) -> int:
-        """All that the runtime has mapped."""
+        """All memory that the runtime has mapped."""
         return self.objects + self.unused + self.free + self.released + self.stacks + self.other
 
     def give_back(self) -> None:
-        """debug.FreeOSMemory: a full collection, then as much as possible goes back; a page or two always stay."""
+        """debug.FreeOSMemory: a full collection, then release as much as possible; a page or two always stay."""
         rest = min(self.free, 64 * 1024)
         self.released += self.garbage + self.free - rest
         self.garbage = 0
@@ -58,12 +58,12 @@ class Heap:
         self.last_cycle = time.time()
 
     def surge(self, size: int) -> None:
-        """A peak of memory came and went: so much is free now."""
+        """Simulate the end of a memory peak: this much is free now."""
         self.released = max(0, self.released - size)
         self.free += size
 
     def figures(self) -> dict[str, int]:
-        """Names of the runtime/metrics kind."""
+        """Metrics with the names of runtime/metrics."""
         return {
             "go_gc_cycles_automatic_gc_cycles_total": self.cycles - self.forced,
             "go_gc_cycles_forced_gc_cycles_total": self.forced,
@@ -82,7 +82,7 @@ class Heap:
         }
 
     def memstats(self) -> dict[str, int]:
-        """Names of the classic kind."""
+        """Metrics with the classic names."""
         return {
             "go_memstats_alloc_bytes": self.objects,
             "go_memstats_heap_alloc_bytes": self.objects,
@@ -141,7 +141,7 @@ class Heap:
 
 
 def number(value: float) -> str:
-    """As Go's strconv writes a float with format 'g': an exponent from a million on."""
+    """A float as Go's strconv writes it with format 'g': with an exponent from a million on."""
     exact = Decimal(repr(float(value))).normalize()
     exponent = exact.adjusted()
     if value == 0:

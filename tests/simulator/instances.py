@@ -38,7 +38,7 @@ KEYS = [
 ]
 ALIASES = {"enable_health_check": "enableHealthCheck", "health_check": "healthCheck"}
 HIDDEN_METADATA = frozenset({"version", "protocol", "region", "zone", "campus"})
-"""What copyOSSInstance leaves out of the list."""
+"""The fields that copyOSSInstance leaves out of the list."""
 
 NAME = re.compile(r"[0-9A-Za-z\-./:_]+")
 OLD_NAME = re.compile(r"[0-9A-Za-z\-.:_]+")
@@ -103,11 +103,11 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
 }
 
 Instance = dict[str, Any]
-"""The fields that are set, under the names the server writes them."""
+"""The fields that are set, by the names that the server writes."""
 
 
 def parse(value: Any, lenient: bool = False) -> Instance:
-    """jsonpb of an Instance; GoError with its text when it is none."""
+    """An Instance from jsonpb; GoError with the server's text if it is not one."""
 
     def health_check(item: Any) -> dict[str, Any]:
         return _health_check(item, lenient)
@@ -130,7 +130,7 @@ def echo(instance: Instance) -> dict[str, Any]:
 
 
 def is_stripped(row: Row, profile: Profile, started: float) -> bool:
-    """Has a node whose cache dates from `started` noticed that metadata and health check are gone?"""
+    """Whether a node whose cache dates from `started` has noticed that metadata and health check were removed."""
     return row.stripped > 0 and (not profile.list_cached or row.strip_seen or row.stripped <= started)
 
 
@@ -165,7 +165,7 @@ def listed(row: Row, profile: Profile, local_time: Callable[[float], str], strip
 
 
 def check_tetrad(instance: Instance, profile: Profile) -> int:
-    """The code of the first part of service, namespace, host and port that is wrong; 0 when none is."""
+    """The code for the first invalid part of service, namespace, host and port; 0 if all are valid."""
     name = NAME if profile.slash_in_names else OLD_NAME
     if not name.fullmatch(instance.get("service") or ""):
         return 400120
@@ -177,7 +177,7 @@ def check_tetrad(instance: Instance, profile: Profile) -> int:
 
 
 def identify(instance: Instance, profile: Profile) -> tuple[str, int]:
-    """The id of an instance that names itself by id or by tetrad, or the code of what is wrong with it."""
+    """The id of an instance named by id or by the four parts, or the code for what is wrong with it."""
     if "id" in instance:
         return instance["id"], 0 if instance["id"] else 400130
     if code := check_tetrad(instance, profile):

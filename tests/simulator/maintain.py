@@ -5,7 +5,7 @@
 
 polaris v1.18.1 apiserver/httpserver/admin_access.go, admin/maintain.go, service/healthcheck/server.go.
 
-Bodies are parsed before the caller is checked, arguments after, as on the server.
+As on the server, bodies are parsed before the caller is checked, and arguments after that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEVEL_STRUCT = gojson.anonymous({"scope": ("Scope", "string"), "level": ("Level"
 SIZE_STRUCT = gojson.anonymous({"batch_size": ("BatchSize", "uint32")})
 ENABLE_STRUCT = gojson.anonymous({"enable": ("Enable", "bool")})
 CONN_REQ = {"Protocol": "string", "Host": "string", "Port": "int", "Amount": "int"}
-# HEAD's list, as it answers.
+# The answer of HEAD.
 FUNCTIONS = {
     "Client": (
         "RegisterInstance DeregisterInstance ReportServiceContract DiscoverServices DiscoverInstances "
@@ -91,13 +91,13 @@ FUNCTIONS = {
 
 
 def refusal(call: Call, function: str, writes: bool = False, status: int = 400) -> Reply | None:
-    """The plain-text refusal of a caller who may not call that function."""
+    """The plain-text refusal if the caller may not call that function; else None."""
     refused = call.node.check(call, function, writes)
     return None if refused is None else error(status, refused.text)
 
 
 def index(call: Call) -> Reply:
-    """GET / has no Produces, so the text goes out as net/http sniffs it."""
+    """GET / has no Produces, so net/http sniffs the content type."""
     return error(200, "Polaris Server")
 
 
@@ -105,7 +105,7 @@ def index(call: Call) -> Reply:
 
 
 def get_connections(call: Call) -> Reply:
-    """Count per host; Total is the listener's whatever the host."""
+    """The count per host; Total is always that of the listener."""
     if refused := refusal(call, "DescribeServerConnections"):
         return refused
     protocol, host = call.query.get("protocol", ""), call.query.get("host", "")
@@ -120,7 +120,7 @@ def get_connections(call: Call) -> Reply:
 
 
 def get_stats(call: Call) -> Reply:
-    """Every host with its open connections; amount keeps the hosts that have at least so many."""
+    """Every host with its open connections; amount keeps the hosts that have at least that many."""
     if refused := refusal(call, "DescribeServerConnStats"):
         return refused
     protocol = call.query.get("protocol", "")
@@ -151,7 +151,7 @@ def get_stats(call: Call) -> Reply:
 
 
 def close_connections(call: Call) -> Reply:
-    """Says nothing, whatever it closed; a port that is not open closes the whole host."""
+    """The answer is empty, whatever it closed; a port that is not open closes all connections of the host."""
     package = call.node.profile.go_package
     try:
         decoded = gojson.decode_first(call.body)
@@ -178,7 +178,7 @@ def close_connections(call: Call) -> Reply:
 
 
 async def free_memory(call: Call) -> Reply:
-    """One at a time; the work goes on when the client gives up."""
+    """One at a time; the work continues if the client disconnects."""
     if refused := refusal(call, "FreeOSMemory", writes=True):
         return refused
     node = call.node
@@ -212,7 +212,7 @@ def clean_instance(call: Call) -> Reply:
 
 
 def batch_clean(call: Call) -> Reply:
-    """A refused caller and a failing store are both 500."""
+    """A refused caller and a failing store both give 500."""
     try:
         wanted = gojson.struct(gojson.decode_whole(call.body), {"batch_size": "uint32"}, "", SIZE_STRUCT)
     except GoError as problem:
@@ -229,7 +229,7 @@ def batch_clean(call: Call) -> Reply:
 
 
 def last_heartbeat(call: Call) -> Reply:
-    """The last beat that this node knows of, on its own clock."""
+    """The last heartbeat that this node knows, by its own clock."""
     if refused := coded_refusal(call, "DescribeInstanceLastHeartbeat"):
         return refused
     node, profile, query = call.node, call.node.profile, call.query
@@ -255,7 +255,7 @@ def last_heartbeat(call: Call) -> Reply:
 
 
 def found_heartbeat(call: Call, row: Row) -> dict[str, object]:
-    """The instance with three times for its metadata; `0` is: no beat known here."""
+    """The instance with three times as its metadata; `0` means that this node knows no heartbeat."""
     node = call.node
     beat = node.last_beat(row.id)
     named = node.profile.heartbeat_names
@@ -288,18 +288,18 @@ def get_levels(call: Call) -> Reply:
     if not call.node.profile.levels_as_list:
         return entity(dict(sorted(levels.items())))
     listed = [level_text(name, level) for name, level in levels.items()]
-    random.shuffle(listed)  # Go walks its map in random order
+    random.shuffle(listed)  # Go iterates over maps in random order
     return Reply(200, f"[{','.join(listed)}\n]".encode(), JSON)
 
 
 @lru_cache(maxsize=1024)
 def level_text(name: str, level: str) -> str:
-    """One entry of the list: the most frequent call of all should cost little."""
+    """One entry of the list, cached because this is the most frequent call."""
     return "\n " + gojson.pretty({"Name": name, "Level": level}, "\n ")
 
 
 def set_level(call: Call) -> Reply:
-    """One scope's level, in force at once on this node and nowhere else."""
+    """Set the level of one scope, immediately and only on this node."""
     try:
         wanted = gojson.struct(gojson.decode_whole(call.body), {"scope": "string", "level": "string"}, "", LEVEL_STRUCT)
     except GoError as problem:
@@ -318,7 +318,7 @@ def set_level(call: Call) -> Reply:
 
 
 def get_leaders(call: Call) -> Reply:
-    """boltdb: what this node believes; MySQL: the shared rows."""
+    """boltdb: this node's own view; MySQL: the shared rows."""
     if refused := refusal(call, "DescribeLeaderElections"):
         return refused
     node, elections = call.node, call.node.fleet.elections
@@ -351,7 +351,7 @@ def get_leaders(call: Call) -> Reply:
 
 
 def release_leader(call: Call) -> Reply:
-    """On boltdb nothing brings the leadership back; on a MySQL follower nothing happens."""
+    """On boltdb the leadership never comes back; on a MySQL follower nothing happens."""
     node, name = call.node, call.node.profile.elect_key
     shown = gojson.anonymous({name: ("ElectKey", "string")})
     try:
@@ -368,7 +368,7 @@ def release_leader(call: Call) -> Reply:
 
 
 def get_cmdb(call: Call) -> Reply:
-    """What the CMDB plugin knows; nothing without one."""
+    """The data of the CMDB plugin; empty without one."""
     if refused := refusal(call, "DescribeCMDBInfo"):
         return refused
     keys = ("IP", "Region", "Zone", "Campus", "RegionID", "ZoneID", "CampusID")
@@ -378,7 +378,7 @@ def get_cmdb(call: Call) -> Reply:
 
 
 def targets(call: Call) -> list[dict[str, object]]:
-    """Prometheus targets: the SDK clients', then the servers' own, which all get this node's HTTP port."""
+    """Prometheus targets: the SDK clients, then the servers, which all get this node's HTTP port."""
     node = call.node
     found: list[dict[str, object]] = [
         {
@@ -412,7 +412,7 @@ def get_report_clients(call: Call) -> Reply:
 
 
 def get_prometheus_clients(call: Call) -> Reply:
-    """The bare list, no token needed."""
+    """The bare list; no token needed."""
     return entity(targets(call))
 
 

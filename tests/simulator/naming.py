@@ -54,11 +54,11 @@ SERVICE_MESSAGE = (
     *("healthy_instance_count", "user_ids", "group_ids", "remove_user_ids", "remove_group_ids", "id", "editable"),
 )
 EXTRAS: dict[str, Any] = {"export_to": [], "service_export_to": [], "metadata": {}, "deleteable": True}
-"""The newer fields of services and namespaces, as a list shows them to their owner."""
+"""The newer fields of services and namespaces, as lists show them to their owner."""
 
 
 def refusal(call: Call, function: str, writes: bool = False) -> Reply | None:
-    """The {code, info} refusal of a caller who may not call that function; HEAD leaves the reason out."""
+    """The {code, info} refusal if the caller may not call that function, else None; HEAD omits the reason."""
     refused = call.node.check(call, function, writes)
     if refused is None:
         return None
@@ -68,7 +68,7 @@ def refusal(call: Call, function: str, writes: bool = False) -> Reply | None:
 
 
 def query_refusal(call: Call, function: str, reason: bool = True) -> Reply | None:
-    """The same in the envelope of a list; HEAD gives the reason for instances only."""
+    """The same in the envelope of a list; HEAD gives the reason only for instances."""
     refused = call.node.check(call, function)
     if refused is None:
         return None
@@ -78,7 +78,7 @@ def query_refusal(call: Call, function: str, reason: bool = True) -> Reply | Non
 
 
 def wild(name: str, pattern: str) -> bool:
-    """IsWildMatch of polaris common/utils/funcs.go: a star in front or at the end."""
+    """IsWildMatch of polaris common/utils/funcs.go: a star at the beginning or the end."""
     if pattern.endswith("*"):
         pattern = pattern.rstrip("*")
         if name.startswith(pattern):
@@ -90,7 +90,7 @@ def wild(name: str, pattern: str) -> bool:
 
 
 def number(text: str) -> int | None:
-    """strconv.ParseUint; None when it is none."""
+    """strconv.ParseUint; None if it is not a number."""
     return int(text) if text.isascii() and text.isdigit() else None
 
 
@@ -101,7 +101,7 @@ TRUTHS = {
 
 
 def page(query: dict[str, str]) -> tuple[int, int] | None:
-    """Offset and limit, a limit above 100 counts as 100; None when one is no uint32."""
+    """Offset and limit; a limit above 100 counts as 100. None if one is not a uint32."""
     offset, limit = number(query.get("offset", "0")), number(query.get("limit", str(MAX_PAGE)))
     if offset is None or limit is None or max(offset, limit) > MAX_UINT32:
         return None
@@ -131,7 +131,7 @@ def list_instances(call: Call) -> Reply:
     service = (query.get("namespace"), query.get("service"))
     crashes = profile.unknown_service_panics and node.store.kind == "boltdb" and None not in service
     if crashes and service not in node.store.by_service:
-        return Reply(abort=True)  # the id of a service that is nil
+        return Reply(abort=True)  # the id of a nil service
     node.synced = time.time()
     rows = node.remembered(query, lambda: find(call, query))
     shown = [node.rendered(row, beats) for row in rows[offset : offset + limit]]
@@ -153,7 +153,7 @@ def count_instances(call: Call) -> Reply:
 
 
 def wrong_query(call: Call, query: dict[str, str]) -> Reply | None:
-    """preGetInstances: what is missing, then what is not allowed or empty."""
+    """preGetInstances: checks for missing parameters, then for forbidden or empty ones."""
     profile = call.node.profile
 
     def refuse(code: int, message: str | None = None) -> Reply:
@@ -180,7 +180,7 @@ def wrong_query(call: Call, query: dict[str, str]) -> Reply | None:
 
 
 def find(call: Call, query: dict[str, str]) -> tuple[list[Row], bool]:
-    """All rows that match, the latest change first, and whether their order is the same next time."""
+    """All rows that match, the latest change first, and whether their order is stable."""
     node = call.node
     service, namespace, row_id = (
         "" if "*" in query.get(key, "") else query.get(key, "") for key in ("service", "namespace", "id")
@@ -188,7 +188,7 @@ def find(call: Call, query: dict[str, str]) -> tuple[list[Row], bool]:
     tests = conditions(query, node.profile.list_cached, node.profile.list_cached or node.store.kind == "mysql")
     rows = [row for row in node.visible(service, namespace, row_id) if all(test(row) for test in tests)]
     if node.profile.list_cached:
-        # The order among equal times is that of a Go map: two pages need not fit together.
+        # Rows with equal times are in the order of a Go map, so two pages may be inconsistent.
         tied = len({row.modified for row in rows}) < len(rows)
         if tied:
             random.shuffle(rows)
@@ -202,30 +202,30 @@ Test = Callable[[Row], bool]
 
 
 def same(attribute: str, value: Any) -> Test:
-    """A row whose attribute has that value."""
+    """Match rows whose attribute has that value."""
     return lambda row: getattr(row, attribute) == value
 
 
 def named(attribute: str, pattern: str) -> Test:
-    """A row whose attribute is that text, or meets that pattern."""
+    """Match rows whose attribute is that text or matches that pattern."""
     return (lambda row: wild(getattr(row, attribute), pattern)) if "*" in pattern else same(attribute, pattern)
 
 
 def located(part: str, value: str) -> Test:
-    """A row of that region, zone or campus."""
+    """Match rows of that region, zone or campus."""
     return lambda row: (row.location or {}).get(part, "") == value
 
 
 def labelled(keys: str, values: str) -> Test:
-    """A row with all of these metadata."""
+    """Match rows with all of these metadata."""
     pairs = list(zip(keys.split(","), values.split(","), strict=False))
     return lambda row: all(row.metadata.get(key) == value for key, value in pairs)
 
 
 def conditions(query: dict[str, str], cached: bool, many_hosts: bool) -> list[Test]:
-    """What a row must meet. The cache drops a filter that does not parse, the store finds nothing for it.
+    """The conditions for a row. For a filter that cannot be parsed, the cache ignores it, the store finds nothing.
 
-    Several hosts by comma are understood everywhere but in boltdb.
+    All but boltdb accept several hosts separated by commas.
     """
     tests = [named(key, query[key]) for key in ("service", "namespace", "id") if key in query]
     tests += [same(key, query[key]) for key in ("protocol", "version") if key in query]
@@ -269,7 +269,7 @@ def list_services(call: Call) -> Reply:
 
 
 def service_message(profile: Profile, **values: Any) -> dict[str, Any]:
-    """A Service as jsonpb writes it: what is unset is null, lists and mappings are empty."""
+    """A Service as jsonpb writes it: unset values are null, lists and mappings are empty."""
     result: dict[str, Any] = dict.fromkeys(SERVICE_MESSAGE)
     result.update({key: [] for key in ("user_ids", "group_ids", "remove_user_ids", "remove_group_ids")})
     result["metadata"] = {}
@@ -300,7 +300,7 @@ def service_json(call: Call, namespace: str, name: str, rows: list[Row]) -> dict
 
 
 def ports_of(profile: Profile, rows: list[Row]) -> str:
-    """The ports of a service's instances; port 0 is none."""
+    """The ports of a service's instances, without port 0."""
     if profile.service_ports == "none":
         return ""
     by_protocol = profile.service_ports == "by protocol"
@@ -309,7 +309,7 @@ def ports_of(profile: Profile, rows: list[Row]) -> str:
 
 
 def owner_of(call: Call, namespace: str) -> str:
-    """What a server brings belongs to a name, what was made since to the id of an account."""
+    """The owner: a name for what the server ships with, the id of an account for everything created later."""
     name = call.node.accounts.owner_name
     owner = call.node.accounts.user(name, name)
     return name if owner is None or namespace in BUILT_IN else owner.id
@@ -359,7 +359,7 @@ def list_namespaces(call: Call) -> Reply:
 
 
 def counts_of(namespaces: Iterable[list[list[Row]]]) -> dict[str, int]:
-    """How many services and instances there are in these namespaces."""
+    """The number of services and instances in these namespaces."""
     services = [rows for namespace in namespaces for rows in namespace]
     return {
         "total_service_count": len(services),
@@ -372,7 +372,7 @@ def counts_of(namespaces: Iterable[list[list[Row]]]) -> dict[str, int]:
 
 
 def write_refusal(call: Call, function: str) -> Reply | None:
-    """Who may register and deregister: owner and admin; others would need a policy for the service."""
+    """Owner and admin may register and deregister; others would need a policy for the service."""
     node = call.node
     if node.config.auth == "open":
         return None
@@ -393,7 +393,7 @@ def parse_instance(value: Any, lenient: bool) -> dict[str, Any]:
 
 
 def parse_service(value: Any, lenient: bool) -> dict[str, Any]:
-    """The same for services; of their many fields only the name matters here."""
+    """The same for services; only their name matters here."""
     texts = ["name", "namespace", "ports", "business", "department", "comment", "owners", "token"]
     fields: dict[str, Callable[[Any], Any]] = dict.fromkeys(texts, lambda item: gojson.scalar(item, "string"))
     fields["metadata"] = instances.FIELDS["metadata"]
@@ -406,7 +406,7 @@ def each_of(
     parse: Callable[[Any, bool], dict[str, Any]],
     handle: Callable[[dict[str, Any]], tuple[int, dict[str, Any]]],
 ) -> Reply:
-    """Handles the elements of a body one by one; each has an answer of its own."""
+    """Handle the elements of a body one by one; each has its own answer."""
     profile = call.node.profile
     try:
         decoded = gojson.decode_first(call.body)
@@ -446,7 +446,7 @@ def create_services(call: Call) -> Reply:
 
 
 def create_instances(call: Call) -> Reply:
-    """POST /naming/v1/instances; an unknown service is made on the way."""
+    """POST /naming/v1/instances; an unknown service is created."""
     node = call.node
 
     def register(instance: instances.Instance) -> tuple[int, dict[str, Any]]:
@@ -480,7 +480,7 @@ def create_instances(call: Call) -> Reply:
 
 
 def delete_instances(call: Call) -> Reply:
-    """POST /naming/v1/instances/delete: one that is not there is a success as well."""
+    """POST /naming/v1/instances/delete: deleting an unknown instance also succeeds."""
     node = call.node
 
     def deregister(instance: instances.Instance) -> tuple[int, dict[str, Any]]:
@@ -495,7 +495,7 @@ def delete_instances(call: Call) -> Reply:
 
 
 def client_heartbeat(call: Call) -> Reply:
-    """POST /v1/Heartbeat, as SDKs beat over HTTP: no token as shipped."""
+    """POST /v1/Heartbeat, the heartbeat of SDKs over HTTP: needs no token by default."""
     node, profile = call.node, call.node.profile
     try:
         instance = instances.parse(gojson.decode_first(call.body), profile.lenient_messages)
@@ -557,7 +557,7 @@ def auth_status(call: Call) -> Reply:
 
 
 def limited(call: Call) -> Reply | None:
-    """The rate limit and whitelist plugins, both off as shipped (server.go, enterAuth and enterRateLimit)."""
+    """The rate limit and whitelist plugins, both off by default (server.go, enterAuth and enterRateLimit)."""
     node, config = call.node, call.node.config
     profile = node.profile
     host = call.peer[0]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One simulated server: its state, its faults, and the way of a request through it."""
+"""One simulated server: its state, its faults, and how it handles a request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .fleet import Fleet
 
 QUIET = logging.getLogger("tests.simulator.quiet")
-"""aiohttp would tell of every client that sends nonsense or goes away, which is what tests do."""
+"""Silence aiohttp, which would log every client that sends nonsense or disconnects, as tests do."""
 QUIET.addHandler(logging.NullHandler())
 QUIET.propagate = False
 MAX_RECORDED = 200_000
@@ -46,14 +46,14 @@ CHECKER_SERVICES = ("polaris.checker", "polaris.config")
 
 @dataclass
 class Config:
-    """What a test may change at any time, on one node (node.set) or on all (fleet.configure).
+    """Settings that a test can change at any time, on one node (node.set) or on all (fleet.configure).
 
-    Setting a field of node.config does as well, except for limits of connections and for the heap.
+    Setting a field of node.config also works, except for connection limits and the heap.
     """
 
     auth: Mode = "strict"
     latency: float = 0.0
-    """Seconds that every call takes longer."""
+    """Seconds by which every call is delayed."""
     admin: bool = True
     """api.admin: mounts / and /maintain/v1."""
     console: bool = True
@@ -62,59 +62,61 @@ class Config:
     """api.client: mounts /v1."""
     swagger: bool = True
     conn_limit: bool = True
-    """openConnLimit on http and grpc; a real server ships with it off."""
+    """openConnLimit on http and grpc; it is off by default on a real server."""
     conn_protocols: str = "http,grpc"
-    """Those of the two that count, when the limit is on."""
+    """The protocols that count connections if the limit is on."""
     max_conn_limit: int = 5120
     """0: no limit, and Total is always 0."""
     max_conn_per_host: int = 1024
     purge_interval: float = 10.0
     purge_expire: float = 5.0
     clock_offset: float = 0.0
-    """Seconds that the node's clock is ahead."""
+    """Seconds by which the node's clock is ahead."""
     timezone: str = "+00:00"
     cache_delay: float = 0.0
-    """Seconds until the node's list sees a registration or a deregistration; a real one forces a sync first."""
+    """Seconds until the node's list shows a registration or deregistration; a real server forces a sync first."""
     cache_interval: float = 0.0
-    """Seconds between two syncs of the node's caches, 1 on a real server. Until the next one the health check knows
-    nothing of a new instance, and a row cleaned in the meantime becomes a ghost. 0: they sync at once."""
+    """Seconds between two syncs of the node's caches, 1 on a real server. Until the next one the health check does not
+    know a new instance, and a row cleaned in the meantime becomes a ghost. 0: they sync immediately."""
     health_check: Literal["open", "closed", "none"] = "open"
     """none: no checker configured, every heartbeat query is 400140."""
     heartbeat_shared: bool = False
-    """Beats are shared by the fleet (heartbeatLeader, heartbeatRedis), not kept by the node (heartbeatMemory)."""
+    """The fleet shares heartbeats (heartbeatLeader, heartbeatRedis); else each node has its own (heartbeatMemory)."""
     store_fails: bool = False
     """The store answers with an error."""
     free_latency: float = 0.0
     """Seconds that a memory/free takes; concurrent ones queue."""
     heap_in_use: int = 96 * MIB
     heap_free: int = 224 * MIB
-    """Both are where the heap starts; later see node.heap."""
+    """Both are the initial values of the heap; for later values see node.heap."""
     pprof: bool = True
     metrics: Literal["", "none", "runtime", "memstats", "both"] = ""
-    """Names in /metrics; empty: those of the profile."""
+    """The kind of names in /metrics; empty: that of the profile."""
     rate_limit: Literal["", "ip", "api"] = ""
     rate_limit_quota: int = 10
-    """Calls that pass at once."""
+    """Calls that may pass in a burst."""
     rate_limit_refill: float = 1.0
-    """Calls per second that pass in the long run."""
+    """Calls per second that may pass on average."""
     whitelist: str = ""
-    """IP addresses, by comma, that may call /naming; empty: all."""
+    """IP addresses, separated by commas, that may call /naming; empty: all."""
     record: bool = True
-    """Keep each request in node.requests."""
+    """Record each request in node.requests."""
 
     def set(self, key: str, value: Any) -> None:
-        """Sets one field; text is converted to the field's type."""
+        """Set one field; text is converted to the field's type."""
         kind = field_types().get(key)
         if kind is None:
-            raise ValueError(f"There is no setting {key!r}; take one of {', '.join(field_types())}.")
+            raise ValueError(f"Unknown setting {key!r}; use one of {', '.join(field_types())}.")
         choices = get_args(kind)
         if choices:
             if value not in choices:
-                raise ValueError(f"{key} is one of {', '.join(each or '(empty)' for each in choices)}, not {value!r}.")
+                raise ValueError(
+                    f"{key} must be one of {', '.join(each or '(empty)' for each in choices)}; got {value!r}."
+                )
         elif kind is bool:
             value = as_bool(key, value)
         elif isinstance(value, bool) or not isinstance(value, (int, float, str)):
-            raise ValueError(f"{key} is of type {kind.__name__}, not {value!r}.")
+            raise ValueError(f"{key} must be of type {kind.__name__}; got {value!r}.")
         else:
             value = kind(value)
         if key == "timezone":
@@ -130,39 +132,39 @@ def field_types() -> dict[str, Any]:
 
 
 def as_bool(key: str, value: Any) -> bool:
-    """true or false, also as text."""
+    """A boolean, possibly as text."""
     if isinstance(value, bool):
         return value
     known = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
     if str(value).lower() not in known:
-        raise ValueError(f"{key} is true or false, not {value!r}.")
+        raise ValueError(f"{key} must be true or false; got {value!r}.")
     return known[str(value).lower()]
 
 
 @lru_cache(maxsize=32)
 def parse_timezone(text: str) -> timezone:
-    """+08:00 as a zone."""
+    """A time zone such as +08:00."""
     try:
         offset = datetime.strptime(text, "%z").utcoffset() or timedelta(0)
     except ValueError:
-        raise ValueError(f"A time zone looks like +08:00, not {text!r}.") from None
+        raise ValueError(f"A time zone must look like +08:00; got {text!r}.") from None
     return timezone(offset)
 
 
 @lru_cache(maxsize=4096)
 def wall_clock(second: int, zone: str) -> str:
-    """The same few seconds are printed again and again."""
+    """Cached, because the same few seconds are printed repeatedly."""
     return datetime.fromtimestamp(second, parse_timezone(zone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def first_levels(profile: Profile) -> dict[str, str]:
-    """The levels after a start."""
+    """The levels after startup."""
     return {**dict.fromkeys(profile.scopes, "info"), **dict(profile.raised_levels)}
 
 
 @dataclass(slots=True)
 class Recorded:
-    """A request that came in, and the status it got (0: none)."""
+    """A received request, and the status of its response (0: none)."""
 
     node: int
     method: str
@@ -204,7 +206,7 @@ class NodeServer(web.Server):
     """aiohttp's server, whose connections a Listener counts."""
 
     def __init__(self, node: Node) -> None:
-        # Go takes request lines and headers of 1 MiB, aiohttp's default is 8 KiB; bodies have no limit.
+        # Go accepts request lines and headers of 1 MiB; aiohttp's default is 8 KiB. Bodies have no limit.
         super().__init__(
             node.handle,
             access_log=None,
@@ -232,7 +234,7 @@ class NodeServer(web.Server):
 
 
 class GrpcProtocol(asyncio.Protocol):
-    """Accepts anything and keeps it open; to HTTP/1 it says what grpc-go says, a SETTINGS frame and goodbye."""
+    """Accept anything and keep it open; answer HTTP/1 as grpc-go does, with a SETTINGS frame and a close."""
 
     SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00@\x00"
 
@@ -270,7 +272,7 @@ class Node:
         self.profile = profile
         self.config = replace(config)
         self.started = time.time()
-        """When its caches were filled."""
+        """When its caches were loaded."""
         self.synced = self.started
         """When a list last forced its cache to sync."""
         self.levels: dict[str, str] = first_levels(profile)
@@ -295,7 +297,7 @@ class Node:
         self._remembered: dict[Any, tuple[int, list[Row]]] = {}
         self._tokens: dict[str, tuple[float, float]] = {}
 
-    # What a test looks at and changes
+    # What a test inspects and changes
 
     @property
     def url(self) -> str:
@@ -304,7 +306,7 @@ class Node:
 
     @property
     def advertised(self) -> str:
-        """The address it registers itself with."""
+        """The address that it registers."""
         return "127.0.0.1" if self.fleet.loopback else self.host
 
     @property
@@ -323,7 +325,7 @@ class Node:
         return {protocol: listener.addresses() for protocol, listener in self.listeners.items()}
 
     def set(self, key: str, value: Any) -> None:
-        """Changes a setting, and what was built from it."""
+        """Change a setting, and what depends on it."""
         self.config.set(key, value)
         value = getattr(self.config, key)
         if key == "heap_in_use":
@@ -339,32 +341,33 @@ class Node:
     def fault(
         self, method: str, path: str, fault: Fault, times: int | None = None, *, skip: int = 0, containing: str = ""
     ) -> Rule:
-        """Lets requests fail: those of that method ("*": any) and path ("*", or a prefix before "*").
+        """Make requests fail: those with this method ("*": any) and path ("*", or a prefix before "*").
 
-        `times` limits how many, `skip` spares the first ones, `containing` picks those with that text in query or body.
+        `times` limits their number, `skip` leaves out the first ones, `containing` selects those with that text in
+        query or body.
         """
         rule = Rule(method, path, fault, times, skip, containing)
         self.rules.append(rule)
         return rule
 
     def clear_faults(self) -> None:
-        """All works again."""
+        """Remove all faults."""
         self.rules.clear()
 
     def beat(self, row_id: str, at: float | None = None) -> None:
-        """A heartbeat of that instance arrived here, now or at that epoch second (on this node's clock)."""
+        """Record a heartbeat of that instance here, now or at that epoch second (by this node's clock)."""
         beats = self.store.beats if self.config.heartbeat_shared else self.beats
         beats[row_id] = self.now() if at is None else at
 
     def stop(self, spare: str = "") -> None:
-        """As a process that ended: ports refuse, connections are gone; what it held in memory is lost.
+        """Like a process that exited: ports refuse, connections are closed, its memory is lost.
 
-        `spare` is the address of a connection that may live to get its answer.
+        `spare` is the address of a connection that stays open to get its answer.
         """
         self.fleet.run(lambda: self.shut_down(spare))
 
     def start(self) -> None:
-        """Starts a stopped node again, on its old ports."""
+        """Start a stopped node again, on its old ports."""
         self.fleet.run(self._come_back)
 
     async def _come_back(self) -> None:
@@ -372,7 +375,7 @@ class Node:
         self._forget()
 
     def shut_down(self, spare: str = "") -> None:
-        """What `stop` does, from within the fleet's loop."""
+        """Same as `stop`, but called in the fleet's loop."""
         for server in self.listening:
             server.close()
         for task in self.tls_listening:
@@ -382,7 +385,7 @@ class Node:
             listener.close_all(spare)
 
     def restart(self, spare: str = "") -> None:
-        """As a restarted process: connections, levels, beats and caches begin anew."""
+        """Like a restarted process: connections, levels, beats and caches are reset."""
 
         def forget() -> None:
             for listener in self.listeners.values():
@@ -400,45 +403,45 @@ class Node:
         for row in list(self.store.rows.values()):
             row.text = None
 
-    # What handlers ask
+    # What handlers use
 
     def now(self) -> float:
-        """Epoch seconds on this node's clock."""
+        """Epoch seconds by this node's clock."""
         return time.time() + self.config.clock_offset
 
     def local_time(self, moment: float) -> str:
-        """As polaris common/time/time.go prints it: the node's zone, no offset."""
+        """A time as polaris common/time/time.go prints it: in the node's zone, without an offset."""
         return wall_clock(int(moment), self.config.timezone)
 
     def rfc3339(self, moment: float) -> str:
-        """As Go prints a time.Time, in the node's zone."""
+        """A time as Go prints a time.Time, in the node's zone."""
         return maintain.zoned(moment, parse_timezone(self.config.timezone))
 
     def check(self, call: Call, function: str, writes: bool = False) -> Refusal | None:
-        """May the caller do that here?"""
+        """Why the caller may not do that here; None if allowed."""
         return self.accounts.check(
             call.token, mode=self.config.auth, policies=self.profile.policies, writes=writes, function=function
         )
 
     def counted(self, protocol: str) -> Listener | None:
-        """The listener that counts the connections of that protocol; None when none does."""
+        """The listener that counts the connections of that protocol; None if there is none."""
         if not self.config.conn_limit or protocol not in self.config.conn_protocols.split(","):
             return None
         return self.listeners.get(protocol)
 
     def last_beat(self, row_id: str) -> float:
-        """Epoch seconds, 0 when this node knows of none."""
+        """Epoch seconds; 0 if this node knows no heartbeat."""
         return (self.store.beats if self.config.heartbeat_shared else self.beats).get(row_id, 0)
 
     def synced_since(self, moment: float) -> bool:
-        """Has the cache been synced after that moment?"""
+        """Whether the cache has been synced since that time."""
         interval = self.config.cache_interval
         if interval <= 0 or self.synced >= moment:
             return True
         return (time.time() - self.started) // interval > (moment - self.started) // interval
 
     def visible(self, service: str, namespace: str, row_id: str) -> list[Row]:
-        """The rows that a list shows: what is in the store, or in the cache, with its ghosts."""
+        """The rows that a list shows: those of the store, or of the cache, with its ghosts."""
         rows = self.store.candidates(service, namespace, row_id)
         if not self.profile.list_cached:
             return [row for row in rows if row.live]
@@ -461,7 +464,7 @@ class Node:
         return None if own and self.profile.own_instances_hidden else row
 
     def remembered(self, query: dict[str, str], compute: Callable[[], tuple[list[Row], bool]]) -> list[Row]:
-        """The rows of a query, computed once for all its pages as long as nothing changes."""
+        """The rows of a query, computed once for all its pages until something changes."""
         if self.config.cache_delay:
             return compute()[0]
         key = frozenset(item for item in query.items() if item[0] not in ("offset", "limit"))
@@ -477,7 +480,7 @@ class Node:
         return rows
 
     def rendered(self, row: Row, beats: bool) -> str:
-        """The JSON of a row at its place in the list; nodes that show it alike share it."""
+        """The JSON of a row as an element of the list; nodes that show it the same way share it."""
         stripped = instances.is_stripped(row, self.profile, self.started)
         look = (self.profile.list_cached, self.config.timezone, stripped)
         if row.text is not None and row.look == look and not beats:
@@ -491,14 +494,14 @@ class Node:
         return row.text
 
     def take_token(self, key: str, now: float) -> bool:
-        """A token bucket, as the rate limit plugin has one per address or per call."""
+        """A token bucket; the rate limit plugin has one per address or per call."""
         quota, refill = self.config.rate_limit_quota, self.config.rate_limit_refill
         left, at = self._tokens.get(key, (float(quota), now))
         left = min(float(quota), left + (now - at) * refill)
         self._tokens[key] = (left - 1 if left >= 1 else left, now)
         return left >= 1
 
-    # The way of a request
+    # Handling of a request
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, from its first byte to its answer."""
@@ -525,7 +528,7 @@ class Node:
         try:
             reply = await self._answer(call)
         except Exception:
-            # A bug of the simulator must not look like a fault of a server.
+            # A bug in the simulator must not look like a fault of a server.
             traceback.print_exc(file=sys.stderr)
             reply = error(500, "the simulator failed: " + traceback.format_exc(limit=1))
         if reply.abort or (rule is not None and rule.fault.kind == "drop"):
@@ -554,7 +557,7 @@ class Node:
         return next((rule for rule in list(self.rules) if rule.meets(call.method, call.path, text)), None)
 
     async def _before(self, fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
-        """What a fault does before the work is done; None lets the work go on."""
+        """What a fault does before the work is done; None to do the work."""
         if fault.seconds:
             await asyncio.sleep(fault.seconds)
         if fault.kind == "status":
@@ -575,11 +578,11 @@ class Node:
 
 
 NOTHING = 499
-"""The status of the response that never leaves."""
+"""The status of the response that is never sent."""
 
 
 def hang_up(request: web.BaseRequest, last_words: bytes = b"") -> web.StreamResponse:
-    """Closes the connection, after these bytes if there are any; the response returned goes nowhere."""
+    """Close the connection, after sending these bytes, if any; the returned response is not sent."""
     if request.transport is not None:
         if last_words:
             request.transport.write(last_words)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What differs between Polaris versions, as data.
 
-A profile answers every "since which version" question, so that the handlers hold none. Sources, per fact, are the
+Profiles contain everything that depends on the version, so that the handlers do not. The sources of the facts are the
 route lists of polaris apiserver/httpserver/maintain_access.go (v1.16 and older) and admin_access.go (v1.17 and newer),
 the log scopes of common/log/type.go, the stores under store/mysql and store/boltdb, auth/defaultauth, and real servers
 of v1.12.2, v1.14.1, v1.14.2, v1.17.1, v1.18.1 and HEAD.
@@ -38,7 +38,7 @@ HEAD_ONLY: tuple[Route, ...] = (
     ("POST", "/maintain/v1/pprof/enable"),
     ("GET", "/maintain/v1/server/functions"),
 )
-# A server as the published documentation describes it: two calls have another path or method than any real one.
+# A server as the published documentation describes it: two calls have a path or method that no real server has.
 DOCUMENTED: tuple[Route, ...] = (
     ("GET", "/maintain/v1/apiserver/conn"),
     ("GET", "/maintain/v1/apiserver/conn/stats"),
@@ -55,7 +55,7 @@ FIRST_SCOPES = ("naming", "config", "cache", "auth", "store", "default")
 SCOPES_1_12 = (*FIRST_SCOPES, "healthcheck", "apiserver", "xdsv3")
 SCOPES_1_13 = (*SCOPES_1_12, "discoverEventLocal", "HistoryLogger", "token-bucket", "discoverLocal", "local")
 SCOPES_1_14 = (*SCOPES_1_13, "sysop", "cmdb")
-# eureka and discoverLocal are no scopes of the code any more, but keys of the shipped configuration.
+# eureka and discoverLocal are no longer scopes of the code, but keys of the shipped configuration.
 SCOPES_1_18 = (*SCOPES_1_14, "nacos-apiserver", "nacos-trace", "discoverstat", "eureka")
 
 LIST_KEYS = frozenset(
@@ -90,12 +90,12 @@ class Profile:
 
     name: str
     version: str
-    """As the instances of polaris.checker show it: builds of v1.13.0 to v1.18.1 call themselves v0.1.0."""
+    """The version in the instances of polaris.checker: builds of v1.13.0 to v1.18.1 report v0.1.0."""
     routes: tuple[Route, ...]
     """The maintenance routes; the others depend on the fields below."""
     scopes: tuple[str, ...]
     raised_levels: tuple[tuple[str, str], ...] = ()
-    """Scopes that do not start at info."""
+    """Scopes whose initial level is not info."""
     levels_as_list: bool = True
     """The scope levels are an object up to v1.17.1, a list in random order from v1.17.2."""
     old_router: bool = False
@@ -103,43 +103,43 @@ class Profile:
     go_package: str = "admin"
     """The package of ConnReq, which Go's error texts name: maintain up to v1.16, admin from v1.17."""
     elect_key: str = "electKey"
-    """The field's JSON name in Go's error texts, ElectKey up to v1.17.1; either case is understood."""
+    """The field's JSON name in Go's error texts, ElectKey up to v1.17.1; either case is accepted."""
     messages: int = 3
-    """Generation of the protobuf messages: 1 up to v1.13, 2 up to v1.17.1, 3 after; each has other empty keys."""
+    """Generation of the protobuf messages: 1 up to v1.13, 2 up to v1.17.1, then 3; each has different empty keys."""
     policies: bool = False
-    """Every call needs an allow policy (HEAD) instead of: reading any token, writing the owner's."""
+    """Every call needs an allow policy (HEAD); otherwise any token may read and the owner's token may write."""
     auth_status: tuple[str, ...] = ("auth", "clientOpen", "consoleOpen")
     lenient_messages: bool = False
-    """HEAD ignores unknown keys of an instance, the released versions refuse them."""
+    """HEAD ignores unknown keys of an instance; the released versions refuse them."""
     batch_clean_age: float = 600.0
-    """Rows younger than this stay in a batch clean: 10 minutes from v1.17.0, none before."""
+    """A batch clean keeps rows younger than this: 10 minutes from v1.17.0 on, 0 before."""
     mysql_strips_live: bool = True
     """From v1.17.3 a clean of a live row deletes its metadata and its health check."""
     boltdb_removes: bool = True
     """From v1.13.0 a clean removes the row, live or not; before, it only marked it as invalid."""
     boltdb_counts_deleted: bool = False
-    """Up to v1.12 the count of instances has the deleted ones in it."""
+    """Up to v1.12 the count of instances includes deleted ones."""
     list_keys: frozenset[str] = LIST_KEYS | {"id"}
-    """What GET /naming/v1/instances filters by; `id` from v1.17.0."""
+    """The filters of GET /naming/v1/instances; `id` from v1.17.0 on."""
     list_needs: Literal["nothing", "any", "service"] = "nothing"
-    """Up to v1.15: service and namespace, or host. v1.16: one of the three. From v1.17.0: nothing."""
+    """Required filters. Up to v1.15: service and namespace, or host. v1.16: one of the three. From v1.17.0: none."""
     list_cached: bool = True
-    """The list comes from the node's cache (v1.17.3 and newer) or from the store: other matching, no service_token."""
+    """The list is from the node's cache (from v1.17.3 on: different matching, no service_token) or from the store."""
     unknown_service_panics: bool = False
-    """Up to v1.15 on boltdb a list of an unknown service cuts the connection."""
+    """Up to v1.15 on boltdb, listing an unknown service closes the connection."""
     shows_last_heartbeat: bool = False
-    """v1.18.1 takes show_last_heartbeat=true, and does it where beats are shared; neither older ones nor HEAD do."""
+    """v1.18.1 accepts show_last_heartbeat=true, with effect if beats are shared; older versions and HEAD do not."""
     heartbeat_panics: bool = False
-    """A found instance cuts the connection up to v1.14.1."""
+    """Up to v1.14.1, finding the instance closes the connection."""
     heartbeat_names: bool = True
-    """A found instance carries service and namespace (not up to v1.17.1)."""
+    """A found instance includes service and namespace (not up to v1.17.1)."""
     own_instances_hidden: bool = True
     """Polaris' own instances are not in the health-check cache from v1.14.0."""
     closed_check_known: bool = False
-    """v1.8.0 answers 400140 with health checks switched off; newer ones load the checkers all the same."""
+    """v1.8.0 answers 400140 with health checks switched off; newer versions load the checkers anyway."""
     metrics: Literal["none", "runtime", "memstats"] = "runtime"
     pprof_off_empty: bool = False
-    """HEAD answers a switched-off pprof with an empty 200, the others with 404."""
+    """If pprof is switched off, HEAD answers an empty 200, the others 404."""
     pprof_trace: bool = False
     slash_in_names: bool = True
     translates: bool = True
@@ -149,19 +149,19 @@ class Profile:
     prometheus_clients: bool = True
     """GET /prometheus/v1/clients, from v1.14.0."""
     summary: bool = True
-    """Lists have a summary, which is null in all but that of the namespaces; from v1.17.0."""
+    """Lists have a summary, which is null except in the list of namespaces; from v1.17.0 on."""
     service_ports: Literal["none", "each", "by protocol"] = "by protocol"
-    """What a service tells of the ports of its instances: each pair of port and protocol, each port, or nothing."""
+    """What a service shows of the ports of its instances: each pair of port and protocol, each port, or nothing."""
     service_extras: tuple[str, ...] = ("export_to",)
     """The newer fields of a service in the console's lists."""
     namespace_extras: tuple[str, ...] = ("service_export_to",)
     """The same for a namespace."""
     names_deleted: bool = False
-    """HEAD answers the deletion of an instance with its computed id, older ones as it was asked."""
+    """HEAD answers a deleted instance with its computed id, older versions as the request named it."""
     names_beats: bool = False
-    """Up to v1.16 the answer to a client's heartbeat has the computed id."""
+    """Up to v1.16 the answer to a client's heartbeat contains the computed id."""
     takes_any_beat: bool = True
-    """Newer ones take the heartbeat of an instance that they do not know, v1.14.2 and older refuse it."""
+    """Newer versions accept the heartbeat of an unknown instance; v1.14.2 and older refuse it."""
     checker_services: tuple[str, ...] = ("polaris.checker",)
     elections: tuple[str, ...] = JOBS_1_17
 
@@ -289,10 +289,10 @@ PROFILES: dict[str, Profile] = {
 
 
 def named(profile: str | Profile) -> Profile:
-    """The profile of that name; a profile of one's own passes as it is."""
+    """The profile of that name; a Profile is returned as it is."""
     if isinstance(profile, Profile):
         return profile
     try:
         return PROFILES[profile]
     except KeyError:
-        raise ValueError(f"There is no profile {profile!r}; take one of {', '.join(PROFILES)}.") from None
+        raise ValueError(f"Unknown profile {profile!r}; use one of {', '.join(PROFILES)}.") from None

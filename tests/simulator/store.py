@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store that the nodes of a fleet share: instances, live ones and soft-deleted ones, and what else is in a store.
+"""The store that the nodes of a fleet share: live and soft-deleted instances, and other data.
 
 polaris v1.18.1 store/boltdb/instance.go and admin.go, store/mysql/instance.go and admin.go, cache/service/instance.go;
 ids as common/utils/common.go computes them.
@@ -23,7 +23,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def instance_id(namespace: str, service: str, host: str, port: int, vpc_id: str = "") -> str:
-    """The id of an instance that did not bring its own."""
+    """The id of an instance registered without one."""
     parts = [namespace, service, *([vpc_id] if vpc_id else []), host, str(port)]
     return hashlib.sha1("##".join(parts).encode(), usedforsecurity=False).hexdigest()
 
@@ -43,7 +43,7 @@ class Row:
     priority: int = 0
     weight: int = 100
     ttl: int | None = 5
-    """Of its health check; None when it has none."""
+    """The TTL of its health check; None without one."""
     healthy: bool = True
     isolate: bool = False
     logic_set: str = ""
@@ -56,15 +56,15 @@ class Row:
     modified: float = 0.0
     revision: str = ""
     stripped: float = 0.0
-    """When a clean of MySQL took the metadata and health check of the live row."""
+    """When a clean on MySQL removed the metadata and health check of the live row."""
     strip_seen: bool = False
-    """The row was young enough to be read again by the caches; else they keep what they have until a restart."""
+    """Whether the row was recent enough for the caches to read it again; else they keep the old one until a restart."""
     written: float = 0.0
-    """When the row was really written or deleted, whatever `created` and `modified` claim."""
+    """When the row was actually written or deleted, regardless of `created` and `modified`."""
     text: str | None = field(default=None, repr=False, compare=False)
-    """Its JSON in the list, as long as nothing changes (set a field anew, do not edit its metadata in place)."""
+    """Its JSON in the list until something changes (assign fields; do not edit its metadata in place)."""
     look: tuple[Any, ...] = field(default=(), repr=False, compare=False)
-    """What else that JSON depends on."""
+    """The other values that this JSON depends on."""
     store: Store | None = field(default=None, repr=False, compare=False)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -81,40 +81,40 @@ class Row:
 
 @dataclass
 class Ghost:
-    """A row that was removed before a cache knew of its end: it is served until that node restarts."""
+    """A row that was removed before a cache noticed its deletion: the node lists it until it restarts."""
 
     row: Row
     removed: float
     nodes: frozenset[int] | None
-    """The nodes that did not know; None: all."""
+    """The nodes that did not notice; None: all."""
 
 
 TOO_LARGE = 1 << 30
 """Of a batch: boltdb allocates 16 bytes for each before it counts the rows."""
 SYNC_WINDOW = 5.0
-"""A cache reads again what was modified this many seconds before its last sync (cache/service/instance.go)."""
+"""A cache reads rows again that changed up to this many seconds before its last sync (cache/service/instance.go)."""
 
 
 class Store:
-    """All rows, by id and by service; changed by any node, or by a test."""
+    """All rows, by id and by service; any node or test can change them."""
 
     def __init__(self, kind: Kind = "boltdb") -> None:
         if kind not in KINDS:
-            raise ValueError(f"There is no store {kind!r}; take one of {', '.join(KINDS)}.")
+            raise ValueError(f"Unknown store {kind!r}; use one of {', '.join(KINDS)}.")
         self.kind = kind
         self.rows: dict[str, Row] = {}
         self.by_service: dict[tuple[str, str], dict[str, Row]] = {}
         self.ghosts: dict[str, Ghost] = {}
         self.unaware: Callable[[float], frozenset[int]] = lambda since: frozenset()
-        """Which nodes have not synced since then; the fleet knows."""
+        """The nodes that have not synced since then; set by the fleet."""
         self.beats: dict[str, float] = {}
-        """Last heartbeats where the checker shares them (heartbeatLeader, heartbeatRedis)."""
+        """Last heartbeats if the checker shares them (heartbeatLeader, heartbeatRedis)."""
         self.locations: list[dict[str, str]] = []
-        """What GET /maintain/v1/cmdb/info lists."""
+        """The entries of GET /maintain/v1/cmdb/info."""
         self.clients: list[dict[str, Any]] = []
-        """SDK clients with a prometheus port: id, host, port, path."""
+        """SDK clients with a Prometheus port: id, host, port, path."""
         self.generation = 0
-        """Counts changes: what was computed from the rows holds as long as it stays the same."""
+        """Counts changes: cached results are valid as long as this stays the same."""
 
     def register(
         self,
@@ -123,12 +123,12 @@ class Store:
         host: str = "127.0.0.1",
         port: int = 8080,
         *,
-        id: str = "",  # noqa: A002  the server's own word
+        id: str = "",  # noqa: A002  the server's own name
         vpc_id: str = "",
         live: bool = True,
         **values: Any,
     ) -> Row:
-        """Registers an instance, over an older one of the same id if there is one."""
+        """Register an instance, replacing one with the same id."""
         now = time.time()
         if self.kind == "mysql":
             values["modified"] = float(int(values.get("modified") or now))  # a DATETIME column has no fractions
@@ -156,7 +156,7 @@ class Store:
         return row
 
     def deregister(self, row_id: str, *, ago: float = 0.0) -> bool:
-        """Soft-deletes a row, `ago` seconds in the past; False when there is no live one."""
+        """Soft-delete a row, `ago` seconds in the past; False if there is no live one."""
         row = self.rows.get(row_id)
         if row is None or not row.live:
             return False
@@ -166,14 +166,14 @@ class Store:
         return True
 
     def remove(self, row_id: str) -> None:
-        """Takes a row away for good."""
+        """Remove a row permanently."""
         row = self.rows.pop(row_id, None)
         if row is not None:
             self.by_service[row.namespace, row.service].pop(row_id, None)
             self.generation += 1
 
     def clean(self, row_id: str, profile: Profile) -> None:
-        """POST /maintain/v1/instance/clean: the row's fate depends on store and version, the answer does not."""
+        """POST /maintain/v1/instance/clean: the effect depends on store and version, the answer does not."""
         row = self.rows.get(row_id)
         if row is None:
             return
@@ -190,11 +190,11 @@ class Store:
             row.written = time.time()
 
     def batch_clean(self, size: int, profile: Profile) -> int:
-        """POST /maintain/v1/instance/batchclean: removes soft-deleted rows that are old enough.
+        """POST /maintain/v1/instance/batchclean: remove soft-deleted rows that are old enough.
 
-        A size that boltdb cannot allocate kills the server, if there is anything to remove: MemoryError.
+        A size that boltdb cannot allocate crashes the server, if there is anything to remove: MemoryError.
         """
-        limit = size if self.kind == "mysql" else max(size, 1)  # boltdb counts after it has taken one
+        limit = size if self.kind == "mysql" else max(size, 1)  # boltdb counts after it has removed one
         youngest = time.time() - profile.batch_clean_age
         old = (row for row in list(self.rows.values()) if not row.live and row.modified <= youngest)
         found = list(itertools.islice(old, limit))
@@ -205,14 +205,14 @@ class Store:
         return len(found)
 
     def _bury(self, row: Row) -> None:
-        """Removes a row, which leaves a ghost where its end had not been noticed."""
+        """Remove a row, leaving a ghost on nodes that had not noticed its deletion."""
         nodes = None if row.live else self.unaware(row.written)
         if nodes is None or nodes:
             self.ghosts[row.id] = Ghost(row, time.time(), nodes)
         self.remove(row.id)
 
     def candidates(self, service: str, namespace: str, row_id: str) -> Iterable[Row]:
-        """The rows that can match these exact values (empty: any), by the index that is narrowest."""
+        """The rows that can match these exact values (empty: any), from the most selective index."""
         if row_id:
             row = self.rows.get(row_id)
             return [] if row is None else [row]
@@ -221,7 +221,7 @@ class Store:
         return list(self.rows.values())
 
     def ghosts_on(self, node: int, started: float) -> list[Row]:
-        """What a node serves that is gone."""
+        """The removed rows that a node still lists."""
         return [
             ghost.row
             for ghost in list(self.ghosts.values())
@@ -229,5 +229,5 @@ class Store:
         ]
 
     def services(self) -> dict[tuple[str, str], list[Row]]:
-        """All services that ever had an instance, with the live ones."""
+        """All services that ever had an instance, with their live instances."""
         return {key: [row for row in list(rows.values()) if row.live] for key, rows in list(self.by_service.items())}

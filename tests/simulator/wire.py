@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Calls, replies and routing: what go-restful and Go's net/http do before and after a handler.
 
-Routing follows go-restful v3.9.0 curly.go and jsr311.go (detectRoute); v2.15.0 differs only in what it answers to a
-POST without a body (no rule for a missing Content-Length there).
+Routing follows go-restful v3.9.0 curly.go and jsr311.go (detectRoute); v2.15.0 differs only in its answer to a POST
+without a body (it has no rule for a missing Content-Length).
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Call:
 
     @property
     def token(self) -> str:
-        """The token of the caller, empty when there is none."""
+        """The token of the caller; empty if there is none."""
         return self.headers.get("X-Polaris-Token", "")
 
 
 @dataclass(slots=True)
 class Reply:
-    """One response; `abort` cuts the connection instead, as a panic in a Go handler does."""
+    """One response; `abort` closes the connection instead, as a panic in a Go handler does."""
 
     status: int = 200
     body: bytes = b""
@@ -83,7 +83,7 @@ def parse_query(raw: str) -> dict[str, str]:
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Path (decoded) and raw query of a request target; an absolute target loses its origin."""
+    """Decoded path and raw query of a request target, without the origin of an absolute one."""
     if not target.startswith("/"):
         target = re.sub(r"^[a-z]+://[^/?]*", "", target) or "/"
     path, _dummy, raw_query = target.partition("?")
@@ -91,7 +91,7 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 class Router:
-    """The routes of one profile. `plain` ones are on Go's mux, past all rules of go-restful."""
+    """The routes of one profile. `plain` routes are on Go's mux, outside the rules of go-restful."""
 
     def __init__(
         self,
@@ -108,14 +108,14 @@ class Router:
             self.by_path.setdefault(path, {})[method] = handler
 
     def is_plain(self, path: str) -> Handler | None:
-        """The handler of a path on Go's mux, exact or, with a slash at its end, for all below."""
+        """The handler for a path on Go's mux: an exact match, or a prefix if it ends with a slash."""
         for prefix, handler in self.plain.items():
             if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
                 return handler
         return None
 
     def select(self, call: Call) -> Handler | Reply:
-        """The handler of a call, or what routing itself answers."""
+        """The handler for a call, or the answer of the routing itself."""
         path = call.path
         plain = self.is_plain(path)
         if plain is not None:
@@ -126,7 +126,7 @@ class Router:
             return moved(path + "/")
         methods = self.by_path.get("/" + path.strip("/"))
         if methods is None:
-            # The index service takes every path that no other service has; without it, Go's mux answers.
+            # The index service gets every path that no other service has; without it, Go's mux answers.
             if "/" in self.by_path or path.startswith(self.services or ("//",)):
                 return error(404, "404: Page Not Found")
             return error(404, "404 page not found\n", {"X-Content-Type-Options": "nosniff"})
@@ -138,7 +138,7 @@ class Router:
                 return Reply(200, b"", "", {"Allow": allow, "Access-Control-Allow-Methods": allow, **cors})
             return error(405, "405: Method Not Allowed", {"Allow": allow})
         if path == "/":
-            # This route names nothing that it gives, so that nothing but */* matches it.
+            # This route declares no content type, so only */* matches it.
             return handler if accepts(call.headers.get("Accept", ""), gives=()) else self._not_acceptable(call, "")
         return self._content(call) or handler
 
@@ -176,7 +176,7 @@ def moved(path: str) -> Reply:
 
 
 def consumes(method: str, content_type: str) -> bool:
-    """matchesContentType of a route that takes JSON."""
+    """matchesContentType of a route that accepts JSON."""
     if content_type == JSON:
         return True
     if not content_type:
@@ -190,7 +190,7 @@ def accepts(accept: str, gives: tuple[str, ...] = (JSON,)) -> bool:
 
 
 class Response(web.Response):
-    """Without the header that aiohttp adds and Go does not send."""
+    """Remove the header that aiohttp adds and Go does not send."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
@@ -198,7 +198,7 @@ class Response(web.Response):
 
 
 def respond(reply: Reply) -> Response:
-    """A reply as aiohttp takes it."""
+    """A reply as an aiohttp response."""
     headers = reply.headers or {}
     if reply.content_type:
         headers = {**headers, "Content-Type": reply.content_type}
@@ -206,7 +206,7 @@ def respond(reply: Reply) -> Response:
 
 
 def half(reply: Reply) -> bytes:
-    """The bytes of a response that breaks off in the middle of its body."""
+    """The bytes of a response that ends in the middle of its body."""
     head = f"HTTP/1.1 {reply.status} OK\r\nContent-Type: {reply.content_type or TEXT}\r\n"
     length = max(len(reply.body), 2)
     return f"{head}Content-Length: {length}\r\n\r\n".encode() + reply.body[: length // 2]

@@ -101,8 +101,8 @@ def test_shutdown_over_http(start: Start) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--profile", "v0"), "There is no profile 'v0'"),
-        (("--set", "nonsense=1"), "There is no setting 'nonsense'"),
+        (("--profile", "v0"), "Unknown profile 'v0'"),
+        (("--set", "nonsense=1"), "Unknown setting 'nonsense'"),
         (("--address", "nowhere"), "an IPv4 address, not 'nowhere'"),
         (("--tls", "/nothing/cert", "/nothing/key"), "No such file"),
     ],
