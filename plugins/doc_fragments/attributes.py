@@ -10,7 +10,7 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and say what would change without changing it.
+    description: Can run in check mode and report what would change without changing it.
   diff_mode:
     description: Will show what changed (or, in check mode, would change) in diff mode.
   idempotent:
@@ -49,13 +49,13 @@ attributes:
 options: {}
 attributes:
   async:
-    description: Can be run by C(async). The task then runs as a module, in an interpreter of its own.
+    description: Can be run with C(async). The task then runs as a module, in an interpreter of its own.
     support: full
   in_process:
     description:
-      - On a local connection the task runs inside the worker of the controller, without an interpreter of its own,
-        which is many times faster for a fleet. The results are the same.
-      - With C(become), C(async) or C(environment), on any other connection, or where the variable
-        C(polaris_in_process) is V(false), it runs as a module.
+      - With a local connection, the task runs inside the worker process of the controller and starts no interpreter of
+        its own, which is many times faster for a fleet. The results are the same.
+      - With C(become), C(async) or C(environment), with any other connection, or if the variable C(polaris_in_process)
+        is V(false), it runs as a module.
     support: full
 """

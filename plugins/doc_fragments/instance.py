@@ -6,15 +6,15 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # One instance or many: the options of module_utils/_identity.py, IDENTITY. Each is written once; the items of the
+    # One instance or many: the options IDENTITY of module_utils/_identity.py. Each is described once; the items of the
     # list refer to it.
     DOCUMENTATION = r"""
 options:
   id: &id
     description:
       - The id of the instance.
-      - Alone, or with all of O(service), O(namespace), O(host) and O(port), if that instance was registered with an id
-        of its own.
+      - Give it alone or, if the instance was registered with an id of its own, together with all of O(service),
+        O(namespace), O(host) and O(port).
     type: str
   service: &service
     description: The service that the instance belongs to.
@@ -23,7 +23,7 @@ options:
     description: The namespace of O(service).
     type: str
   host: &host
-    description: The host with which the instance was registered, an address or a name.
+    description: The host that the instance was registered with, an address or a name.
     type: str
   port:
     description: The port of the instance, from V(1) to V(65535).
@@ -33,8 +33,8 @@ options:
     type: str
   instances:
     description:
-      - Many instances, ten thousand and more, instead of one by the options above.
-      - All are checked before the first request. An error names the place in the list, counted from V(0).
+      - Many instances, even ten thousand and more, instead of one by the options above.
+      - All are checked before the first request. An error names the position in the list, counted from V(0).
       - An instance that is named twice counts once.
     type: list
     elements: dict

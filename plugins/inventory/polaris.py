@@ -13,29 +13,30 @@ author:
 description:
   - Asks one Polaris server which nodes its cluster has, or which instances are registered for some services, and makes
     them hosts of the inventory.
-  - Its configuration is a file whose name ends in C(polaris.yml) or C(polaris.yaml). For several clusters write several
-    files, side by side in one folder or each given by C(-i).
-  - A server node is named by its address, is in the group C(polaris_servers), and is one host, however many of its
-    ports are registered.
-  - An instance of another service is named by its address where no other host of this file has that address, else
+  - Its configuration is a file whose name ends in C(polaris.yml) or C(polaris.yaml). For several clusters, write one
+    file for each, all in one directory or each given with C(-i).
+  - A server node is named by its address and is in the group C(polaris_servers). It is one host, no matter how many of
+    its ports are registered.
+  - An instance of another service is named by its address if no other host of this file has that address, else
     C(address_port), else C(address_port_service), else the same with a part of the digest of its id. It is in a group
-    named like its service, with an underscore for everything but letters, digits and underscores.
-  - Where a host of another file has the same name but is another instance, the name begins with O(cluster) and an
-    underscore, and a warning tells.
-  - In the name of a host, the colons of an IPv6 address become hyphens. C(ansible_host) has the address itself.
+    with the name of its service, in which an underscore replaces everything but letters, digits and underscores.
+  - If a host of another file has the same name but is another instance, the name gets the prefix O(cluster) and an
+    underscore, with a warning.
+  - In host names, the colons of an IPv6 address become hyphens. C(ansible_host) has the address itself.
   - A server node that registered a loopback address, as default installations do, gets the host of O(url) as its
-    address, with a warning. Where that host is a loopback address, too, only V(127.0.0.1), V(::1), V(localhost),
+    address, with a warning. If that host is also a loopback address, only V(127.0.0.1), V(::1), V(localhost),
     V(0.0.0.0) and V(::) are replaced.
   - An instance of another service that registered such an address is left out, with a warning, because its machine is
-    unknown. A play on that group would otherwise hit the Polaris server.
-  - What comes from the registry is never evaluated as a template. An instance whose address is neither an IP address
+    unknown. Otherwise a play for its group would run on the Polaris server.
+  - Values from the registry are never evaluated as templates. An instance whose address is neither an IP address
     nor a host name is left out, with a warning.
   - The variables of a server node are C(ansible_host), C(polaris_url) (its HTTP API, which the playbooks of this
-    collection use), C(polaris_cluster), and what is registered of it as C(polaris_id), C(polaris_service),
+    collection use), C(polaris_cluster), and its registered properties C(polaris_id), C(polaris_service),
     C(polaris_namespace), C(polaris_vpc_id), C(polaris_port), C(polaris_protocol), C(polaris_version),
     C(polaris_weight), C(polaris_priority), C(polaris_healthy), C(polaris_isolated), C(polaris_location) and
-    C(polaris_metadata). An instance of another service has the same, but no C(polaris_url).
-  - Of the version, servers from v1.13.0 to v1.18.1 may register V(v0.1.0), which only says that it was not built in.
+    C(polaris_metadata). An instance of another service has the same variables except C(polaris_url).
+  - Servers from v1.13.0 to v1.18.1 may register V(v0.1.0) as their version, which only means that the build did not set
+    it.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.plugin
@@ -62,42 +63,45 @@ options:
   http_port:
     description:
       - The port of the HTTP API of all server nodes, for C(polaris_url).
-      - The registry does not know it, unless C(api-http) is among the protocols that a node registers. Without this
-        option, the port registered by C(api-http) is used, else the one of O(url).
+      - The registry does not contain it, unless C(api-http) is among the protocols that a node registers. Without this
+        option, the port registered for C(api-http) is used, else the port of O(url).
     type: int
   cluster:
     description:
-      - A name for the cluster, in the variable C(polaris_cluster), of letters, digits, hyphens, underscores and dots.
+      - A name for the cluster, for the variable C(polaris_cluster). It consists of letters, digits, hyphens,
+        underscores and dots.
       - Without this option, it is the host of O(url).
     type: str
   filters:
     description:
-      - Which instances become hosts. The first condition that is met decides. An instance that meets none is included.
-      - A condition sees the variables of the host, and has to give V(true) or V(false). One that fails, because a
-        variable is not there, fails the inventory, whatever O(strict) says.
-      - A healthy node may be marked unhealthy. With the heartbeat checker C(heartbeatMemory), which Polaris ships with,
-        each node of a cluster knows its own heartbeats only. So be careful with C(polaris_healthy) of server nodes.
+      - Which instances become hosts. The first condition that is true decides. If none is true, the instance is
+        included.
+      - A condition can use the variables of the host, and must result in V(true) or V(false). If it fails, for example
+        because a variable is not defined, the inventory fails, regardless of O(strict).
+      - A healthy node may be marked unhealthy, because with C(heartbeatMemory), the heartbeat checker that Polaris
+        ships with, each node of a cluster knows only its own heartbeats. So be careful with C(polaris_healthy) of
+        server nodes.
     type: list
     elements: dict
     default: []
     suboptions:
       include:
-        description: Where this condition is met, the instance is included.
+        description: If this condition is true, the instance is included.
         type: raw
       exclude:
-        description: Where this condition is met, the instance is left out.
+        description: If this condition is true, the instance is left out.
         type: raw
 notes:
-  - O(url), O(token), O(username), O(password), O(owner) and O(cluster) may be templates. Of variables, extra variables
-    (C(-e)) are known here, others are not yet.
-  - O(token) and O(password) may be vaulted (C(!vault)), or the whole file (C(ansible-vault encrypt)).
-  - O(url) cannot be given by an extra variable C(polaris_url), because that would be the URL of all hosts in a
-    playbook.
-  - The cache holds what the registry said, so that changes of O(filters), O(compose), O(groups) and O(keyed_groups)
-    take effect at once. It never holds a token.
-  - Hosts have no C(ansible_connection), so that tasks run on them, by SSH. To let the tasks of this collection run on
-    the controller and speak to the nodes by HTTP, which is many times faster, compose it, as the first example does.
-    But then B(every) task for these hosts runs on the controller, C(ansible -m reboot), too.
+  - O(url), O(token), O(username), O(password), O(owner) and O(cluster) may be templates. They can use extra variables
+    (C(-e)), but no other variables, because these are not loaded yet.
+  - O(token) and O(password) may be encrypted with vault (C(!vault)), and so may the whole file (C(ansible-vault
+    encrypt)).
+  - Do not give O(url) as an extra variable C(polaris_url), because it would then be the URL of all hosts in a playbook.
+  - The cache contains the data of the registry, so changes to O(filters), O(compose), O(groups) and O(keyed_groups)
+    take effect immediately. It never contains a token.
+  - Hosts have no C(ansible_connection), so tasks run on them over SSH. To run the tasks of this collection on the
+    controller and reach the nodes over HTTP, which is many times faster, set it with O(compose), as in the first
+    example. But then B(every) task for these hosts runs on the controller, including C(ansible -m reboot).
 seealso:
   - module: polarismesh.maintenance.polaris_server_info
 """
@@ -122,7 +126,7 @@ keyed_groups:
   - {key: polaris_version, prefix: version}
   - {key: polaris_location.zone | default(''), prefix: zone}
 compose:
-  # The playbooks of this collection take the options of all modules as variables, and do not know those of this file.
+  # The playbooks of this collection take the options of all modules from variables; options of this file do not apply.
   polaris_ca_path: "'/etc/pki/polaris-ca.pem'"
 cache: true
 cache_plugin: ansible.builtin.jsonfile
@@ -180,13 +184,13 @@ def _unmarked(value: str) -> str:
     return value
 
 
-# How harmless text is marked, and how text that could be evaluated.
+# How to mark harmless text, and text that could be evaluated.
 _MARKS: t.Tuple[Mark, Mark]
 try:
-    # Every text is taken as it is, unless it is marked as a template.
+    # Text is used literally unless it is marked as a template.
     from ansible.template import trust_as_template
 except ImportError:
-    # Up to ansible-core 2.18, every text is a template, unless it is marked as none.
+    # Up to ansible-core 2.18, text is a template unless it is marked as unsafe.
     from ansible.utils.unsafe_proxy import wrap_var
 
     _MARKS = (_unmarked, wrap_var)
@@ -196,12 +200,12 @@ else:
 SERVERS_GROUP = "polaris_servers"
 NODES = "polaris.checker"
 
-#: Where a default installation, or a client that knows no better, says it is.
+#: The addresses that a default installation, or a client that does not know its own address, registers.
 _PLACEHOLDERS = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::")  # noqa: S104
 _HOST_NAME = re.compile(r"^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?\Z")
 _CLUSTER = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]*\Z")
 _ODD = re.compile(r"[^0-9A-Za-z._-]")
-# Text in which no template, and no expression that does anything, can be.
+# Text that cannot contain a template, nor an expression that has any effect.
 _HARMLESS = re.compile(r"^[\w .:/@+,=-]*\Z")
 
 _SETTINGS = (*(row.name for row in COMMON if row.name not in (*ACCOUNT, "url")), "parallel")
@@ -215,7 +219,7 @@ FORMAT = sorted(part.name for part in fields(Instance))
 
 @dataclass
 class Host:
-    """A host to be: the instance, and where and how it is found."""
+    """A future host: the instance, its address, variables and name."""
 
     instance: Instance
     address: str
@@ -229,11 +233,11 @@ class Host:
 
 @dataclass
 class Found:
-    """What becomes of the instances of a registry."""
+    """The hosts for the instances of a registry, and the instances with problems."""
 
     hosts: t.List[Host] = field(default_factory=list)
-    # Server nodes whose loopback address was replaced, instances that were left out for theirs, and those whose
-    # address cannot be one.
+    # Server nodes whose loopback address was replaced, instances left out because of a loopback address, and instances
+    # whose address is not valid.
     loopback: t.List[Instance] = field(default_factory=list)
     unknown: t.List[Instance] = field(default_factory=list)
     unusable: t.List[Instance] = field(default_factory=list)
@@ -243,14 +247,14 @@ class Found:
 
 
 def hosts_of(found_instances: t.Iterable[Instance], url: str, http_port: t.Optional[int], cluster: str) -> Found:
-    """The hosts that these instances make, named and sorted."""
+    """The hosts for these instances, named and sorted."""
     url_host = str(urlsplit(url).hostname)
     found = Found()
     nodes: t.Dict[str, t.List[Instance]] = {}
     for instance in found_instances:
         address = reachable(instance.host, url_host)
         if address != instance.host and instance.service != NODES:
-            # Its machine is unknown; the host of url is only that of the server.
+            # Its machine is unknown; the host of url is only the server's.
             found.unknown.append(instance)
             continue
         if address != instance.host:
@@ -262,7 +266,7 @@ def hosts_of(found_instances: t.Iterable[Instance], url: str, http_port: t.Optio
         else:
             found.hosts.append(Host(instance, address, variables_of(instance, address, cluster)))
     for address, ports in nodes.items():
-        # What clients use first; the HTTP API is registered only where somebody has added it.
+        # The port that clients use comes first; the HTTP API is registered only if somebody has configured that.
         ports.sort(key=lambda instance: (instance.protocol != "grpc", instance.protocol == "http", instance.port))
         registered = next((instance.port for instance in ports if instance.protocol == "http"), None)
         variables = variables_of(ports[0], address, cluster)
@@ -275,10 +279,11 @@ def hosts_of(found_instances: t.Iterable[Instance], url: str, http_port: t.Optio
 
 
 def reachable(registered: str, url_host: str) -> str:
-    """The address by which an instance can be reached from here.
+    """The address at which an instance can be reached from here.
 
-    Loopback means the machine of the server that was asked, as far as anybody can tell. Only where that is this machine
-    may it be left, since all of 127.0.0.0/8 is this machine; what default installations register is replaced even so.
+    A loopback address is presumed to mean the machine of the server that was asked. It may stay only if that is this
+    machine, because all of 127.0.0.0/8 is this machine; even then, the addresses that default installations register
+    are replaced.
     """
     if not is_loopback(registered) or (is_loopback(url_host) and registered.lower() not in _PLACEHOLDERS):
         return registered
@@ -286,7 +291,7 @@ def reachable(registered: str, url_host: str) -> str:
 
 
 def is_address(host: str) -> bool:
-    """Whether this may go to a command line and into a URL: clients register what they like."""
+    """Whether this is safe in a command line and a URL: clients can register any text."""
     if _HOST_NAME.match(host):
         return True
     try:
@@ -317,7 +322,7 @@ def variables_of(instance: Instance, address: str, cluster: str) -> Variables:
 
 
 def names_of(hosts: t.Sequence[Host]) -> t.List[str]:
-    """For each host the shortest of its names that no other host could have, too; a node always has its address."""
+    """For each host its shortest name that no other host could also get; a node is always named by its address."""
     choices = [_choices(host) for host in hosts]
     claims = Counter(name for names in choices for name in names)
     return [
@@ -327,7 +332,7 @@ def names_of(hosts: t.Sequence[Host]) -> t.List[str]:
 
 
 def _choices(host: Host) -> t.List[str]:
-    # Colons separate host patterns.
+    # A colon would separate host patterns.
     names = [host.address.replace(":", "-")]
     if not host.is_node:
         digest = hashlib.sha256(host.instance.id.encode()).hexdigest()[:12]
@@ -337,10 +342,10 @@ def _choices(host: Host) -> t.List[str]:
 
 
 def inert(value: t.Any) -> t.Any:
-    """``value`` from the registry, where clients write what they like, so that Ansible never evaluates it.
+    """``value`` from the registry, where clients can write anything, marked so that Ansible never evaluates it.
 
-    Only what could be evaluated is marked as such (before 2.19) or left unmarked (from then on), because
-    ansible-inventory writes all that is not taken for a template in a form that other programs do not understand.
+    Only text that could be evaluated is marked unsafe (before 2.19) or left untrusted (from 2.19 on), because
+    ansible-inventory writes such text in a form that other programs do not understand.
     """
     if isinstance(value, dict):
         return {inert(key): inert(item) for key, item in value.items()}
@@ -350,7 +355,7 @@ def inert(value: t.Any) -> t.Any:
 
 
 def legible(value: t.Any) -> t.Any:
-    """``value`` that a template gave, with what is harmless in it marked as such, for the same programs."""
+    """``value`` from a template, with its harmless text marked as such, for the same programs."""
     if isinstance(value, dict):
         return {legible(key): legible(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -378,7 +383,7 @@ def unknown_options(given: t.Iterable[str], known: t.Iterable[str]) -> t.List[st
 
 
 def cached_instances(entry: t.Any) -> t.Optional[t.List[Entry]]:
-    """The instances of an entry of the cache; None where another version of this plugin, or nobody, wrote it."""
+    """The instances of a cache entry; None if another version of this plugin wrote it, or it is not one of ours."""
     if not isinstance(entry, dict) or entry.get("format") != FORMAT or not isinstance(entry.get("instances"), list):
         return None
     listed: t.List[Entry] = entry["instances"]
@@ -386,20 +391,20 @@ def cached_instances(entry: t.Any) -> t.Optional[t.List[Entry]]:
 
 
 def read_instances(client: Client, namespace: str, services: t.Sequence[str]) -> t.Tuple[t.List[Entry], t.List[str]]:
-    """The instances of these services, in a form fit for a cache, and what may be missing or wrong with them."""
+    """The instances of these services, in a form that can be cached, and warnings about them."""
     listed: t.Dict[str, Entry] = {}
     warnings = []
     for service in services:
         found = instances.find(client, namespace=namespace, service=service)
         if not found.instances:
             warnings.append(
-                f"{client.url} knows no instance of {service} in the namespace {namespace}: check the options service "
+                f"{client.url} has no instances of {service} in the namespace {namespace}: check the options service "
                 f"and namespace."
             )
         elif not found.complete:
             warnings.append(
-                f"the instances of {service} changed while they were read, so that some may be missing from the "
-                f"inventory ({len(found.instances)} of {found.amount} were read)."
+                f"the instances of {service} changed while they were read, so some may be missing from the inventory "
+                f"({len(found.instances)} of {found.amount} were read)."
             )
         listed.update((instance.id, dict(vars(instance))) for instance in found.instances)
     return list(listed.values()), warnings
@@ -430,7 +435,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if not _CLUSTER.match(cluster):
             raise PolarisError(
                 "refused",
-                f"cluster must be of letters, digits, hyphens, underscores and dots; got {shorten(cluster)!r}.",
+                f"cluster must consist of letters, digits, hyphens, underscores and dots; got {shorten(cluster)!r}.",
             )
         listed = [Instance(**entry) for entry in self._instances(config, url, path, cache)]
         found = hosts_of(listed, url, self.get_option("http_port"), cluster)
@@ -441,7 +446,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._add(inventory, [host for host in found.hosts if self._wanted(host, filters)], cluster)
 
     def _check(self, config: t.Mapping[str, t.Any]) -> None:
-        """Refuse what cannot be meant, before anything is sent."""
+        """Refuse invalid options before anything is sent."""
         if not HAS_REQUESTS:
             raise AnsibleParserError(missing_required_lib("requests"))
         unknown = unknown_options(config, self.option_definitions)
@@ -454,11 +459,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise PolarisError("refused", f"http_port must be from 1 to 65535; got {port}.")
         check_filters(self.get_option("filters"))
         if not self.get_option("service"):
-            raise PolarisError("refused", "service is empty: name at least one, or leave the option out.")
+            raise PolarisError("refused", "service is empty: name at least one, or omit the option.")
         for service in self.get_option("service"):
             if service != NODES and self._sanitize_group_name(service) in (SERVERS_GROUP, "all", "ungrouped"):
                 raise PolarisError(
-                    "refused", f"service {service!r} would make a group that means something else to Ansible."
+                    "refused", f"service {service!r} would create a group whose name has another meaning in Ansible."
                 )
 
     def _value(self, option: str) -> t.Any:
@@ -474,11 +479,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return None if value is None else str(value)
 
     def _instances(self, config: t.Mapping[str, t.Any], url: str, path: str, cache: bool) -> t.List[Entry]:
-        """The instances, from the cache where it may be used and has them."""
+        """The instances, from the cache if it may be used and contains them."""
         namespace, services = str(self.get_option("namespace")), list(self.get_option("service"))
         if not self.get_option("cache"):
             return self._fetch(config, url, namespace, services)
-        # What was asked is part of the key: a file that names another cluster now must not show the old one.
+        # The query is part of the key: after a file is changed to another cluster, the old one must not show up.
         asked = hashlib.sha256(json.dumps([url, namespace, services]).encode()).hexdigest()[:12]
         key = f"{self.get_cache_key(path)}_{asked}"
         if cache:
@@ -504,7 +509,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return listed
 
     def _account(self, config: t.Mapping[str, t.Any]) -> Params:
-        """The account of the file or of variables or, where they name none, that of the environment."""
+        """The account from the file or from variables or, if they give none, from the environment."""
         of_file = {
             row.name: self._value(row.name)
             for row in COMMON
@@ -514,26 +519,26 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return {name: options.get(name) for name in ACCOUNT}
 
     def _tell(self, found: Found, url: str) -> None:
-        """Warn about addresses that are not what they should be."""
+        """Warn about loopback and invalid addresses."""
         if found.loopback:
             first = found.loopback[0]
             self.display.warning(
-                f"{len(found.loopback)} registered under a loopback address (such as {first.host}:{first.port} of "
-                f"{first.service}) became {urlsplit(url).hostname}, the host of {url}. In polaris-server.yaml of each "
-                f"node, set self_address (from Polaris v1.17.2 on) or probe_address under "
+                f"{len(found.loopback)} registered with a loopback address (such as {first.host}:{first.port} of "
+                f"{first.service}) got the address {urlsplit(url).hostname}, the host of {url}. In polaris-server.yaml "
+                f"of each node, set self_address (from Polaris v1.17.2 on) or probe_address under "
                 f"bootstrap.polaris_service, and restart that node."
             )
         if found.unknown:
             first = found.unknown[0]
             self.display.warning(
-                f"{len(found.unknown)} left out, because they registered under a loopback address (such as "
-                f"{first.host}:{first.port} of {first.service}), which does not tell their machine: let these clients "
-                f"register the address of their host."
+                f"{len(found.unknown)} left out, because they registered with a loopback address (such as "
+                f"{first.host}:{first.port} of {first.service}), so their machine is unknown: configure these clients "
+                f"to register the address of their host."
             )
         if found.unusable:
             first = found.unusable[0]
             self.display.warning(
-                f"{len(found.unusable)} left out, because the address is neither an IP address nor a host name (such "
+                f"{len(found.unusable)} left out, because their address is neither an IP address nor a host name (such "
                 f"as {shorten(repr(first.host))} of {first.service})."
             )
 
@@ -548,15 +553,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if not isinstance(met, bool):
                 raise PolarisError(
                     "refused",
-                    f"filters[{index}] gives {shorten(repr(met))} for {host.name}, which is neither true nor false: "
-                    f"write a comparison, or add | bool.",
+                    f"filters[{index}] results in {shorten(repr(met))} for {host.name}, which is neither true nor "
+                    f"false: write a comparison, or add | bool.",
                 )
             if met:
                 return include
         return True
 
     def _add(self, inventory: t.Any, hosts: t.Sequence[Host], cluster: str) -> None:
-        """Add all hosts before any group is constructed: one with the name of a host would get its variables."""
+        """Add all hosts before constructing any group: a group with the name of a host would get its variables."""
         for service in self.get_option("service"):
             inventory.add_group(self._group(service))
         for host in hosts:
@@ -570,23 +575,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return SERVERS_GROUP if service == NODES else str(self._sanitize_group_name(service))
 
     def _free_name(self, inventory: t.Any, host: Host, cluster: str) -> str:
-        """The name of a host, or one that begins with the cluster where another instance has that name."""
+        """The name of a host, with the cluster as a prefix if another instance has that name."""
         own = {name: host.variables[name] for name in ("polaris_id", "polaris_cluster")}
         for name in (host.name, f"{cluster}_{host.name}"):
             known = inventory.hosts.get(name)
-            # One without these is from a static inventory, which may well add variables of its own.
+            # A host without these is from a static inventory, which may add variables of its own.
             if name not in inventory.groups and (
                 known is None or all(known.vars.get(key, value) == value for key, value in own.items())
             ):
                 return name
             self.display.warning(
-                f"{name} is another host or a group already, so {host.instance.host}:{host.instance.port} of "
-                f"{host.instance.service} in the cluster {cluster} gets another name."
+                f"{name} is already the name of another host or a group, so {host.instance.host}:{host.instance.port} "
+                f"of {host.instance.service} in the cluster {cluster} gets a different name."
             )
         raise PolarisError(
             "refused",
-            f"{host.name} of {host.instance.service} has no name of its own: give the clusters different names by the "
-            f"option cluster, and name all services of a cluster in one file.",
+            f"{host.name} of {host.instance.service} cannot get a unique name: give the clusters different names with "
+            f"the option cluster, and name all services of a cluster in one file.",
         )
 
     def _construct(self, inventory: t.Any, names: t.Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. Addresses and URLs: their form, their order, and which server they mean."""
+"""Private to this collection. Addresses and URLs: format, order, and which server they refer to."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from ._errors import PolarisError, shorten
 
-#: The port of a server's HTTP API, unless its configuration says another.
+#: The port of a server's HTTP API, unless its configuration sets another one.
 DEFAULT_HTTP_PORT = 8090
-#: What a server registers that does not know its own address (polaris v1.18.1 common/utils/const.go), and so every
-#: default installation.
+#: What a server that does not know its own address registers (polaris v1.18.1 common/utils/const.go). This includes
+#: every default installation.
 DEFAULT_HOST = "127.0.0.1"
 
 
@@ -46,10 +46,10 @@ def normalized_url(url: str) -> str:
 
 
 def credentials_in_url(url: str) -> t.Set[str]:
-    """What no message may show: all before the last ``@``, however odd the URL.
+    """The part of a URL that no message may show: everything before the last ``@``, however malformed the URL is.
 
-    One text only, not the password in it as well: of two that overlap, Ansible censors the one that it happens to meet
-    first, and the two doors would show different things.
+    This is a single string, without the password as a second one: where two secrets overlap, Ansible censors whichever
+    it finds first, so the two doors would show different results.
     """
     before, at, _rest = url.rpartition("@")
     userinfo = before.partition("//")[2] or before
@@ -57,12 +57,12 @@ def credentials_in_url(url: str) -> t.Set[str]:
 
 
 def shown_url(url: t.Any) -> t.Optional[str]:
-    """The URL for the result of a task that failed before it had a client; None where it may hold credentials."""
+    """The URL for the result of a task that failed before it had a client; None where it may contain credentials."""
     return None if url is None or credentials_in_url(str(url)) else str(url).rstrip("/")
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands in a URL."""
+    """A host as it is written in a URL."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
@@ -74,7 +74,7 @@ def sibling_url(url: str, host: str, port: t.Optional[int] = None) -> str:
 
 
 def same_server(one: str, other: str) -> bool:
-    """Whether two URLs mean the same scheme, host and port. What is not a URL is never the same."""
+    """Whether two URLs have the same scheme, host and port. False if either is not a URL."""
     try:
         first, second = (urlsplit(url.strip()) for url in (one, other))
         return (first.scheme, first.hostname, _port(first)) == (second.scheme, second.hostname, _port(second))
@@ -87,7 +87,7 @@ def _port(parts: t.Any) -> t.Optional[int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address means the machine that uses it, as 127.0.0.1, ::1, 0.0.0.0 and localhost do."""
+    """Whether an address refers to the local machine, as 127.0.0.1, ::1, 0.0.0.0 and localhost do."""
     if host.lower() == "localhost":
         return True
     try:
@@ -98,7 +98,7 @@ def is_loopback(host: str) -> bool:
 
 
 def address_order(address: str) -> t.Tuple[int, str, int]:
-    """Sorts ``host`` and ``host:port`` as numbers, and what is no IPv4 address after all that are."""
+    """Sort key for ``host`` and ``host:port``: IPv4 addresses first, as numbers, then everything else."""
     host, port = address.partition(":")[::2]
     number = int(port) if port.isdecimal() else 0
     try:
@@ -117,10 +117,10 @@ def addresses_of(url: str) -> t.Set[str]:
 
 
 def address_among(label: t.Optional[str], addresses: t.Iterable[str], nodes: t.Iterable[str]) -> t.Optional[str]:
-    """The address of a server among ``nodes``, by the label of its metrics, or by the ``addresses`` of its URL.
+    """The address of a server among ``nodes``, found by the label of its metrics, or by the ``addresses`` of its URL.
 
     The label is :data:`DEFAULT_HOST` on every server up to v1.16 (polaris v1.14.0 common/metrics/types.go reads it too
-    early), and on newer ones that do not know their address: it says nothing then.
+    early), and on newer ones that do not know their address. In these cases the label says nothing.
     """
     if label and label != DEFAULT_HOST:
         return label

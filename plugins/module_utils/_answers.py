@@ -14,8 +14,8 @@ from ._errors import PolarisError, shorten
 Query = t.Dict[str, t.Union[str, int]]
 Json = t.Any
 
-# The maintenance calls refuse with HTTP 400 (batchclean: 500) and the plain text of a Go error. Only the text tells
-# an unknown token from an account without rights (polaris v1.18.1 auth/defaultauth/auth_checker.go,
+# The maintenance calls refuse with HTTP 400 (batchclean: 500) and the plain text of a Go error. Only the text
+# distinguishes an unknown token from an account without rights (polaris v1.18.1 auth/defaultauth/auth_checker.go,
 # common/model/auth errors; HEAD auth/policy/auth_checker.go).
 _AUTH_TEXTS = (
     "invalid token",
@@ -38,11 +38,11 @@ _POLICY_TEXT = "no permission"
 class Request:
     """One request to the server.
 
-    :param repeatable: it may be sent again after a failure: a GET, or a PUT of an absolute value.
-    :param fresh: send it over a new connection, so that a kept-alive one that has just died cannot lose its answer.
-    :param timeout: seconds; None: those of the settings.
-    :param accept: another Accept header than JSON, for a route that is not part of the JSON API.
-    :param target: where the body of a 200 goes, so that a large one is never in memory.
+    :param repeatable: whether it may be sent again after a failure: a GET, or a PUT of an absolute value.
+    :param fresh: send it over a new connection, so that the answer cannot be lost because a kept-alive one just died.
+    :param timeout: seconds; None for the timeout of the settings.
+    :param accept: an Accept header other than JSON, for a route that is not part of the JSON API.
+    :param target: where the body of a 200 is written, so that a large body is never held in memory.
     """
 
     method: str
@@ -58,10 +58,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer of the server: any status, the body in bytes, header names in lower case.
+    """The server's answer: any status, the body in bytes, header names in lower case.
 
-    :param local_address: our end of the connection that carried it, ``host:port``, as the server sees it too unless
-        something on the way translates addresses.
+    :param local_address: our end of the connection that carried it, ``host:port``. The server sees the same address,
+        unless something in between translates addresses.
     :param with_token: whether the request had a token.
     """
 
@@ -79,9 +79,10 @@ class Reply:
         return self.body.decode("utf-8", errors="replace").strip()
 
     def said(self) -> str:
-        """What the server says about the request: the ``info`` of JSON, or the text, in one line for a message.
+        """What the server says about the request, as one line for a message: ``info`` of the JSON, or the text.
 
-        Secrets are removed before truncating: scrubbing the result could not find half of one that the server echoes.
+        Secrets are removed before truncating: scrubbing the truncated text could not find a secret that was cut in
+        half.
         """
         parsed = self.parsed()
         text = str(parsed.get("info") or "") if isinstance(parsed, dict) else self.text
@@ -92,14 +93,14 @@ class Reply:
         return shorten(text)
 
     def parsed(self) -> Json:
-        """The body as JSON, or None where it is not JSON.
+        """The body as JSON; None if it is not JSON.
 
-        The Content-Type does not tell: clean, heartbeat and naming answer JSON labelled text/plain
+        The Content-Type does not show this: clean, heartbeat and naming answer JSON labelled text/plain
         (polaris v1.18.1 apiserver/httpserver/utils/handler.go sets none).
         """
         try:
             return json.loads(self.body)
-        except (ValueError, RecursionError):  # not JSON, or nested without end
+        except (ValueError, RecursionError):  # not JSON, or nested too deeply
             return None
 
     def code(self) -> t.Optional[int]:
@@ -109,7 +110,7 @@ class Reply:
         return code if isinstance(code, int) else None
 
     def error(self, kind: t.Any, msg: str, **extra: t.Any) -> PolarisError:
-        """An error about this answer; ``msg`` is the whole sentence."""
+        """An error about this answer; ``msg`` is the complete sentence."""
         parsed = self.parsed()
         return PolarisError(
             kind,
@@ -124,7 +125,7 @@ class Reply:
 
 
 def expect(reply: Reply, url: str) -> Reply:
-    """The reply, when its status is 2xx; else the error that the answer means."""
+    """The reply, if its status is 2xx; otherwise raise the error that the answer means."""
     if 200 <= reply.status < 300:
         return reply
     code = reply.code() or 0
@@ -134,9 +135,11 @@ def expect(reply: Reply, url: str) -> Reply:
     if account is not None:
         raise account
     if code in (403001, 403002):
-        raise reply.error("refused", f"{url} limits the rate of requests ({said}): wait, or lower the option parallel.")
+        raise reply.error("refused", f"{url} limits the request rate ({said}): wait, or lower the option parallel.")
     if reply.status == 403:
-        raise reply.error("permission", f"{url} forbids {call} ({said}): ask whoever runs the proxy before it.")
+        raise reply.error(
+            "permission", f"{url} forbids {call} ({said}): ask the operators of the proxy in front of it."
+        )
     if code == 400202:
         raise reply.error("not_found", f"{url} does not know what {call} asks for ({said}).")
     if reply.status in (404, 405):
@@ -148,46 +151,47 @@ def expect(reply: Reply, url: str) -> Reply:
             f"removes them, or this is not a Polaris server.",
         )
     if reply.status == 407:
-        raise reply.error("unreachable", f"the proxy before {url} asks for a login: name the host in no_proxy.")
+        raise reply.error("unreachable", f"the proxy in front of {url} requires a login: name the host in no_proxy.")
     if 400 <= reply.status < 500:
         raise reply.error("refused", f"{url} refused {call} with {reply.status}: {said or 'no text'}.")
     raise reply.error(
         "server",
         f"{url} failed in {call} with {reply.status}: {said or 'no text'}; look at the server's log.",
-        # A gateway's answer for a server that gave none.
+        # A gateway answers this when the server gave no answer.
         outcome_unknown=reply.method != "GET" and reply.status in (502, 504),
     )
 
 
 def _account_error(reply: Reply, url: str, code: int, said: str) -> t.Optional[PolarisError]:
-    """The error of an answer that refuses the account, or the lack of one; None for another answer."""
+    """The error for an answer that refuses the account, or a missing one; None for any other answer."""
     lower = said.lower()
     call = f"{reply.method} {reply.path}"
     if any(text in lower for text in _ROLE_TEXTS):
         return reply.error(
             "permission",
-            f"{url} does not allow this account {call} ({said}): released servers let only the main (owner) account "
-            f"write; give that account's token.",
+            f"{url} does not allow {call} for this account ({said}): released servers let only the main (owner) "
+            f"account write; give that account's token.",
         )
     if _POLICY_TEXT in lower:
         return reply.error(
             "permission",
-            f"{url} does not allow this account {call} ({said}): its access policies decide that; give the token of "
-            f"the main (owner) account, or allow this call in a policy of this account.",
+            f"{url} does not allow {call} for this account ({said}): its access policies decide this; give the token "
+            f"of the main (owner) account, or allow this call in a policy of this account.",
         )
     refused = reply.status == 401 or code // 1000 == 401 or any(text in lower for text in _AUTH_TEXTS)
     if refused and not reply.with_token:
         return reply.error(
             "auth",
-            f"{url} asks for a token, and none was given ({said}): give the token of an enabled account, by the option "
+            f"{url} requires a token, and none was given ({said}): give the token of an enabled account, by the option "
             f"token, the host variable polaris_token or POLARIS_TOKEN, or give username and password.",
         )
     if lower == "access is not approved":
-        # HEAD says no more than this, whether the token is wrong or the account lacks rights.
+        # HEAD gives the same text for a wrong token and for an account without rights.
         return reply.error(
             "auth",
-            f"{url} does not accept the token, or does not allow its account {call}; it does not say which ({said}): "
-            f"give the token of the main (owner) account, by the option token, polaris_token or POLARIS_TOKEN.",
+            f"{url} does not accept the token, or does not allow {call} for its account; it does not say which "
+            f"({said}): give the token of the main (owner) account, by the option token, polaris_token or "
+            f"POLARIS_TOKEN.",
         )
     if refused:
         return reply.error(

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. One HTTP session to ONE Polaris server: URL, token, TLS, time-outs, retries.
+"""Private to this collection. One HTTP session to ONE Polaris server: URL, token, TLS, timeouts, retries.
 
-Nothing here knows an endpoint; see _api for those. Nothing here knows Ansible; see _runner.py.
+Endpoints are in _api, and what depends on Ansible is in _runner.py.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ else:
 #: controller may read one at the same time.
 MAX_BODY = 32 * 1024 * 1024
 
-# The server matches tokens by their text, so anything else than visible ASCII can only be a mistake.
+# The server compares tokens as text, so anything other than visible ASCII can only be a mistake.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 Item = t.TypeVar("Item")
@@ -64,24 +64,24 @@ class Settings:
 
 
 def check_settings(settings: Settings) -> None:
-    """Refuse, before anything is sent, what could never work."""
+    """Refuse settings that can never work, before anything is sent."""
     if settings.token is not None and not _TOKEN.fullmatch(settings.token):
         raise PolarisError(
             "refused",
-            "token is not a Polaris token: it is empty or has blanks, line breaks or other characters that a header "
-            "cannot carry; copy it again from the console (user details, token).",
+            "token is not a Polaris token: it is empty, or contains spaces, line breaks or other characters that a "
+            "header cannot carry; copy it again from the console (user details, token).",
         )
-    # Written so that NaN is refused, too.
+    # Written so that NaN is also refused.
     if not 0 < settings.timeout <= 86400:
         raise PolarisError(
-            "refused", f"timeout must be more than 0 seconds, and at most a day; got {settings.timeout:g}."
+            "refused", f"timeout must be more than 0 seconds and at most one day; got {settings.timeout:g}."
         )
     if settings.retries < 0:
         raise PolarisError("refused", f"retries must be 0 or more; got {settings.retries}.")
     if not 1 <= settings.parallel <= 64:
         raise PolarisError("refused", f"parallel must be from 1 to 64; got {settings.parallel}.")
     if settings.client_key and not settings.client_cert:
-        raise PolarisError("refused", "client_key needs client_cert: give the certificate that belongs to the key.")
+        raise PolarisError("refused", "client_key requires client_cert: give the certificate that belongs to the key.")
     for option in ("ca_path", "client_cert", "client_key"):
         path = getattr(settings, option)
         if path and not os.path.exists(path):
@@ -94,19 +94,19 @@ def check_settings(settings: Settings) -> None:
 
 def _check_client_certificate(cert: str, key: t.Optional[str]) -> None:
     try:
-        # (A key with a pass phrase would ask for it at the terminal.)
+        # (OpenSSL would ask for a passphrase at the terminal.)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password="")
     except (OSError, ValueError):
         named = "client_cert and client_key are" if key else "client_cert is"
         raise PolarisError(
             "tls",
-            f"{named} not a certificate and its private key in PEM, without a pass phrase: check the files "
+            f"{named} not a certificate and its private key in PEM format without a passphrase: check the files "
             f"{cert}{f' and {key}' if key else ''}.",
         ) from None
 
 
 def check_authorities(verify: t.Union[bool, str, None], given: t.Optional[str], environ: t.Mapping[str, str]) -> None:
-    """Refuse a file or folder of CA certificates that cannot be used, naming the option or variable that named it."""
+    """Refuse a file or directory of CA certificates that cannot be used, naming the option or variable that set it."""
     if not isinstance(verify, str):
         return
     named = "ca_path"
@@ -120,16 +120,17 @@ def check_authorities(verify: t.Union[bool, str, None], given: t.Optional[str], 
     except (OSError, ValueError):
         raise PolarisError(
             "tls",
-            f"{named} names no file of CA certificates in PEM ({verify}): correct it, or the file; nothing was sent.",
+            f"{named} does not name a file of CA certificates in PEM format ({verify}): correct it or the file; "
+            f"nothing was sent.",
         ) from None
 
 
 def _silent(dummy: str) -> None:
-    """The progress of a door that shows none."""
+    """Reports no progress, for a door that cannot show any."""
 
 
 class Progress:
-    """Tells how far long work is: after every thousandth item, and every few seconds where items take long."""
+    """Reports the progress of long work: after every thousandth item, and every few seconds if items take long."""
 
     ITEMS = 1000
     SECONDS = 5.0
@@ -142,7 +143,7 @@ class Progress:
         self._time = time.monotonic()
 
     def step(self, items: int = 1) -> None:
-        """So many items more are done."""
+        """Count ``items`` more as done."""
         self._done += items
         now = time.monotonic()
         if self._done - self._told >= self.ITEMS or (items and now - self._time >= self.SECONDS):
@@ -153,8 +154,8 @@ class Progress:
 class Client:
     """One session to one server. Safe for use by as many threads as ``settings.parallel``.
 
-    ``progress`` takes a line about long work; the in-process door shows it, a module cannot. ``secrets`` are those that
-    no error may quote, as they are at that time: whoever finds out another one adds it.
+    ``progress`` takes a line about long work; the in-process door shows it, a module cannot. ``secrets`` are the values
+    that no error may quote. The set is read at the time of the error, so callers can add secrets to it later.
     """
 
     def __init__(
@@ -168,15 +169,15 @@ class Client:
         self.settings = settings
         self.progress = progress
         self._secrets = secrets
-        # Routes that answered 404 or 405 (METHOD path), so that a dialect is found out once, not once a call.
+        # Routes that answered 404 or 405 (METHOD path), so that a dialect is detected once, not once per call.
         self.missing: t.Set[str] = set()
         self._session = _session(settings)
         verify = (settings.ca_path or True) if settings.validate_certs else False
-        # Proxies, and what REQUESTS_CA_BUNDLE makes of ``verify`` (it beats the session's own): looked up once.
+        # Proxies, and ``verify`` after REQUESTS_CA_BUNDLE (which overrides the session's own value): looked up once.
         self._environment = self._session.merge_environment_settings(self.url, {}, True, verify, None)
         if self.url.startswith("https:"):
             check_authorities(self._environment["verify"], settings.ca_path, os.environ)
-        # (method, path, accept) -> what all requests of that kind have in common.
+        # (method, path, accept) -> the prepared part that all such requests share.
         self._prepared: t.Dict[t.Tuple[str, str, t.Optional[str]], requests.PreparedRequest] = {}
 
     def use_token(self, token: str) -> None:
@@ -188,20 +189,20 @@ class Client:
         self._session.close()
 
     def send(self, request: Request) -> Reply:
-        """The reply to a request, whatever its status (but a redirect is an error).
+        """The reply to a request, whatever its status (except that a redirect is an error).
 
-        A request that may be repeated is, after failures that may pass. Any other is sent exactly once: after a
-        time-out it is unknown whether the server acted upon it.
+        A repeatable request is sent again after a temporary failure. Any other request is sent exactly once: after a
+        timeout it is unknown whether the server acted on it.
         """
         return self._repeat(request) if request.repeatable else self._send(request)
 
     def each(
         self, call: t.Callable[[Item], Answer], items: t.Sequence[Item]
     ) -> t.Iterator[t.Tuple[int, t.Union[Answer, PolarisError]]]:
-        """Call for every item, at most ``settings.parallel`` at a time; yields (index, answer or error) as they finish.
+        """Call ``settings.parallel`` items at a time; yield (index, answer or error) as each finishes.
 
-        After the first error no further item is begun; those under way are finished and reported, so that the caller
-        knows of every item whether it was sent.
+        After the first error no further item is started; those in progress are finished and reported, so that the
+        caller knows for every item whether it was sent.
         """
         begin = iter(range(len(items)))
         taking = threading.Lock()
@@ -209,7 +210,7 @@ class Client:
         stopped = threading.Event()
 
         def work() -> None:
-            # They take the next item themselves: threads that are handed theirs wait for that most of the time.
+            # Threads take the next item themselves: if items are handed to them, they mostly wait for that.
             try:
                 while True:
                     with taking:
@@ -251,7 +252,7 @@ class Client:
     def collect(
         self, call: t.Callable[[Item], Answer], items: t.Sequence[Item], what: str = "answers read"
     ) -> t.List[Answer]:
-        """The answers of :meth:`each` in the order of the items, or the first error."""
+        """The answers of :meth:`each` in the order of the items; raises the first error."""
         answers: t.Dict[int, Answer] = {}
         progress = Progress(self.progress, what, len(items))
         for index, answer in self.each(call, items):
@@ -268,7 +269,7 @@ class Client:
             try:
                 reply = self._send(request)
             except PolarisError as error:
-                # What an earlier attempt may have done stays unknown, even if this one was never sent.
+                # The outcome of an earlier attempt stays unknown, even if this one was never sent.
                 unknown = error.outcome_unknown = unknown or error.outcome_unknown
                 if last or error.kind not in ("unreachable", "timeout", "server"):
                     raise
@@ -286,10 +287,10 @@ class Client:
         try:
             prepared = self._prepare(request)
             with self._session.send(prepared, timeout=timeout, allow_redirects=False, **self._environment) as response:
-                # Known only until the body is read: then the connection goes back to the pool.
+                # Known only until the body has been read: then the connection returns to the pool.
                 local_address = _local_address(response)
                 content = _read(response, deadline, request.target if response.status_code == 200 else None)
-        # Any: requests and urllib3 let through what sockets, files of certificates and name look-ups raise.
+        # Any exception: requests and urllib3 pass on what sockets, certificate files and name lookups raise.
         except Exception as exc:
             raise self._error(exc, request, timeout) from exc
         reply = Reply(
@@ -304,13 +305,13 @@ class Client:
         )
         if 300 <= reply.status < 400:
             raise self._redirect(reply)
-        # Go's words, and those of nginx before it.
+        # The texts of Go, and of an nginx in front of it.
         if reply.status == 400 and re.search(rb"HTTP request (to an HTTPS server|was sent to HTTPS port)", content):
             raise reply.error("tls", CAUSES["not plain"].sentence.format(url=self.url))
         return reply
 
     def _prepare(self, request: Request) -> requests.PreparedRequest:
-        """A request, ready to send. What those of one path have in common, a third of the work, is done once."""
+        """A prepared request. What requests for one path share, a third of the work, is prepared once."""
         key = (request.method, request.path, request.accept)
         if key not in self._prepared:
             headers = {"Accept": request.accept} if request.accept else None
@@ -333,9 +334,9 @@ class Client:
             timeout=timeout,
             detail=detail_of(exc, cause),
         )
-        # A reset may overtake the TLS alert that asks for a certificate.
+        # A connection reset may arrive before the TLS alert that asks for a certificate.
         if cause == "cut" and self.url.startswith("https:") and not self.settings.client_cert:
-            error.msg = f"{error.msg.rstrip('.')}, or it asks for a client certificate (client_cert and client_key)."
+            error.msg = f"{error.msg.rstrip('.')}, or it requires a client certificate (client_cert and client_key)."
         return error
 
     def _redirect(self, reply: Reply) -> PolarisError:
@@ -345,13 +346,13 @@ class Client:
             target = "something that is not a URL"
         return reply.error(
             "protocol",
-            f"{self.url} redirects to {target}, and redirects are never followed, because the token would travel "
-            f"along: give the URL of the Polaris server itself (its HTTP API, port 8090 by default).",
+            f"{self.url} redirects to {target}; redirects are never followed, because the token would be sent along: "
+            f"give the URL of the Polaris server itself (its HTTP API, port 8090 by default).",
         )
 
 
 def _library_exceptions() -> t.Dict[str, t.Tuple[t.Type[BaseException], ...]]:
-    """What the exceptions of requests and urllib3 mean, as keys of CAUSES; the first match counts."""
+    """What the exceptions of requests and urllib3 mean, as keys of CAUSES; the first match applies."""
     return {
         "timeout": (DeadlineError, requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError),
         "too large": (TooLargeError,),
@@ -376,7 +377,7 @@ def _session(settings: Settings) -> requests.Session:
     session = requests.Session()
     session.headers.update(
         {
-            # go-restful answers 415 or 406 before the handler without these, also where there is no body.
+            # Without these, go-restful answers 415 or 406 before the handler runs, even if there is no body.
             "Content-Type": "application/json",
             "Accept": "application/json",
             "User-Agent": "polarismesh.maintenance",
@@ -384,15 +385,15 @@ def _session(settings: Settings) -> requests.Session:
     )
     if settings.token:
         session.headers["X-Polaris-Token"] = settings.token
-    # An own authentication function keeps ~/.netrc, which is for other programs, out of the requests.
+    # With an authentication function of our own, requests ignores ~/.netrc, which is for other programs.
     session.auth = _no_authentication
     if settings.client_cert:
         session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
     if not settings.validate_certs:
         disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.parallel)
-    # Without this, requests prepares what follows a redirect even where it may not follow it: it reads the whole body,
-    # with no deadline, and raises ValueError at a target that is no URL.
+    # Without this, requests prepares the request after a redirect even if it may not follow it: it reads the whole body
+    # without a deadline, and raises ValueError for a target that is not a URL.
     session.get_redirect_target = _no_redirect  # type: ignore[method-assign]
     session.mount("http://", adapter)
     session.mount("https://", adapter)
@@ -412,12 +413,12 @@ def _local_address(response: requests.Response) -> str:
     sock = getattr(connection, "sock", None)
     try:
         return "{}:{}".format(*sock.getsockname()) if sock is not None else ""
-    except OSError:  # closed by the other side already
+    except OSError:  # already closed by the other side
         return ""
 
 
 def _read(response: requests.Response, deadline: float, target: t.Optional[t.BinaryIO]) -> bytes:
-    """The body, or nothing when it went to ``target``, whose content of an attempt before it replaces."""
+    """The body, or nothing if it was written to ``target``, where it replaces the content of an earlier attempt."""
     chunks: t.List[bytes] = []
     keep: t.Callable[[bytes], t.Any] = chunks.append
     if target is not None:
@@ -436,7 +437,7 @@ def _read(response: requests.Response, deadline: float, target: t.Optional[t.Bin
 
 
 def _chunks(response: requests.Response) -> t.Iterator[bytes]:
-    # iter_content() waits until a whole chunk is there, past any deadline; read1() gives what has come.
+    # iter_content() waits for a whole chunk, past any deadline; read1() returns what has arrived.
     read1 = getattr(response.raw, "read1", None)
     if read1 is None:  # urllib3 1.26
         return t.cast("t.Iterator[bytes]", response.iter_content(65536))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. What can fail: the kinds, the error, and what an exception of the transport means."""
+"""Private to this collection. Failures: the kinds, the error, and what an exception of the transport means."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import ssl
 import typing as t
 from dataclasses import dataclass
 
-#: The only values of ``error.kind``. What each means stands in the README and in doc_fragments/connection.py.
+#: The only values of ``error.kind``. Their meanings are in the README and in doc_fragments/connection.py.
 Kind = t.Literal[
     "unreachable",
     "timeout",
@@ -31,14 +31,14 @@ KINDS: t.Tuple[Kind, ...] = t.get_args(Kind)
 
 
 class PolarisError(Exception):
-    """A failure that an operator can act upon.
+    """A failure that an operator can act on.
 
     :param kind: one of :data:`KINDS`.
     :param msg: one sentence: what happened, and what to do.
-    :param status: the HTTP status, when the server answered.
+    :param status: the HTTP status, if the server answered.
     :param code: the ``code`` of a ``{code, info}`` answer, e.g. 400202.
     :param info: the text of the server's answer, shortened.
-    :param outcome_unknown: the request was sent and no answer came, so the server may have acted upon it.
+    :param outcome_unknown: the request was sent and no answer came, so the server may have acted on it.
     :param partial: what was done before the failure, in the keys of the result.
     """
 
@@ -91,7 +91,8 @@ def shorten(text: str, limit: int = 200) -> str:
 class Cause:
     """Why a request got no answer.
 
-    :param sentence: the message; ``{url}``, ``{call}``, ``{timeout}``, ``{detail}`` and ``{variables}`` are filled in.
+    :param sentence: the message, with ``{url}``, ``{call}``, ``{timeout}``, ``{detail}`` and ``{variables}`` to fill
+        in.
     :param sent: whether the server may have received the request.
     """
 
@@ -109,7 +110,7 @@ CAUSES: t.Mapping[str, Cause] = {
     ),
     "proxy": Cause(
         "unreachable",
-        "the proxy that the environment names ({variables}) did not pass the request on to {url}: name the server's "
+        "the proxy that the environment names ({variables}) did not forward the request to {url}: name the server's "
         "host in no_proxy, or fix the proxy.",
         sent=False,
     ),
@@ -123,32 +124,34 @@ CAUSES: t.Mapping[str, Cause] = {
         "tls", "{url} does not speak TLS: write http:// in the option url, or give its HTTPS port.", sent=False
     ),
     "not plain": Cause(
-        "tls", "{url} speaks HTTPS, but was asked by plain HTTP: write https:// in the option url.", sent=False
+        "tls", "{url} uses HTTPS, but the request used plain HTTP: write https:// in the option url.", sent=False
     ),
     "certificate expired": Cause("tls", "the certificate of {url} has expired: renew it on the server.", sent=False),
     "certificate not yet valid": Cause(
         "tls", "the certificate of {url} is not valid yet: check the clocks here and on the server.", sent=False
     ),
     "certificate of another name": Cause(
-        "tls", "the certificate of {url} was issued for another name: use a name that the certificate has.", sent=False
+        "tls",
+        "the certificate of {url} was issued for another name: use a name that the certificate contains.",
+        sent=False,
     ),
     "certificate not trusted": Cause(
         "tls",
-        "the certificate of {url} is not trusted here: name the CA that signed it by the option ca_path (or, only "
+        "the certificate of {url} is not trusted here: name the CA that signed it in the option ca_path (or, only "
         "where nobody can intercept the connection, set validate_certs to false).",
         sent=False,
     ),
     "client certificate": Cause(
-        "tls", "{url} asks for a client certificate: give the options client_cert and client_key.", sent=False
+        "tls", "{url} requires a client certificate: set the options client_cert and client_key.", sent=False
     ),
-    # (Also the answer to a request that was sent, when the server is killed.)
+    # (This also happens after a request was sent, if the server is killed.)
     "TLS ended": Cause(
         "tls",
-        "{url} ended the TLS session before answering {call}: it does not speak TLS, is stopping, or asks for a client "
-        "certificate (client_cert and client_key).",
+        "{url} ended the TLS session before answering {call}: it does not speak TLS, is stopping, or requires a "
+        "client certificate (client_cert and client_key).",
         sent=True,
     ),
-    "TLS": Cause("tls", "no TLS session with {url}: {detail}.", sent=False),
+    "TLS": Cause("tls", "the TLS handshake with {url} failed: {detail}.", sent=False),
     "connect timeout": Cause(
         "timeout",
         "no connection to {url} within {timeout:g} s: the host is down, or a firewall drops the packets; check the "
@@ -157,15 +160,15 @@ CAUSES: t.Mapping[str, Cause] = {
     ),
     "timeout": Cause(
         "timeout",
-        "{url} did not answer {call} within {timeout:g} s: the server is overloaded or cut off; look at the node, or "
-        "raise the option timeout.",
+        "{url} did not answer {call} within {timeout:g} s: the server is overloaded or cannot be reached; check the "
+        "node, or increase the option timeout.",
         sent=True,
     ),
     "name": Cause("unreachable", "the host name of {url} cannot be resolved: correct the option url.", sent=False),
     "nothing listens": Cause(
         "unreachable",
         "nothing listens at {url} (connection refused): start the Polaris server, or correct host and port (the HTTP "
-        "API has port 8090 by default).",
+        "API uses port 8090 by default).",
         sent=False,
     ),
     "network": Cause(
@@ -179,18 +182,18 @@ CAUSES: t.Mapping[str, Cause] = {
     ),
     "encoding": Cause(
         "protocol",
-        "the answer of {url} to {call} cannot be decoded: something between here and the server damages it, or this is "
-        "not a Polaris server.",
+        "the answer of {url} to {call} cannot be decoded: something between here and the server damages it, or this "
+        "is not a Polaris server.",
         sent=True,
     ),
     "too large": Cause(
         "protocol",
-        "the answer of {url} to {call} is larger than any answer of Polaris: this is not a Polaris server, or "
-        "something stands before it; give the URL of its HTTP API (port 8090 by default).",
+        "the answer of {url} to {call} is larger than any answer of Polaris: this is not a Polaris server, or a proxy "
+        "or gateway in front of it answered; give the URL of its HTTP API (port 8090 by default).",
         sent=True,
     ),
-    # (Without the text of the exception, which repeats the header's value: that may be the token.)
-    "request": Cause("refused", "the request to {url} cannot be built: check the options url and token.", sent=False),
+    # (Without the text of the exception, which repeats the header's value, possibly the token.)
+    "request": Cause("refused", "the request to {url} cannot be created: check the options url and token.", sent=False),
     "cut": Cause(
         "server",
         "{url} closed the connection before it answered {call}: the server crashed in this call or is stopping (look "
@@ -202,14 +205,14 @@ CAUSES: t.Mapping[str, Cause] = {
     ),
 }
 
-# X509_V_ERR_* of OpenSSL (openssl/x509_vfy.h), as ssl.SSLCertVerificationError.verify_code has them.
+# X509_V_ERR_* of OpenSSL (openssl/x509_vfy.h), the values of ssl.SSLCertVerificationError.verify_code.
 _VERIFY_CODES = {
     9: "certificate not yet valid",
     10: "certificate expired",
     62: "certificate of another name",
     64: "certificate of another name",
 }
-# ssl.SSLError.reason, the names of OpenSSL's own reasons.
+# Values of ssl.SSLError.reason, which are OpenSSL's names.
 _TLS_REASONS = {
     "WRONG_VERSION_NUMBER": "not TLS",
     "UNKNOWN_PROTOCOL": "not TLS",
@@ -221,14 +224,14 @@ _TLS_REASONS = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "client certificate",
     "SSLV3_ALERT_BAD_CERTIFICATE": "client certificate",
 }
-# What open() says of a local file; connect() may say EACCES as well, but names no file.
+# What open() reports for a local file; connect() may also report EACCES, but does not name a file.
 _FILE_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
-# The first bytes of a TLS alert, where a status line should be.
+# The first bytes of a TLS alert in place of a status line.
 _TLS_ALERT = "\x15\x03"
 
 
 class DeadlineError(Exception):
-    """The answer arrives more slowly than ``timeout`` allows for the whole of it."""
+    """The whole answer does not arrive within ``timeout``."""
 
 
 class TooLargeError(Exception):
@@ -236,7 +239,7 @@ class TooLargeError(Exception):
 
 
 def chain(exc: BaseException) -> t.List[BaseException]:
-    """The exception and all that it came from, the outermost first.
+    """The exception and all exceptions that caused it, the outermost first.
 
     requests and urllib3 wrap exceptions in four ways: as cause, context, ``reason`` or argument.
     """
@@ -253,7 +256,7 @@ def chain(exc: BaseException) -> t.List[BaseException]:
 def cause_of(exc: BaseException, is_a: t.Mapping[str, t.Tuple[t.Type[BaseException], ...]]) -> str:
     """The key of :data:`CAUSES` for an exception of the transport, by types and errno, never by the words in it.
 
-    :param is_a: key of :data:`CAUSES` -> the exceptions of the HTTP library that mean it, the first match counts.
+    :param is_a: key of :data:`CAUSES` -> the exceptions of the HTTP library that mean it; the first match applies.
     """
     exceptions = chain(exc)
     for key, types in is_a.items():
@@ -280,7 +283,7 @@ def _cause_of_tls(exc: ssl.SSLError) -> str:
 def _cause_of_one(exc: BaseException) -> t.Optional[str]:
     if isinstance(exc, socket.gaierror):
         return "name"
-    # (It is a BadStatusLine, too.)
+    # (It is also a BadStatusLine.)
     if isinstance(exc, http.client.RemoteDisconnected):
         return "cut"
     if isinstance(exc, http.client.BadStatusLine):
@@ -303,7 +306,7 @@ def _cause_of_one(exc: BaseException) -> t.Optional[str]:
 
 
 def detail_of(exc: BaseException, cause: str) -> str:
-    """What the exception itself says, in the few words that a sentence has room for."""
+    """What the exception itself says, short enough to be part of a sentence."""
     exceptions = chain(exc)
     if cause == "network":
         return next((str(one.strerror) for one in exceptions if isinstance(one, OSError) and one.strerror), "no route")
@@ -326,7 +329,7 @@ def _first(exceptions: t.Sequence[BaseException], wanted: t.Type[_Type]) -> t.Op
 
 
 def proxy_variables(url: str, environ: t.Mapping[str, str]) -> str:
-    """The variables that name the proxy for a URL, without their values, which may hold a password."""
+    """The variables that name the proxy for a URL, without their values, which may contain a password."""
     scheme = url.partition(":")[0]
     names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"]
     return ", ".join(name for name in names if environ.get(name)) or f"{scheme}_proxy"
@@ -341,7 +344,7 @@ def transport_error(
     timeout: float,
     detail: str = "",
 ) -> PolarisError:
-    """The error of a request that got no answer, by the key of its cause in :data:`CAUSES`."""
+    """The error for a request that got no answer; ``cause`` is a key of :data:`CAUSES`."""
     found = CAUSES[cause]
     msg = found.sentence.format(
         url=url,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. What names an instance, and the further fields of one."""
+"""Private to this collection. The options that name an instance, and its other fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ._errors import PolarisError, shorten
 from ._options import Params, Spec, number_between, untyped
 
-#: What names an instance.
+#: The options that name an instance.
 IDENTITY: Spec = {
     "id": {"type": "str"},
     "service": {"type": "str"},
@@ -25,7 +25,7 @@ IDENTITY: Spec = {
     "vpc_id": {"type": "str"},
 }
 
-#: The further fields of an instance in the published API.
+#: The other fields of an instance in the published API.
 INSTANCE_FIELDS: Spec = {
     "protocol": {"type": "str"},
     "version": {"type": "str"},
@@ -47,7 +47,7 @@ INSTANCE_FIELDS: Spec = {
 }
 
 _TETRAD = ("service", "namespace", "host", "port")
-# What servers take as a name of a service or a namespace (polaris v1.18.1 common/utils/common.go).
+# What servers accept as the name of a service or namespace (polaris v1.18.1 common/utils/common.go).
 _NAME = re.compile(r"^[0-9A-Za-z./:_-]+\Z")
 _BLANK_OR_COMMA = re.compile(r"[\s,]")
 _UINT32 = 4294967295
@@ -58,16 +58,16 @@ _ERRORS_SHOWN = 5
 def instance_spec(fields: t.Optional[Spec] = None) -> Spec:
     """The options that name one instance or, as ``instances``, many.
 
-    :param fields: further options of an instance.
+    :param fields: other options of an instance.
     """
     options = {**IDENTITY, **(fields or {})}
     return {**options, "instances": {"type": "list", "elements": "dict", "options": untyped(options)}}
 
 
 def instance_rules(*others: str) -> t.Dict[str, t.Any]:
-    """The rules that belong to :func:`instance_spec`.
+    """The rules for :func:`instance_spec`.
 
-    :param others: the further options of one instance.
+    :param others: the other options of one instance.
     """
     return {
         "mutually_exclusive": [("instances", option) for option in (*IDENTITY, *others)],
@@ -79,10 +79,10 @@ def instance_rules(*others: str) -> t.Dict[str, t.Any]:
 class Target:
     """An instance as a task names it.
 
-    :param id: the given one, or the one that servers compute.
-    :param own_id: whether the id is one that does not follow from the other parts.
-    :param service: None, as are the following, where the task names the instance by its id alone.
-    :param fields: the further fields, as the server takes them.
+    :param id: the given id, or the one that servers compute.
+    :param own_id: whether the id differs from the one that servers compute from the other parts.
+    :param service: None, like the following, if the task names the instance by its id alone.
+    :param fields: the other fields, in the form that the server accepts.
     """
 
     id: str
@@ -95,7 +95,7 @@ class Target:
     fields: t.Mapping[str, t.Any]
 
     def joined(self, other: Target) -> Target:
-        """The same instance, named twice: with all that both say; where their fields differ, the first counts."""
+        """This and ``other`` combined, which name the same instance; if their fields differ, the first applies."""
         return replace(self if self.service is not None else other, fields={**other.fields, **self.fields})
 
     def contradicts(self, other: Target) -> bool:
@@ -107,7 +107,7 @@ class Target:
         return (self.service, self.namespace, self.host, self.port, self.vpc_id)
 
     def request(self) -> t.Dict[str, t.Any]:
-        """What names it in a request."""
+        """The fields that name it in a request."""
         parts = {
             "id": self.id if self.own_id else None,
             "service": self.service,
@@ -120,13 +120,13 @@ class Target:
 
 
 def instance_id(namespace: str, service: str, host: str, port: int, vpc_id: t.Optional[str] = None) -> str:
-    """The id that servers compute for an instance without one of its own (polaris v1.18.1 common/utils/common.go)."""
+    """The id that servers compute for an instance registered without one (polaris v1.18.1 common/utils/common.go)."""
     parts = [namespace, service, *([vpc_id] if vpc_id else []), host, str(port)]
     return hashlib.sha1("##".join(parts).encode()).hexdigest()  # noqa: S324
 
 
 def targets(params: Params) -> t.List[Target]:
-    """The instances that a task names, each once, or a ``refused`` error about all that is wrong with them."""
+    """The instances that a task names, each once; raises a ``refused`` error about all that is wrong with them."""
     if params["instances"] is None:
         return [_target(params, "")]
     if not params["instances"]:
@@ -154,7 +154,7 @@ def targets(params: Params) -> t.List[Target]:
 
 
 def instance_group(params: Params) -> t.Optional[t.Tuple[str, t.Optional[str]]]:
-    """The namespace and service (None: each) of which a task names all instances; None where it names single ones."""
+    """The namespace and service (None: all) whose instances a task names; None if it names single instances."""
     single = ("instances", "id", "host", "port", "vpc_id")
     if params["namespace"] is None or any(params[option] is not None for option in single):
         return None
@@ -163,14 +163,14 @@ def instance_group(params: Params) -> t.Optional[t.Tuple[str, t.Optional[str]]]:
 
 
 def _target(values: t.Mapping[str, t.Any], place: str) -> Target:
-    """One instance. ``place`` is what its options are called by before their names."""
+    """One instance. ``place`` is the prefix of its option names in messages."""
     given = {key for key in _TETRAD if values[key] is not None}
     own = None if values["id"] is None else _instance_id(values["id"], f"{place}id")
     vpc_id = values["vpc_id"] or None
     if own is not None and not given:
         if vpc_id:
             raise PolarisError(
-                "refused", f"{place}vpc_id goes with service, namespace, host and port, not with id alone."
+                "refused", f"{place}vpc_id can be used with service, namespace, host and port, not with id alone."
             )
         return Target(own, True, None, None, None, None, None, _fields(values, place))
     missing = [f"{place}{key}" for key in _TETRAD if key not in given]
@@ -185,23 +185,29 @@ def _target(values: t.Mapping[str, t.Any], place: str) -> Target:
     host = _host(values["host"], f"{place}host")
     port = number_between(values["port"], f"{place}port", 0, 65535)  # a server registers and lists port 0
     if vpc_id is not None and _BLANK_OR_COMMA.search(vpc_id):
-        raise PolarisError("refused", f"{place}vpc_id is {shorten(repr(vpc_id))}: an id of a VPC has no blanks.")
+        raise PolarisError(
+            "refused", f"{place}vpc_id is {shorten(repr(vpc_id))}: the id of a VPC contains no spaces or commas."
+        )
     computed = instance_id(namespace, service, host, port, vpc_id)
     fields = _fields(values, place)
     return Target(own or computed, own not in (None, computed), service, namespace, host, port, vpc_id, fields)
 
 
 def _instance_id(value: str, name: str) -> str:
-    # MySQL ignores blanks at the end when it compares: with them an id is in no list, and still hits its instance.
+    # MySQL ignores trailing spaces in comparisons: an id with them is in no list, but still matches its instance.
     if not value or value != value.strip() or not value.isprintable():
-        raise PolarisError("refused", f"{name} is {shorten(repr(value))}: give the id without blanks around it.")
+        raise PolarisError(
+            "refused", f"{name} is {shorten(repr(value))}: give the id without leading or trailing spaces."
+        )
     return value
 
 
 def _name(value: str, name: str) -> str:
     if not _NAME.match(value):
         raise PolarisError(
-            "refused", f"{name} is {shorten(repr(value))}: it has letters, digits and - . / : _ only, and is not empty."
+            "refused",
+            f"{name} is {shorten(repr(value))}: it must not be empty, and only letters, digits and - . / : _ are "
+            f"allowed.",
         )
     return value
 
@@ -224,7 +230,7 @@ def _flag(value: t.Any, name: str) -> bool:
 
 
 def _fields(values: t.Mapping[str, t.Any], place: str) -> t.Dict[str, t.Any]:
-    """The further fields that are given, as servers take them."""
+    """The other fields that are given, in the form that servers accept."""
     return {key: _FIELDS[key](values[key], f"{place}{key}") for key in _FIELDS if values.get(key) is not None}
 
 
@@ -251,7 +257,7 @@ def _location(value: t.Mapping[str, t.Any], _place: str) -> t.Dict[str, str]:
 
 
 def _metadata(value: t.Mapping[t.Any, t.Any], name: str) -> t.Dict[str, str]:
-    """The server takes text only; numbers and flags are what YAML makes of unquoted text."""
+    """The server accepts only text; YAML turns some unquoted text into numbers and booleans."""
     texts = {}
     for key, item in value.items():
         if item is None or isinstance(item, (dict, list)):

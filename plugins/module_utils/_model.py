@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HostConnections:
-    """The connections that one client address holds to one server, as its statistics show them.
+    """The connections of one client address to one server, from its statistics.
 
-    :param amount: how many are open; 0 for a host that left a short while ago.
+    :param amount: the number of open ones; 0 for a host that disconnected a short while ago.
     :param last_access: when the server accepted the newest of them, in its local time (RFC 3339).
     :param actives: the client's end of each, ``host:port``.
     """
@@ -36,8 +36,8 @@ class HostConnections:
 class ConnStats:
     """The connections of one protocol.
 
-    :param listener_total: the server's own total of that listener, which no filter touches, and which is 0 where its
-        maxConnLimit is 0 (polaris v1.18.1 common/conn/limit/listener.go).
+    :param listener_total: the server's own total for that listener, regardless of filters; 0 if its maxConnLimit is 0
+        (polaris v1.18.1 common/conn/limit/listener.go).
     :param own: our end of the connection that carried this answer, ``host:port``.
     """
 
@@ -47,7 +47,7 @@ class ConnStats:
     own: str
 
     def ports(self, host: str) -> t.FrozenSet[int]:
-        """The ports from which ``host`` holds connections."""
+        """The client ports of the connections of ``host``."""
         return next((entry.ports for entry in self.hosts if entry.host == host), frozenset())
 
     def as_dict(self) -> t.Dict[str, t.Any]:
@@ -79,9 +79,9 @@ class ConnStats:
 class Memory:
     """The heap of a server, in bytes.
 
-    :param heap_idle: in spans without any object; ``heap_released`` of it is with the system already.
-    :param heap_in_use: in spans with objects; all but ``heap_idle`` where the server does not show that.
-    :param sys: all that the Go runtime has mapped, released parts included.
+    :param heap_idle: in spans without objects; ``heap_released`` of it has been returned to the system.
+    :param heap_in_use: in spans with objects; everything except ``heap_idle`` if the server does not report this.
+    :param sys: all memory that the Go runtime has mapped, including released parts.
     """
 
     heap_idle: int
@@ -91,16 +91,16 @@ class Memory:
 
     @property
     def releasable(self) -> int:
-        """What could go back to the system. Go updates the two one after the other: never less than 0."""
+        """What could be returned to the system. Go does not update both values at once, so the minimum is 0."""
         return max(self.heap_idle - self.heap_released, 0)
 
     @property
     def heap(self) -> int:
-        """What the heap takes of the memory of the machine."""
+        """The memory of the machine that the heap uses."""
         return self.heap_in_use + self.releasable
 
     def as_dict(self) -> t.Dict[str, int]:
-        """In the keys of a result."""
+        """The figures, by the keys of a result."""
         return {
             "heap": self.heap,
             "heap_idle": self.heap_idle,
@@ -113,9 +113,9 @@ class Memory:
 
 @dataclass(frozen=True)
 class Leader:
-    """A leadership: the work named ``elect_key`` is done by ``host``, as long as it is ``valid``.
+    """A leadership: ``host`` does the job named ``elect_key`` as long as this is ``valid``.
 
-    :param ctime: epoch seconds; None on boltdb, where every node leads for itself.
+    :param ctime: epoch seconds; None on boltdb, where every node is its own leader.
     """
 
     elect_key: str
@@ -127,7 +127,7 @@ class Leader:
 
 @dataclass(frozen=True)
 class ReportedClient:
-    """A client with an address for Prometheus, ``host:port``, and the labels of it."""
+    """A client that reports an address for Prometheus, ``host:port``, and its labels."""
 
     target: str
     labels: t.Dict[str, str]
@@ -135,7 +135,7 @@ class ReportedClient:
 
 @dataclass(frozen=True)
 class Location:
-    """Where a host is."""
+    """The location of a host."""
 
     ip: str
     region: str
@@ -151,10 +151,10 @@ class Location:
 
 @dataclass(frozen=True)
 class Instance:
-    """A registered instance as a server lists it. The token of its service, which is listed too, is left out.
+    """A registered instance as a server lists it, without the token of its service, which servers list as well.
 
-    :param health_check: whether it has to send heartbeats; None where the server does not say.
-    :param ttl: the seconds that may pass between two of them.
+    :param health_check: whether it has to send heartbeats; None if the server does not say.
+    :param ttl: the maximum number of seconds between two heartbeats.
     """
 
     id: str
@@ -179,9 +179,9 @@ class Instance:
 class Listing:
     """Registered instances, each once.
 
-    :param amount: how many the server counts.
-    :param complete: that none is missing is certain. If not, the list changed while it was read in pages, or is longer
-        than the caller wanted to read.
+    :param amount: the number that the server counts.
+    :param complete: whether it is certain that none is missing. If not, the list changed while it was read in pages, or
+        is longer than the caller wanted to read.
     """
 
     instances: t.Tuple[Instance, ...]
@@ -193,8 +193,8 @@ class Listing:
 class Heartbeat:
     """What one server node knows about the heartbeats of an instance.
 
-    :param last_heartbeat: epoch seconds on the clock of the server; None when this node has seen none.
-    :param age_seconds: how long ago that was, on the same clock.
+    :param last_heartbeat: epoch seconds by the server's clock; None if this node has seen none.
+    :param age_seconds: how long ago that was, by the same clock.
     """
 
     id: t.Optional[str]
@@ -207,17 +207,17 @@ class Heartbeat:
     age_seconds: t.Optional[int]
 
 
-#: An instance is overdue after so many times its ttl.
+#: An instance is overdue after this many times its ttl.
 MISSED = 3
 
 
 def overdue(age: t.Optional[int], ttl: t.Optional[int]) -> t.Optional[bool]:
-    """Whether too many heartbeats are missing; None where that cannot be told."""
+    """Whether too many heartbeats are missing; None if this is unknown."""
     return None if age is None or ttl is None else age > MISSED * ttl
 
 
 def ttl_of(entry: t.Mapping[str, t.Any]) -> t.Optional[int]:
-    """The seconds that may pass between two heartbeats, of an instance as servers write it; None without a check."""
+    """The maximum seconds between two heartbeats, from an instance as servers write it; None without a check."""
     check = entry.get("healthCheck")
     heartbeats = check.get("heartbeat") if isinstance(check, dict) else None
     ttl = heartbeats.get("ttl") if isinstance(heartbeats, dict) else None

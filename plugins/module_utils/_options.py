@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. The options that all modules share: ONE table, and what the options mean."""
+"""Private to this collection. The options that all modules share, in one table, and what they mean."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Spec = t.Dict[str, t.Any]
 class Common:
     """A row of the table of common options.
 
-    :param variable: the host variable that counts where a task does not give the option.
-    :param environment: the variable of the controller's environment that counts where neither is given.
+    :param variable: the host variable that is used if the task does not give the option.
+    :param environment: the variable of the controller's environment that is used if neither is given.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Common:
         return rules
 
 
-#: A new common option is a new row here, and its description in doc_fragments/connection.py.
+#: A new common option needs a new row here, and its description in doc_fragments/connection.py.
 COMMON: t.Tuple[Common, ...] = (
     Common("url", "str", "polaris_url", "POLARIS_URL"),
     Common("token", "str", "polaris_token", "POLARIS_TOKEN", no_log=True),
@@ -59,10 +59,10 @@ COMMON: t.Tuple[Common, ...] = (
     Common("timeout", "float", "polaris_timeout", default=30.0),
     Common("retries", "int", "polaris_retries", default=2),
 )
-#: The options that together are the account. They come from one place, never some from here and some from there.
+#: The options that make up the account. All of them come from the same place; places are never mixed.
 ACCOUNT = ("token", "username", "password", "owner")
 
-#: The option of modules that send many requests to one server.
+#: The additional option of modules that send many requests to one server.
 PARALLEL: Spec = {"parallel": {"type": "int", "default": 8}}
 
 
@@ -93,10 +93,10 @@ def untyped(options: Spec) -> Spec:
 
 @dataclass(frozen=True)
 class Validated:
-    """Arguments that were compared with a spec.
+    """Arguments that were checked against a spec.
 
     :param error: what is wrong with them, or None.
-    :param secrets: the values of its options that are ``no_log``.
+    :param secrets: the values of the options that are ``no_log``.
     """
 
     params: Params
@@ -106,9 +106,9 @@ class Validated:
 
 
 def validated(rules: Spec, args: t.Mapping[str, t.Any], name: str = "") -> Validated:
-    """The parameters that these arguments make, as AnsibleModule makes them of the same spec.
+    """The parameters for these arguments, the same that AnsibleModule produces from this spec.
 
-    :param rules: what :func:`spec` gave.
+    :param rules: what :func:`spec` returned.
     :param name: the module, for the message about an unknown option.
     """
     validator = ArgumentSpecValidator(**{key: rule for key, rule in rules.items() if key != "supports_check_mode"})
@@ -125,13 +125,13 @@ def validated(rules: Spec, args: t.Mapping[str, t.Any], name: str = "") -> Valid
 
 
 def check_account(params: Params) -> None:
-    """Refuse an account that is half given, or given twice."""
+    """Refuse an account that is incomplete or given twice."""
     if params["token"] is not None and params["username"] is not None:
         raise PolarisError("refused", "token and username are both given: give one of them, not both.")
     if (params["username"] is None) != (params["password"] is None):
-        raise PolarisError("refused", "username and password belong together: give both, or a token instead.")
+        raise PolarisError("refused", "username and password must be given together: give both, or a token instead.")
     if params["owner"] is not None and params["username"] is None:
-        raise PolarisError("refused", "owner belongs to a login: give username and password with it.")
+        raise PolarisError("refused", "owner is only used for a login: give username and password with it.")
 
 
 def settings(params: Params) -> Settings:
@@ -139,7 +139,7 @@ def settings(params: Params) -> Settings:
     if not params["url"]:
         raise PolarisError(
             "refused",
-            "the server is missing: give its URL, such as http://10.0.0.1:8090, by the option url, the host variable "
+            "the server is missing: give its URL, such as http://10.0.0.1:8090, in the option url, the host variable "
             "polaris_url, or POLARIS_URL in the controller's environment.",
         )
     return Settings(
@@ -159,7 +159,7 @@ def settings(params: Params) -> Settings:
 
 
 def whole_number(value: t.Any) -> t.Optional[int]:
-    """A number that may be written as text, as templates write it; None where it is not a number."""
+    """A whole number, possibly as text, as templates produce it; None if it is not one."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and re.match(r"^-?[0-9]{1,18}$", value.strip()):
@@ -168,7 +168,7 @@ def whole_number(value: t.Any) -> t.Optional[int]:
 
 
 def number_between(value: t.Any, name: str, least: int, most: int) -> int:
-    """A whole number, or a ``refused`` error about the option called ``name``."""
+    """A whole number; raises a ``refused`` error about the option called ``name``."""
     number = whole_number(value)
     if number is None or not least <= number <= most:
         raise PolarisError(
@@ -181,17 +181,17 @@ def number_between(value: t.Any, name: str, least: int, most: int) -> int:
 
 
 def client_protocol(value: t.Any, name: str) -> str:
-    """The protocol of connections, or a ``refused`` error about the option called ``name``."""
+    """The protocol of connections; raises a ``refused`` error about the option called ``name``."""
     if not isinstance(value, str) or not value.strip():
-        raise PolarisError("refused", f"{name} is missing or empty: give it, such as grpc (SDK clients) or http.")
+        raise PolarisError("refused", f"{name} is missing or empty: give one, such as grpc (SDK clients) or http.")
     return value
 
 
 def client_host(value: t.Any, name: str) -> str:
-    """The address of a client as servers list it, or a ``refused`` error about the option called ``name``.
+    """The address of a client as servers list it; raises a ``refused`` error about the option called ``name``.
 
-    Servers split the addresses of their clients at the colon and count only what is IPv4 then (polaris v1.18.1
-    common/conn/limit/listener.go), so that any other host is one that no server can ever list or close.
+    Servers split the addresses of their clients at the colon and count only those that are IPv4 then (polaris v1.18.1
+    common/conn/limit/listener.go). So no server can ever list or close connections of any other host.
     """
     if not isinstance(value, str) or not value.strip():
         raise PolarisError(
@@ -202,23 +202,23 @@ def client_host(value: t.Any, name: str) -> str:
     except ValueError:
         raise PolarisError(
             "refused",
-            f"{name} is {shorten(value)!r}, which is not an IPv4 address: servers know their clients by address only, "
-            f"so give that, such as 10.0.0.7 (a port has an option of its own).",
+            f"{name} is {shorten(value)!r}, which is not an IPv4 address: servers know their clients by address only; "
+            f"give the address, such as 10.0.0.7 (the port is a separate option).",
         ) from None
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
-            advice = f"servers list this one as {address.ipv4_mapped}, so write that."
+            advice = f"servers list it as {address.ipv4_mapped}; give that address."
         else:
             advice = (
-                "Polaris servers count, list and close the connections of IPv4 clients only; look for this client at "
-                "the node itself (ss -tn), and end its connections there or at the client."
+                "Polaris servers count, list and close the connections of IPv4 clients only; find this client on the "
+                "node itself (ss -tn), and end its connections there or on the client."
             )
         raise PolarisError("refused", f"{name} is {value}, an IPv6 address: {advice}")
     return str(address)
 
 
 def at_least_zero(value: t.Any, name: str) -> int:
-    """A number of connections (None: 0), or a ``refused`` error about the option called ``name``."""
+    """A number of connections (None: 0); raises a ``refused`` error about the option called ``name``."""
     number = 0 if value is None else whole_number(value)
     if number is None or number < 0:
         raise PolarisError("refused", f"{name} must be a whole number of 0 or more; got {shorten(str(value))!r}.")
@@ -226,13 +226,13 @@ def at_least_zero(value: t.Any, name: str) -> int:
 
 
 def client_port(value: t.Any, name: str) -> t.Optional[int]:
-    """A port (None: none given), or a ``refused`` error about the option called ``name``.
+    """A port (None: not given); raises a ``refused`` error about the option called ``name``.
 
-    Servers take a port that cannot be, too, and close all connections of the host then.
+    Servers accept an impossible port as well, and then close all connections of the host.
     """
     port = None if value is None else whole_number(value)
     if value is not None and (port is None or not 1 <= port <= 65535):
         raise PolarisError(
-            "refused", f"{name} must be a whole number from 1 to 65535, or be left out; got {shorten(str(value))!r}."
+            "refused", f"{name} must be a whole number from 1 to 65535, or be omitted; got {shorten(str(value))!r}."
         )
     return port

@@ -19,22 +19,22 @@ from ._options import Params, Spec, check_account, settings
 from ._secrets import Scrubber, shown_arguments
 
 Result = t.Dict[str, t.Any]
-#: The run() of a module: client, parameters, check mode -> the result, with at least ``changed``. It may hold
-#: ``diff`` (shown in diff mode only) and ``warnings``.
+#: The run() of a module: client, parameters, check mode -> the result, with at least ``changed``. It may contain
+#: ``diff`` (shown only in diff mode) and ``warnings``.
 Operation = t.Callable[[Client, Params, bool], Result]
 Tell = t.Callable[[str], None]
 
 
 @dataclass
 class Outcome:
-    """What a task gives back: the result (``failed`` in it after a failure) and the warnings to show."""
+    """What a task returns: the result (with ``failed`` after a failure) and the warnings to show."""
 
     result: Result
     warnings: t.List[str] = field(default_factory=list)
 
 
 def secrets_in(params: Params) -> t.Set[str]:
-    """What must not be shown of the common options."""
+    """The values of the common options that must not be shown."""
     account_secrets = {str(params[name]) for name in ("token", "password") if params.get(name)}
     return account_secrets | credentials_in_url(str(params.get("url")))
 
@@ -43,10 +43,10 @@ def secrets_in(params: Params) -> t.Set[str]:
 def connected(
     params: Params, secrets: t.Set[str], warnings: t.List[str], progress: Tell = lambda line: None
 ) -> t.Iterator[Client]:
-    """A client for the server and the account that ``params`` name, logged in where they say so.
+    """A client for the server and the account in ``params``, logged in if they contain a username.
 
-    :param secrets: the token that a login gives is added to it.
-    :param warnings: what the operator should know about the account is added to it.
+    :param secrets: the token that a login returns is added to it.
+    :param warnings: warnings about the account are added to it.
     :raises PolarisError: before or after the client has been used.
     """
     params = {**params, **{name: params[name] or None for name in ("token", "username", "password", "owner")}}
@@ -60,7 +60,7 @@ def connected(
             if params["username"] == params["password"] == "polaris":
                 warnings.append(
                     f"{client.url} still accepts the published password of its default account: change it, and refresh "
-                    f"the token of that account, which is published as well."
+                    f"the token of that account, which is also published."
                 )
         yield client
     finally:
@@ -76,10 +76,10 @@ def perform(
     diff_mode: bool,
     progress: Tell = lambda line: None,
 ) -> Outcome:
-    """Run an operation; every failure becomes a result, and no secret is left in either.
+    """Run an operation and return its outcome without secrets; every failure becomes a result.
 
-    :param secrets: the values that must not be shown; those found out here (a token from a login) are added to it,
-        because the caller shows the parameters, too.
+    :param secrets: the values that must not be shown; new ones (a token from a login) are added to it, because the
+        caller also shows the parameters.
     """
     secrets.update(secrets_in(params))
     warnings: t.List[str] = []
@@ -98,13 +98,13 @@ def perform(
 
 
 def invalid(msg: str, url: t.Any) -> Result:
-    """What every failed result has, for arguments that were refused before there was anything to run."""
+    """The keys that every failed result has, for arguments that were refused before anything ran."""
     return {"changed": False, "url": shown_url(url), "error": PolarisError("refused", msg).as_dict()}
 
 
 class _Module(AnsibleModule):
     def add_path_info(self, kwargs: Result) -> Result:
-        # A result that names a file by `dest` would otherwise get its owner, mode and size, through this door only.
+        # Otherwise a result with `dest` would get the file's owner, mode and size, but only through this door.
         return kwargs
 
     def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
@@ -114,9 +114,9 @@ class _Module(AnsibleModule):
         super().fail_json(**self._censored({**invalid(msg, self.params.get("url")), **kwargs, "msg": msg}))
 
     def _censored(self, result: Result) -> Result:
-        """The result without secrets; likewise the arguments, which Ansible shows with it.
+        """The result without secrets, and likewise the arguments, which Ansible shows with it.
 
-        From here on AnsibleModule does not censor: it would damage what a playbook needs (see _secrets.py).
+        After this, AnsibleModule censors nothing: it would damage values that a playbook needs (see _secrets.py).
         """
         scrub = Scrubber(set(self.no_log_values) | secrets_in(self.params))
         self.params = shown_arguments(self.params, self.argument_spec, scrub)

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. Keeping secrets out of results, messages, and the arguments that Ansible shows.
+"""Private to this collection. Removes secrets from results, messages, and the arguments that Ansible shows.
 
-Ansible's own censoring is not enough here: it leaves the keys of mappings and escaped text alone, and where the token
-is 2026, it takes port 12026 for a secret, so that a runbook could not go on from that result.
+Ansible's own censoring is not enough here. It ignores the keys of mappings and escaped text. And if the token is 2026,
+it censors port 12026, so that a runbook could not use the result.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import json
 import re
 import typing as t
 
-#: What stands in place of a secret: alone, and within a text. The same as Ansible's.
+#: What replaces a secret: a whole value, and a part of a text. The same as Ansible's.
 WHOLE = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 PART = "********"
 
-#: Words of Polaris itself. Somebody may use one as a password (the default account does), but then it is not the result
-#: that gives it away, and without these words a result would be of no use: levels to restore, names to look up.
+#: Words of Polaris itself. One may be used as a password (the default account does), but it is not the result that
+#: reveals it. Without these words a result would be useless: it has levels to restore and names to look up.
 PUBLIC = frozenset(
     [
         "debug",
@@ -54,7 +54,7 @@ PUBLIC = frozenset(
     ]
 )
 
-# A shorter one is only taken for the secret where it stands alone: 2026 is not in 12026.
+# A shorter secret only matches as a whole word: 2026 does not match in 12026.
 _LONG = 8
 
 
@@ -65,7 +65,7 @@ class Scrubber:
         hidden = {secret for secret in secrets if secret.strip() and secret not in PUBLIC}
         self._long = {secret for secret in hidden if len(secret) >= _LONG}
         self._whole = {form for secret in hidden for form in _forms(secret)}
-        # The longest first, so that of two that overlap nothing is left.
+        # The longest first, so that nothing is left of two that overlap.
         patterns = [_pattern(form) for form in sorted(self._whole, key=len, reverse=True)]
         self._any = re.compile("|".join(patterns)) if patterns else None
 
@@ -76,7 +76,7 @@ class Scrubber:
         return WHOLE if value in self._whole else self._any.sub(PART, value)
 
     def __call__(self, value: t.Any) -> t.Any:
-        """The value without any secret, in keys too. Numbers and flags stay what they are."""
+        """The value without any secret, also in keys. Short numbers and booleans keep their type."""
         if self._any is None:
             return value
         if isinstance(value, str):
@@ -85,14 +85,14 @@ class Scrubber:
             return {self(key): self(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self(item) for item in value]
-        # (A flag is a number, too.)
+        # (A boolean is also an int.)
         if isinstance(value, (int, float)) and str(value) in self._long:
             return WHOLE
         return value
 
 
 def _forms(secret: str) -> t.Set[str]:
-    """The secret as it is, and as JSON and repr() escape it. Which quotes repr() escapes depends on the text around."""
+    """The secret as it is, and as escaped by JSON and repr(). Which quotes repr() escapes depends on the other text."""
     return {
         secret,
         repr(secret)[1:-1],

@@ -38,7 +38,7 @@ display = Display()
 
 
 class PolarisAction(ActionBase):
-    """Base of all actions: a subclass names the SPEC and the run() of the module that has its name."""
+    """Base class of all actions: a subclass names the SPEC and the run() of the module with the same name."""
 
     spec: Spec
     operation: Operation
@@ -56,11 +56,11 @@ class PolarisAction(ActionBase):
         return result
 
     def _execute(self, arguments: Completed, task_vars: t.Dict[str, t.Any]) -> Result:
-        """Run the module where the task runs.
+        """Run the module on the target of the task.
 
-        A host that cannot be reached leaves the play without its ``always:``. Where the variable
-        ``polaris_unreachable_fails`` is true, as in the runbooks, such a host fails instead, so that its levels are
-        restored, and there is a summary even when no host could be reached.
+        An unreachable host leaves the play without running its ``always:``. If the variable
+        ``polaris_unreachable_fails`` is true, as in the runbooks, such a host fails instead. So its levels are
+        restored, and there is a summary even if no host could be reached.
         """
         try:
             result: Result = self._execute_module(
@@ -75,10 +75,10 @@ class PolarisAction(ActionBase):
         return result
 
     def completed_arguments(self, task_vars: t.Dict[str, t.Any]) -> Completed:
-        """The task's arguments, with what its host's variables and the controller's environment add.
+        """The task's arguments, completed from the variables of its host and the controller's environment.
 
-        A node that is reached by SSH knows nothing of these. They are not sent there as an environment, because Ansible
-        logs the environment of a task, while it censors secret arguments.
+        A node reached by SSH has neither. They are not sent there as environment variables, because Ansible logs the
+        environment of a task but censors secret arguments.
         """
         environment: t.Dict[str, t.Any] = {}
         self._compute_environment_string(environment)
@@ -86,7 +86,7 @@ class PolarisAction(ActionBase):
         return completed(dict(self._task.args), environment, variables, os.environ)
 
     def _in_process(self, task_vars: t.Dict[str, t.Any]) -> bool:
-        """Whether this worker is where, and as whom, the module would run."""
+        """Whether the module would run on this machine as this user."""
         wanted = self._templar.template(task_vars.get("polaris_in_process"))
         try:
             allowed = boolean(wanted) if given(wanted) else True
@@ -101,8 +101,8 @@ class PolarisAction(ActionBase):
         )
 
     def _perform(self, arguments: Completed, task_vars: t.Dict[str, t.Any]) -> Result:
-        # This worker is a fork for this one task. What it has from the controller is no garbage before its end: not to
-        # look for any there saves a fifth of the time of a task with ten thousand items.
+        # This worker is a fork for this one task. What it inherits from the controller is in use until it exits.
+        # Excluding that from garbage collection saves a fifth of the time of a task with ten thousand items.
         gc.freeze()
         validation = validated(self.spec, as_json(arguments.options), self._task.action)
         params = validation.params
@@ -132,15 +132,15 @@ class PolarisAction(ActionBase):
 
     def _progress(self, task_vars: t.Dict[str, t.Any]) -> t.Callable[[str], None]:
         host = task_vars.get("inventory_hostname", "localhost")
-        # On stdout, where that is a file or a pipe, it would wait in a buffer until the task is over.
+        # On stdout, a line would wait in the buffer until the end of the task if that is a file or a pipe.
         return lambda line: display.display(f"polaris: [{host}]: {line}", stderr=True)
 
 
 def as_json(value: t.Any) -> t.Any:
-    """The arguments as a module gets them, which is through JSON: plain values, text as keys, vaulted text in clear.
+    """The arguments as a module gets them from JSON: plain values, text as keys, vaulted text decrypted.
 
-    What ansible-core tags text with, from 2.19 on, would also make the copies of the validator slow: more than half a
-    second for ten thousand instances.
+    The tags that ansible-core adds to text, from 2.19 on, would also slow down the copies that the validator makes: by
+    more than half a second for ten thousand instances.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -158,7 +158,7 @@ def as_json(value: t.Any) -> t.Any:
         return value.decode("utf-8", errors="surrogateescape")
     if isinstance(value, date):
         return value.isoformat()
-    # Among others the vaulted text of ansible-core up to 2.18, which is no str.
+    # This includes the vaulted text of ansible-core up to 2.18, which is not a str.
     return str(value)
 
 
@@ -172,5 +172,5 @@ def _shows_invocation(task_vars: t.Dict[str, t.Any]) -> bool:
     try:
         return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
     except AnsibleError:
-        # ansible-core before 2.21 has no such switch and always adds it to the result of a module.
+        # ansible-core before 2.21 does not have this switch and always adds it to the result of a module.
         return True

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. What the host's variables and the controller's environment add to a task's options.
+"""Private to this collection. Completes a task's options from the host's variables and the controller's environment.
 
-The task goes before the host's variables, and these before the environment. The account is one: it comes whole from the
-first of them that names any part of it. That of the host's variables is only for the server that these variables name.
+The task takes precedence over the host's variables, and these over the environment. The account is a unit: all of it
+comes from the first place that gives any part of it. The account in the host's variables is only sent to the server
+that these variables name.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._options i
 _ACCOUNT_ROWS = tuple(row for row in COMMON if row.name in ACCOUNT)
 _OTHER_ROWS = tuple(row for row in COMMON if row.name not in ACCOUNT)
 
-#: The variables of a host that count, beside those of the table of common options.
+#: The host variables that are used, in addition to those in the table of common options.
 NAMING = ("ansible_host", "inventory_hostname", "polaris_http_port")
 NAMES: t.Tuple[str, ...] = (*(row.variable for row in COMMON), *NAMING)
 
@@ -30,14 +31,14 @@ Variables = t.Mapping[str, t.Any]
 
 
 def given(value: t.Any) -> bool:
-    """Whether a variable says anything: a survey leaves empty text, or null, where nobody answered."""
+    """Whether a variable is set: an unanswered question of a survey leaves it empty or null."""
     return value is not None and (not isinstance(value, str) or bool(value.strip()))
 
 
 def node_url(url: t.Any, host: t.Any, http_port: t.Any = None) -> str:
     """The URL of a node: ``polaris_url``, else ``http://<ansible_host>:<polaris_http_port, 8090>``.
 
-    It always has a port: without one, the token would go to port 80.
+    It always has a port: without one, the token would be sent to port 80.
     """
     if given(url):
         return str(url)
@@ -45,7 +46,7 @@ def node_url(url: t.Any, host: t.Any, http_port: t.Any = None) -> str:
 
 
 def url_of(variables: Variables) -> str:
-    """The URL of the server that the variables of a host name."""
+    """The URL of the server that a host's variables name."""
     host = next((variables[name] for name in NAMING[:2] if given(variables.get(name))), "localhost")
     return node_url(variables.get("polaris_url"), host, variables.get("polaris_http_port"))
 
@@ -54,14 +55,14 @@ def url_of(variables: Variables) -> str:
 class Completed:
     """The options of a task, completed.
 
-    :param withheld: the server that the account of the host's variables is for, where it was not sent to another.
+    :param withheld: the server that the account in the host's variables is for, if it was withheld from another one.
     """
 
     options: Params
     withheld: t.Optional[str] = None
 
     def explain(self, result: t.Dict[str, t.Any]) -> None:
-        """Say in the failure of a server that asks for an account why it got none."""
+        """Explain why the server got no account, in its failure for a missing account."""
         if self.withheld is not None and result.get("failed") and (result.get("error") or {}).get("kind") == "auth":
             result["msg"] = (
                 f"{str(result.get('msg')).rstrip('.')}. The account of this host's variables (polaris_token or "
@@ -70,12 +71,12 @@ class Completed:
 
 
 def completed(task: Params, task_environment: Variables, variables: Variables, environ: Variables) -> Completed:
-    """The options of a task with all that its host and the controller add.
+    """The options of a task, completed from its host's variables and the controller's environment.
 
-    :param task: what the task says, ``module_defaults`` included.
-    :param task_environment: what it says by ``environment``.
-    :param variables: of its host, the :data:`NAMES` of them, templated.
-    :param environ: of the controller.
+    :param task: the options of the task, including ``module_defaults``.
+    :param task_environment: its ``environment``.
+    :param variables: its host's variables in :data:`NAMES`, templated.
+    :param environ: the controller's environment.
     """
     options = dict(task)
     for row in _OTHER_ROWS:

@@ -88,7 +88,7 @@ def test_leaders(server: Server) -> None:
         with pytest.raises(PolarisError) as caught:
             elections.leaders(server.client())
         assert caught.value.kind == "unsupported"
-        assert "came with Polaris v1.14.0" in caught.value.msg
+        assert "needs Polaris v1.14.0 or later" in caught.value.msg
         return
     found = {leader.elect_key: leader for leader in elections.leaders(server.client())}
     raw = {entry["ElectKey"]: entry for entry in server.call("GET", "/maintain/v1/leaders").json()}

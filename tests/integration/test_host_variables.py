@@ -85,7 +85,7 @@ def test_host_variables_through_both_doors(run: PlaybookRun) -> None:
         assert "was not sent there" in withheld["msg"]
 
         # Completed by nobody else's half.
-        assert "username and password belong together" in run.one("half an account", name)["msg"]
+        assert "username and password must be given together" in run.one("half an account", name)["msg"]
         missing = run.one("empty server", name)
         assert missing["error"]["kind"] == "refused"
         assert "polaris_url" in missing["msg"]

@@ -179,7 +179,7 @@ def test_loopback_of_a_default_installation_becomes_the_host_of_the_url(
     listed = inventory.list()
     assert list(listed.hosts) == ["127.0.1.1"]
     assert listed.hosts["127.0.1.1"]["polaris_url"] == inventory.fleet.url
-    assert "registered under a loopback address" in listed.told
+    assert "registered with a loopback address" in listed.told
     assert "self_address" in listed.told
 
 
@@ -216,7 +216,7 @@ def test_a_service_without_instances_is_warned_about(inventory: Inventory) -> No
     inventory.write(namespace="production", service="nosuch")
     listed = inventory.list()
     assert listed.hosts == {}
-    assert "knows no instance of nosuch in the namespace production" in listed.told
+    assert "has no instances of nosuch in the namespace production" in listed.told
 
 
 @pytest.mark.parametrize("service", ["polaris-servers", "all", "ungrouped"])
@@ -225,7 +225,7 @@ def test_a_service_cannot_pass_for_a_group_that_means_something_else(inventory: 
     inventory.write(namespace="production", service=["orders", service])
     listed = inventory.list()
     assert listed.returncode != 0
-    assert f"service {service!r} would make a group that means something else" in listed.told
+    assert f"service {service!r} would create a group whose name has another meaning" in listed.told
 
 
 # --- constructed, filters --------------------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ def test_the_same_address_in_two_clusters_makes_two_hosts_and_a_warning(
     assert sorted(listed.hosts) == ["127.0.1.1", "127.0.1.2", "127.0.1.3", "us_127.0.1.1"]
     assert listed.hosts["127.0.1.1"]["polaris_url"] == cluster.url
     assert listed.hosts["us_127.0.1.1"]["polaris_url"] == other.url
-    assert "127.0.1.1 is another host or a group already" in listed.told
+    assert "127.0.1.1 is already the name of another host or a group" in listed.told
 
 
 def test_the_same_file_twice_is_the_same_inventory(inventory: Inventory) -> None:
@@ -486,7 +486,7 @@ def test_addresses_that_are_none_are_left_out(inventory: Inventory, cluster: Fle
     inventory.write(namespace="production", service="orders")
     listed = inventory.list()
     assert list(listed.hosts) == ["10.1.0.7"]
-    assert "3 left out, because the address is neither an IP address nor a host name" in listed.told
+    assert "3 left out, because their address is neither an IP address nor a host name" in listed.told
 
 
 def test_a_host_with_the_name_of_a_group_sets_no_variable_of_the_group(inventory: Inventory, cluster: Fleet) -> None:
@@ -497,7 +497,7 @@ def test_a_host_with_the_name_of_a_group_sets_no_variable_of_the_group(inventory
     listed = inventory.list()
     assert sorted(listed.hosts) == ["10.1.0.7", "eu_all", "eu_orders"]
     assert listed.hosts["10.1.0.7"]["ansible_host"] == "10.1.0.7"
-    assert "all is another host or a group already" in listed.told
+    assert "all is already the name of another host or a group" in listed.told
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -515,7 +515,7 @@ def test_a_host_with_the_name_of_a_group_sets_no_variable_of_the_group(inventory
         ({"filter": []}, "unknown option filter: ansible-doc -t inventory polarismesh.maintenance.polaris"),
         ({"http_port": 70000}, "http_port must be from 1 to 65535; got 70000"),
         ({"service": []}, "service is empty"),
-        ({"cluster": "a b"}, "cluster must be of letters, digits, hyphens, underscores and dots; got 'a b'"),
+        ({"cluster": "a b"}, "cluster must consist of letters, digits, hyphens, underscores and dots; got 'a b'"),
         ({"filters": [{"only": "a"}]}, "filters[0] must have one key, which is include or exclude"),
         ({"url": "{{ nosuch }}"}, "the template of url failed"),
     ],
@@ -531,7 +531,7 @@ def test_failures_are_one_sentence(inventory: Inventory, options: dict[str, Any]
 def test_a_switched_off_console_api_is_explained(inventory: Inventory, cluster: Fleet) -> None:
     cluster.configure(console=False)
     inventory.write()
-    assert "switch its console API on (api.console.enable" in inventory.list().told
+    assert "switch on its console API (api.console.enable" in inventory.list().told
 
 
 def test_a_failure_leaves_no_half_an_inventory(inventory: Inventory, cluster: Fleet) -> None:

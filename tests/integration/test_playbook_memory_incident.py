@@ -128,7 +128,7 @@ def test_memory_stays_where_the_evidence_could_not_be_saved(
     assert run.returncode == 2
     assert freed(surged) == [0, 0, 1, 0]
     assert "FAILED on node1: profiles not saved, nothing was freed: " in run.output
-    assert "has its profiles switched off. Set enablePprof to true" in run.output
+    assert "has profiles switched off. Set enablePprof to true" in run.output
     assert "FAILED on gone: nothing listens" in run.output
     assert not leftovers(scratch)
     assert names(tmp_path / "x") == ["node3-goroutine-TIME.pb.gz", "node3-heap-TIME.pb.gz"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. The account: login, its check, and which authentication is switched on."""
+"""Private to this collection. The account: login, account check, and which authentication is switched on."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .routes import Route, call, json_object, not_polaris
 LOGIN = Route("POST", "/core/v1/user/login")
 GET_AUTH_STATUS = Route("GET", "/core/v1/auth/status")
 
-#: The release from which the switches of :func:`switches` have consoleOpen among them (and log levels are a list).
+#: The first release in which :func:`switches` include consoleOpen (and log levels are a list).
 CONSOLE_SWITCH_SINCE = "v1.17.2"
 
 
 def login(client: Client, username: str, password: str, owner: t.Optional[str] = None) -> str:
-    """The token of an account. Wrong name or password is an ``auth`` error."""
+    """The token of an account. A wrong name or password is an ``auth`` error."""
     body = {"name": username, "password": password}
     if owner:
         body["owner"] = owner
@@ -29,7 +29,7 @@ def login(client: Client, username: str, password: str, owner: t.Optional[str] =
     if reply.status in (404, 405):
         raise reply.error(
             "unsupported",
-            f"{client.url} has no login ({LOGIN}): switch its console API on (api.console.enable under the api-http "
+            f"{client.url} has no login ({LOGIN}): switch on its console API (api.console.enable under the api-http "
             f"apiserver), or give a token instead of username and password.",
         )
     parsed = reply.parsed()
@@ -51,22 +51,22 @@ def login(client: Client, username: str, password: str, owner: t.Optional[str] =
 
 
 def check(client: Client) -> None:
-    """Fail, without changing anything, where the server does not have this account, or has no maintenance API.
+    """Fail, without changing anything, if the server does not know this account or has no maintenance API.
 
-    Whether the account may also write cannot be found out: for that, released servers only ever look at its role.
+    Whether the account may also write cannot be checked in advance: released servers decide that by its role alone.
     """
     try:
         call(client, log_levels.GET_LOG_LEVELS)
     except PolarisError as error:
-        # Under access policies (in no release up to v1.18.1) each call is allowed for itself.
+        # Access policies (in no release up to v1.18.1) allow each call separately.
         if error.kind != "permission":
             raise
 
 
 def switches(client: Client) -> t.Optional[t.Dict[str, bool]]:
-    """Which authentication is switched on, by the names of polaris-server.yaml; None where the server does not tell.
+    """Which authentication is switched on, by the names in polaris-server.yaml; None if the server does not say.
 
-    Needs no account. Up to v1.17.1 there is ``auth`` alone, after it also ``clientOpen`` and ``consoleOpen``.
+    Needs no account. Up to v1.17.1 there is only ``auth``; later releases also have ``clientOpen`` and ``consoleOpen``.
     """
     parsed = client.send(GET_AUTH_STATUS.request()).parsed()
     switches = parsed.get("optionSwitch") if isinstance(parsed, dict) else None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. Removing deleted instances from the store for good."""
+"""Private to this collection. Removing deleted instances from the store permanently."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SUCCESS = 200000
 
 
 def clean(client: Client, instance: t.Dict[str, t.Any]) -> None:
-    """Remove a deleted instance from the store for good.
+    """Remove a deleted instance from the store permanently.
 
-    Only for one that :func:`.instances.find` does not list: the server removes or strips a live one as well, depending
-    on its store. Its answer is the same whether there was one or not.
+    Only for an instance that :func:`.instances.find` does not list: the server also removes or strips a live one,
+    depending on its store. Its answer is the same whether or not the instance existed.
 
     :param instance: ``id``, or ``service``, ``namespace``, ``host``, ``port`` (and ``vpc_id``), and any other field of
-        an instance, by the names of the published API. The server refuses a field that it does not know.
+        an instance, by the names of the published API. The server refuses unknown fields.
     """
     reply = call(client, CLEAN_INSTANCE, instance)
     if json_object(client, reply).get("code") != _SUCCESS:
@@ -31,9 +31,9 @@ def clean(client: Client, instance: t.Dict[str, t.Any]) -> None:
 
 
 def clean_batch(client: Client, most: int) -> int:
-    """Remove up to so many deleted instances from the store for good, whichever they are; how many those were.
+    """Permanently remove up to ``most`` deleted instances, whichever the server chooses; the number removed.
 
-    From v1.17.0 on the server spares those that were deleted less than 10 minutes ago (admin/maintain.go).
+    From v1.17.0 on the server keeps those that were deleted less than 10 minutes ago (admin/maintain.go).
     """
     reply = call(client, BATCH_CLEAN, {"batch_size": most})
     affected = json_object(client, reply).get("rows_affected")

@@ -16,16 +16,16 @@ from .routes import Route, call, json_object, not_polaris
 
 CONN_STATS = Route("GET", "/maintain/v1/apiserver/conn/stats")
 CLOSE_CONNECTIONS = Route("POST", "/maintain/v1/apiserver/conn/close")
-# What the published documentation says instead; a released server has only GET there.
+# The published documentation describes this one instead; released servers have only GET there.
 PUBLISHED_CLOSE = Route("POST", "/maintain/v1/apiserver/conn")
 
 
 def stats(
     client: Client, protocol: str, host: t.Optional[str] = None, min_connections: int = 0
 ) -> t.Optional[ConnStats]:
-    """The open connections of a protocol, by host; None where the server does not count them.
+    """The open connections of a protocol, by host; None if the server does not count them.
 
-    With ``host`` the server looks up that host alone. It keeps hosts of at least ``min_connections`` (0: all).
+    With ``host`` the server looks up only that host. It returns hosts with at least ``min_connections`` (0: all).
     """
     query: Query = {"protocol": protocol}
     if host is not None:
@@ -35,12 +35,12 @@ def stats(
     try:
         reply = call(client, CONN_STATS, query=query)
     except PolarisError as error:
-        # The same words from v1.8.0 (maintain/maintain.go) to HEAD (admin/maintain.go).
+        # The same text from v1.8.0 (maintain/maintain.go) to HEAD (admin/maintain.go).
         if error.status == 400 and error.info == "not found the protocol":
             return None
         raise
     body = json_object(client, reply)
-    # An empty list of Go may be null.
+    # Go may encode an empty list as null.
     total, listed = body.get("ActiveConnTotal"), body.get("Stats") or []
     if not isinstance(total, int) or not isinstance(listed, list):
         raise not_polaris(client, reply)
@@ -52,7 +52,7 @@ def stats(
 
 
 def _host_connections(entry: t.Any) -> t.Optional[HostConnections]:
-    """One of the stats; None where it is no such thing."""
+    """One entry of the statistics; None if it is not one."""
     if not isinstance(entry, dict):
         return None
     host, amount, last_access = entry.get("Host"), entry.get("Amount"), entry.get("LastAccess")
@@ -72,9 +72,8 @@ def _host_connections(entry: t.Any) -> t.Optional[HostConnections]:
 def close(client: Client, protocol: str, host: str, ports: t.Sequence[int]) -> None:
     """Close these connections of one host, in one request.
 
-    Never for a port that :func:`stats` has not listed in the moment before, nor twice for the same: for a port
-    that it does not know the server closes ALL connections of the host (polaris v1.18.1 admin/maintain.go). Its answer
-    is the same, and empty, whatever it did.
+    Only for ports that :func:`stats` has just listed, and never twice for the same port: for an unknown port the server
+    closes ALL connections of the host (polaris v1.18.1 admin/maintain.go). Its answer is always empty, whatever it did.
     """
     body = [{"Protocol": protocol, "Host": host, "Port": port} for port in ports]
     as_published = [{key.lower(): value for key, value in each.items()} for each in body]

@@ -16,7 +16,7 @@ RELEASE_LEADER = Route("POST", "/maintain/v1/leaders/release", since="v1.14.0", 
 
 
 def leaders(client: Client) -> t.List[Leader]:
-    """Who leads what, sorted by key. On boltdb every node has a list of its own, with itself as leader."""
+    """The leader of each elected job, sorted by key. On boltdb every node has its own list, with itself as leader."""
     reply = call(client, GET_LEADERS)
     listed = reply.parsed()
     if not isinstance(listed, list):
@@ -34,10 +34,10 @@ def _leader(entry: t.Any) -> t.Optional[Leader]:
     key, host, valid = entry.get("ElectKey"), entry.get("Host"), entry.get("Valid")
     if not isinstance(key, str) or not isinstance(host, str) or not isinstance(valid, bool):
         return None
-    # Only boltdb has no time of creation (polaris v1.18.1 store/boltdb/admin.go).
+    # Only boltdb stores no creation time (polaris v1.18.1 store/boltdb/admin.go).
     return Leader(key, host, valid, entry.get("Ctime") or None, entry.get("Mtime") or None)
 
 
 def release(client: Client, elect_key: str) -> None:
-    """Let this node give up a leadership. Where it does not lead, the server answers the same, without effect."""
+    """Let this node give up a leadership. If it does not lead, the server gives the same answer and does nothing."""
     call(client, RELEASE_LEADER, {"electKey": elect_key})

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. What a node knows about the heartbeats of instances."""
+"""Private to this collection. What a node knows about heartbeats of instances."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ GET_HEARTBEAT = Route("GET", "/maintain/v1/instance/heartbeat")
 
 
 def last(client: Client, instance_id: str) -> t.Optional[Heartbeat]:
-    """What this node knows about the heartbeats of an instance; None where it does not watch that instance.
+    """What this node knows about the heartbeats of an instance; None if it does not watch that instance.
 
-    That is one that is not registered, or has no health check, or was registered a moment ago, or is a Polaris server
-    itself (from v1.14.0 on).
+    A node does not watch an instance that is not registered, has no health check, was registered a moment ago, or (from
+    v1.14.0 on) is a Polaris server itself.
     """
     try:
         reply = call(client, GET_HEARTBEAT, query={"id": instance_id})
@@ -29,9 +29,9 @@ def last(client: Client, instance_id: str) -> t.Optional[Heartbeat]:
             return None
         if error.kind == "server" and error.status is None and is_polaris(client):
             error.msg = (
-                f"{client.url} closed the connection before it answered {GET_HEARTBEAT}, and is well otherwise: a bug "
-                f"of servers up to v1.14.1, which crash in this call for every instance that they watch; update that "
-                f"node to v1.14.2 or later."
+                f"{client.url} closed the connection before it answered {GET_HEARTBEAT}, but answers other calls: "
+                f"servers up to v1.14.1 have a bug that crashes this call for every instance that they watch; update "
+                f"that node to v1.14.2 or later."
             )
         raise
     answer = json_object(client, reply)
@@ -57,10 +57,10 @@ def last(client: Client, instance_id: str) -> t.Optional[Heartbeat]:
 
 
 def seconds_between(earlier: str, later: str) -> int:
-    """The seconds between two local times of a server, which it writes without their offset to UTC.
+    """The seconds between two local times of a server, which writes them without an offset to UTC.
 
-    Less than none have passed where its zone went back by an hour in between (the end of summer time), or its clock was
-    set back a little. Where the zone went forward by an hour there is no telling: that hour counts.
+    The difference is negative if the time zone went back by an hour in between (the end of summer time), or the clock
+    was set back a little. If the zone went forward by an hour, this cannot be detected, and that hour is counted.
     """
     seconds = int((datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds())
     if seconds < -60:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. What is registered, and the reading of lists that come in pages."""
+"""Private to this collection. Registered instances, and reading lists that are split into pages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ GET_INSTANCES = Route("GET", "/naming/v1/instances")
 COUNT_INSTANCES = Route("GET", "/naming/v1/instances/count")
 GET_SERVICES = Route("GET", "/naming/v1/services")
 
-#: A list has no more than this in one answer (polaris v1.18.1 common/utils/common.go QueryMaxLimit).
+#: One answer contains at most this many entries (polaris v1.18.1 common/utils/common.go QueryMaxLimit).
 PAGE = 100
 
-#: More are in no registry; who says so is no Polaris server, and must not be asked for all the pages.
+#: No registry has more. Whatever reports more is not a Polaris server, and must not be asked for all the pages.
 MOST_ENTRIES = 10_000_000
 
-# How often a list that changes while it is read is begun again, and how long a beginning of an id may get.
+# How many times a list that changes while it is read is read again, and the maximum length of an id prefix.
 _READINGS = 2
 _LONGEST_BEGINNING = 4
 _HEX = "0123456789abcdef"
@@ -43,13 +43,13 @@ def find(
     instance_id: t.Optional[str] = None,
     most_requests: t.Optional[int] = None,
 ) -> Listing:
-    """The registered instances with these properties; deleted ones are not among them. An unknown service has none.
+    """The registered instances with these properties, without deleted ones. An unknown service has none.
 
-    The answer is as of now: servers ask their store (up to v1.17.1), or bring their cache up to date first (from
-    v1.17.2 on, cache/service/instance_query.go).
+    The answer is current: servers ask their store (up to v1.17.1), or update their cache first (from v1.17.2 on,
+    cache/service/instance_query.go).
 
     :param instance_id: servers up to v1.16 cannot search for it: ``unsupported``.
-    :param most_requests: where the list takes more of them, be content with its first page.
+    :param most_requests: read only the first page if the whole list would need more requests.
     """
     given = {"namespace": namespace, "service": service, "host": host, "port": port, "id": instance_id}
     wanted: Query = {name: value for name, value in given.items() if value is not None}
@@ -59,14 +59,14 @@ def find(
         if instance_id is not None and error.code in (_INVALID_PARAMETER, _QUERY_TOO_WIDE):
             error.kind = "unsupported"
             error.msg = (
-                f"{client.url} cannot look for an instance by its id, which came with Polaris v1.17.0: name the "
+                f"{client.url} cannot search for an instance by id, which needs Polaris v1.17.0 or later: name the "
                 f"instance by service, namespace, host and port."
             )
             raise
         if error.code != _QUERY_TOO_WIDE:
             raise
         found = _listing_by_service(client, namespace, service)
-    # The server takes * as a wildcard and a comma in a host as the end of it.
+    # The server treats * as a wildcard, and takes only the part of a host before a comma.
     kept = tuple(
         entry
         for entry in found.instances
@@ -80,9 +80,9 @@ def find(
 
 
 def unnoticed_deletions(client: Client) -> int:
-    """How many instances the node lists more than its store holds, because its cache missed that they were deleted.
+    """The number of instances that the node lists although its store has deleted them and its cache missed that.
 
-    0 as well where that cannot be told, as on servers up to v1.16, which list out of the store anyway.
+    Also 0 if this is unknown, as on servers up to v1.16, which list from the store anyway.
     """
     try:
         listed = page_of(client, GET_INSTANCES, {"limit": 1}, "instances")[0]
@@ -93,13 +93,13 @@ def unnoticed_deletions(client: Client) -> int:
 
 
 def _listing(client: Client, wanted: Query, most_requests: t.Optional[int]) -> Listing:
-    """All pages of a list, put together so that none of it is missing.
+    """All pages of a list, combined so that nothing is missing.
 
-    It is sorted by the time of change, so that an instance that changes while pages are read moves to one that was
-    read already. And on a MySQL store, from v1.17.2 on, instances that changed in the same second stand in another
-    order in every answer: of 2000 registered at once, 20 pages show some 1300. So pages are only taken for the whole
-    list where all say the same amount, and that many instances were in them. Otherwise instances are read by the
-    beginning of their id, which mostly is hexadecimal, in answers of one page each.
+    It is sorted by time of change, so an instance that changes while pages are read moves to a page that was already
+    read. On a MySQL store, from v1.17.2 on, instances that changed in the same second are also ordered differently in
+    every answer: of 2000 registered at once, 20 pages show some 1300. So pages count as the whole list only if all
+    report the same total and contain that many instances. Otherwise instances are read by id prefix (most ids are
+    hexadecimal), in answers of one page each.
     """
     first = _page(client, wanted)
     if first.complete or (most_requests is not None and math.ceil(first.amount / PAGE) > most_requests):
@@ -120,7 +120,7 @@ def _listing(client: Client, wanted: Query, most_requests: t.Optional[int]) -> L
 
 
 def _by_beginning_of_id(client: Client, wanted: Query, amount: int) -> t.Dict[str, Instance]:
-    """Of ``amount`` instances those with hexadecimal ids; what an answer cannot hold is asked for in 16 parts."""
+    """Those of ``amount`` instances that have hexadecimal ids; what exceeds one answer is split into 16 parts."""
     found: t.Dict[str, Instance] = {}
     beginnings = [] if "id" in wanted else list(_HEX)
     while beginnings:
@@ -134,7 +134,7 @@ def _by_beginning_of_id(client: Client, wanted: Query, amount: int) -> t.Dict[st
         full = [
             beginning
             for beginning, page in zip(beginnings, pages)
-            # One that holds as many as all do was not narrowed down by its beginning.
+            # If a prefix matches all instances, the server did not filter by it.
             if not page.complete and page.amount < amount and len(beginning) < _LONGEST_BEGINNING
         ]
         beginnings = [beginning + digit for beginning in full for digit in _HEX]
@@ -154,8 +154,8 @@ def _page(client: Client, wanted: Query) -> Listing:
     try:
         amount, entries = page_of(client, GET_INSTANCES, wanted, "instances")
     except PolarisError as error:
-        # Up to v1.14 a server with a boltdb store crashes in this call where it has no such service (nil dereference
-        # in store/boltdb/instance.go GetExpandInstances), and cuts the connection.
+        # Up to v1.14 a server with a boltdb store crashes in this call for an unknown service (nil dereference in
+        # store/boltdb/instance.go GetExpandInstances), and closes the connection.
         if (
             error.kind == "server"
             and error.status is None
@@ -181,8 +181,9 @@ def _instance(client: Client, entry: t.Dict[str, t.Any]) -> Instance:
     ):
         raise PolarisError(
             "protocol",
-            f"{client.url} lists an instance without id, service, namespace, host or port, or with other parts than "
-            f"those of an instance: it is not a Polaris server, or something stands before it.",
+            f"{client.url} lists an instance without id, service, namespace, host or port, or with fields that are "
+            f"not those of an instance: it is not a Polaris server, or a proxy or gateway in front of it changes its "
+            f"answers.",
             method=GET_INSTANCES.method,
             path=GET_INSTANCES.path,
         )
@@ -207,7 +208,7 @@ def _instance(client: Client, entry: t.Dict[str, t.Any]) -> Instance:
 
 
 def _listing_by_service(client: Client, namespace: t.Optional[str], service: t.Optional[str]) -> Listing:
-    """The same, one service after the other, for servers (up to v1.15) that only list those of a service."""
+    """The same, one service at a time, for servers (up to v1.15) that only list the instances of one service."""
     named: t.List[Query] = [{"namespace": of, "service": name} for of, name in services(client, namespace, service)]
     listings = [_listing(client, each, None) for each in named]
     found = tuple(entry for listing in listings for entry in listing.instances)
@@ -217,7 +218,7 @@ def _listing_by_service(client: Client, namespace: t.Optional[str], service: t.O
 def services(
     client: Client, namespace: t.Optional[str] = None, name: t.Optional[str] = None
 ) -> t.List[t.Tuple[str, str]]:
-    """The services there are, as (namespace, name), sorted. Pages of a list that changes need not fit together."""
+    """All services as (namespace, name), sorted. If the list changes meanwhile, its pages may be inconsistent."""
     given = {"namespace": namespace, "name": name}
     wanted: Query = {key: value for key, value in given.items() if value is not None}
     for _reading in range(_READINGS * 4):
@@ -239,13 +240,13 @@ def services(
 
 
 def page_of(client: Client, route: Route, query: Query, key: str) -> t.Tuple[int, t.List[t.Dict[str, t.Any]]]:
-    """The amount of a list of the console API, and a page of it."""
+    """The total of a list of the console API, and one page of it."""
     reply = client.send(route.request({"limit": PAGE, **query}))
     if reply.status in (404, 405):
         raise reply.error(
             "unsupported",
-            f"{client.url} has no {route}, which tells what is registered: switch its console API on "
-            f"(api.console.enable under the api-http apiserver), or name a node that has it on.",
+            f"{client.url} has no {route}, which lists what is registered: switch on its console API "
+            f"(api.console.enable under the api-http apiserver), or name a node that has it switched on.",
         )
     body = json_object(client, expect(reply, client.url))
     amount, entries = body.get("amount"), body.get(key)

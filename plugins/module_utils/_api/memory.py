@@ -16,11 +16,11 @@ FREE_MEMORY = Route("POST", "/maintain/v1/memory/free", fresh=True)
 METRICS = Route("GET", "/metrics")
 HEAP_PROFILE = Route("GET", "/debug/pprof/heap")
 
-#: The release from which :func:`metrics` have names of the runtime/metrics kind.
+#: The first release in which :func:`metrics` uses the names of runtime/metrics.
 RUNTIME_METRICS_SINCE = "v1.11.0"
 
-# The two families of names in /metrics: of runtime/metrics (Polaris from v1.11.0 on), and the classic one; and the
-# words of the comment at the end of a heap profile in text. Each: what is summed up to that figure.
+# The two families of names in /metrics: those of runtime/metrics (Polaris from v1.11.0 on), and the classic ones; and
+# the names in the comment at the end of a heap profile in text form. Each: the values whose sum is that figure.
 _RUNTIME_METRICS = {
     "heap_idle": ("go_memory_classes_heap_free_bytes", "go_memory_classes_heap_released_bytes"),
     "heap_released": ("go_memory_classes_heap_released_bytes",),
@@ -44,24 +44,24 @@ _HEAP_COMMENT = re.compile(r"^# (Heap[A-Za-z]+|Sys) = ([0-9]+)$", re.MULTILINE)
 
 
 def metrics(client: Client) -> t.Optional[str]:
-    """What the server shows to Prometheus, and to everybody; None where it shows nothing."""
+    """The server's metrics for Prometheus, which need no account; None if it has none."""
     reply = client.send(METRICS.request(accept="*/*"))
     return reply.text if reply.status == 200 else None
 
 
 def read(client: Client, shown: t.Optional[str] = None) -> t.Optional[Memory]:
-    """What the heap of the server holds, from its metrics or else from pprof; None where it shows neither.
+    """The heap figures of the server, from its metrics or else from pprof; None if it has neither.
 
-    Both are open to everybody. Reading never forces a collection (``gc=1`` would change the figures).
+    Neither needs an account. Reading never forces a garbage collection (``gc=1`` would change the figures).
 
-    :param shown: what :func:`metrics` gave, if it was called already.
+    :param shown: what :func:`metrics` returned, if it was already called.
     """
     figures = _figures(_METRIC, shown or metrics(client) or "")
     for family in (_RUNTIME_METRICS, _MEMSTATS):
         found = _memory(figures, family)
         if found is not None:
             return found
-    # Switched off, this is a 404 up to v1.18.1, and an empty 200 after it.
+    # If switched off: 404 up to v1.18.1, an empty 200 in later versions.
     reply = client.send(HEAP_PROFILE.request({"debug": 1}, accept="*/*"))
     return _memory(_figures(_HEAP_COMMENT, reply.text), _HEAP_PROFILE) if reply.status == 200 else None
 
@@ -88,8 +88,8 @@ def _memory(figures: t.Mapping[str, int], family: t.Mapping[str, t.Tuple[str, ..
 
 
 def free(client: Client) -> None:
-    """Collect all garbage and give free memory back to the system. Answers, without figures, when that is finished.
+    """Collect all garbage and return free memory to the system. The answer comes when this is done, without figures.
 
-    Calls queue up in the server, and after 60 s it hangs up though the work goes on (its WriteTimeout).
+    Calls queue up in the server. After 60 s (its WriteTimeout) it closes the connection, although the work continues.
     """
     call(client, FREE_MEMORY)

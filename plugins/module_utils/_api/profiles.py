@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. The profiles of a server, of Go's pprof."""
+"""Private to this collection. The pprof profiles of a server."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from .._client import Client
 from .._errors import PolarisError
 from .routes import Route, call, has_route
 
-# In no release yet; the source calls itself v1.19.0-alpha.0.
+# In no release yet; the source reports v1.19.0-alpha.0 as its version.
 ENABLE_PPROF = Route("POST", "/maintain/v1/pprof/enable", since="v1.19.0")
 INDEX = Route("GET", "/debug/pprof/")
 
 
 def enabled(client: Client) -> bool:
-    """Whether the server gives profiles. Switched off, it has no such page (v1.18.1 and older) or an empty one."""
+    """Whether the server offers profiles. If switched off, it has no such page (up to v1.18.1) or an empty one."""
     reply = client.send(INDEX.request(accept="*/*"))
     return reply.status == 200 and "/debug/pprof/" in reply.text
 
 
 def enable(client: Client, on: bool) -> None:
-    """Switch profiles on or off, until the next start of that node. The call asks for no account."""
+    """Switch profiles on or off until that node restarts. The call needs no account."""
     call(client, ENABLE_PPROF, {"enable": on})
 
 
 def switched_off(client: Client) -> PolarisError:
-    """The error of a profile that is asked for where they are switched off."""
+    """The error for a profile requested while profiles are switched off."""
     advice = how_to_profile(on=True, by_call=bool(has_route(client, ENABLE_PPROF)))
     return PolarisError(
         "unsupported",
-        f"{client.url} has its profiles switched off. {advice}",
+        f"{client.url} has profiles switched off. {advice}",
         method=INDEX.method,
         path=INDEX.path,
     )
 
 
 def save(client: Client, kind: str, seconds: t.Optional[int], target: t.BinaryIO) -> None:
-    """Write a profile to ``target``, in the form that ``go tool pprof`` (or ``go tool trace``) takes.
+    """Write a profile to ``target``, in the format that ``go tool pprof`` (or ``go tool trace``) reads.
 
     :param seconds: how long the server records, for a CPU profile and a trace.
     """
@@ -51,13 +51,13 @@ def save(client: Client, kind: str, seconds: t.Optional[int], target: t.BinaryIO
     reply = client.send(route.request(query, accept="*/*", target=target, timeout=timeout))
     if reply.status == 200 and target.tell() > 0:
         return
-    # Switched off, this is a 404 up to v1.18.1, and an empty 200 after it.
+    # If switched off: 404 up to v1.18.1, an empty 200 in later versions.
     if reply.status not in (200, 404):
-        raise expect(reply, client.url).error("protocol", f"{client.url} gave no profile, but {reply.status}.")
+        raise expect(reply, client.url).error("protocol", f"{client.url} answered {reply.status} instead of a profile.")
     if not enabled(client):
         raise switched_off(client)
     raise reply.error(
         "unsupported",
-        f"{client.url} has no profile of the kind {kind}: traces came with Polaris {ENABLE_PPROF.since}; take the kind "
-        f"profile instead.",
+        f"{client.url} has no profile of the kind {kind}: traces need Polaris {ENABLE_PPROF.since} or later; use the "
+        f"kind profile instead.",
     )

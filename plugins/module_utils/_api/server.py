@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. A server as a whole: its nodes, its features, its clients, its locations."""
+"""Private to this collection. The server as a whole: nodes, features, clients, locations."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .routes import Route, call, json_object, not_polaris
 
 GET_CMDB = Route("GET", "/maintain/v1/cmdb/info", since="v1.14.0")
 GET_CLIENTS = Route("GET", "/maintain/v1/report/clients", since="v1.16.0")
-# In no release yet; the source calls itself v1.19.0-alpha.0.
+# In no release yet; the source reports v1.19.0-alpha.0 as its version.
 GET_FUNCTIONS = Route("GET", "/maintain/v1/server/functions", since="v1.19.0")
 
-#: What a server can do -> the route that tells. Names as of the modules, where there is one.
+#: Feature -> the route that shows whether the server has it. Features have the name of their module, if there is one.
 FEATURES = {
     "conn_info": connections.CONN_STATS,
     "conn_close": connections.CLOSE_CONNECTIONS,
@@ -46,9 +46,9 @@ def nodes(client: Client) -> t.Tuple[Instance, ...]:
 
 
 def own_address(client: Client, shown: t.Optional[str], nodes_listed: t.Iterable[str]) -> t.Optional[str]:
-    """Under which address the server behind ``client.url`` knows itself (in leaders and polaris.checker), or None.
+    """The address by which the server at ``client.url`` knows itself (in leaders and polaris.checker), or None.
 
-    :param shown: what :func:`.memory.metrics` gave.
+    :param shown: what :func:`.memory.metrics` returned.
     :param nodes_listed: the addresses that polaris.checker lists.
     """
     label = _OWN_HOST.search(shown or "")
@@ -59,7 +59,7 @@ def reported_clients(client: Client) -> t.List[ReportedClient]:
     """The SDK clients that report an address for Prometheus, and the server nodes themselves, sorted by address."""
     reply = call(client, GET_CLIENTS)
     body = json_object(client, reply)
-    # The status is 200 whatever happens; Code tells.
+    # The status is always 200; only Code shows a failure.
     if body.get("Code") != 200000:
         raise reply.error(
             "server", f"{client.url} failed in {GET_CLIENTS} with code {body.get('Code')}; look at the server's log."
@@ -74,7 +74,7 @@ def reported_clients(client: Client) -> t.List[ReportedClient]:
 
 
 def cmdb_locations(client: Client) -> t.List[Location]:
-    """Where hosts are, as the CMDB plugin of the server knows it, sorted by address; empty without a plugin."""
+    """The locations of hosts, from the CMDB plugin of the server, sorted by address; empty without a plugin."""
     reply = call(client, GET_CMDB)
     listed = reply.parsed()
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
@@ -95,7 +95,7 @@ def cmdb_locations(client: Client) -> t.List[Location]:
 
 
 def functions(client: Client) -> t.Dict[str, t.List[str]]:
-    """The groups of functions that access policies can allow, and the functions in each, sorted. Needs no account."""
+    """The groups of functions that access policies can allow, with their functions, sorted. Needs no account."""
     reply = call(client, GET_FUNCTIONS)
     listed = reply.parsed()
     if not isinstance(listed, list):

@@ -170,7 +170,7 @@ def test_no_redirect_is_followed(serve: Serve, make_client: MakeClient, status: 
         lambda: get(client, "/x") if method == "get" else {"put": put, "post": post}[method](client, "/x", {})
     )
     assert (error.kind, error.status) == ("protocol", status)
-    assert f"redirects to 127.0.0.1:{target.port}," in error.msg
+    assert f"redirects to 127.0.0.1:{target.port};" in error.msg
     assert "location-password" not in error.msg
     # Neither the token nor anything else gets there, and asking again would be of no use.
     assert target.requests == []
@@ -455,7 +455,7 @@ def test_files_that_are_no_certificates(
         ({"ca_path": ca_file, "client_cert": str(cert), "client_key": str(key)}, "client_cert and client_key are not"),
         ({"ca_path": ca_file, "client_cert": str(text)}, "client_cert is not a certificate and its private key in PEM"),
         ({"ca_path": ca_file, "client_cert": str(cert)}, "client_cert is not a certificate and its private key in PEM"),
-        ({"ca_path": str(text)}, "ca_path names no file of CA certificates in PEM"),
+        ({"ca_path": str(text)}, "ca_path does not name a file of CA certificates in PEM format"),
     ):
         error = failure_of(lambda options=options: get(make_client(server.url, **options), "/x"))  # type: ignore[misc]
         assert error.kind == "tls"
@@ -589,7 +589,7 @@ ANSWERS: list[tuple[int, str, str, str]] = [
     (400, "no permission", "permission", "main (owner)"),
     (500, "only owner account can access maintain API", "permission", "main (owner)"),
     (401, said(401001, "access is not approved: only owner account can access maintain API"), "permission", "owner"),
-    (403, said(403001, "too many requests"), "refused", "limits the rate"),
+    (403, said(403001, "too many requests"), "refused", "limits the request rate"),
     (403, "<html>Forbidden</html>", "permission", "forbids"),
     (400, said(400202, "not found resource"), "not_found", "does not know"),
     (400, said(400202, "资源不存在"), "not_found", "does not know"),
@@ -840,7 +840,7 @@ def test_any_text_is_a_url_or_one_refusal(text: str) -> None:
         ({"retries": -1}, "retries must be"),
         ({"parallel": 0}, "parallel must be"),
         ({"parallel": 65}, "parallel must be"),
-        ({"client_key": "/dev/null"}, "client_key needs client_cert"),
+        ({"client_key": "/dev/null"}, "client_key requires client_cert"),
         ({"ca_path": "/no/such/file"}, "ca_path names a file that does not exist"),
         ({"client_cert": "/no/such/file"}, "client_cert names a file that does not exist"),
     ],
@@ -938,7 +938,9 @@ def test_a_bundle_of_the_environment_that_is_not_pem(
     monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path / "bundle.pem"))
     error = failure_of(lambda: make_client("https://127.0.0.1:1"))
     assert error.kind == "tls"
-    assert error.msg.startswith("the environment variable CURL_CA_BUNDLE names no file of CA certificates in PEM")
+    assert error.msg.startswith(
+        "the environment variable CURL_CA_BUNDLE does not name a file of CA certificates in PEM format"
+    )
 
 
 class UnheardOfError(requests.exceptions.RequestException):

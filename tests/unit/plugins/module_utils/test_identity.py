@@ -161,7 +161,7 @@ def test_a_wrong_instance_is_named_by_its_place(change: dict[str, Any], told: st
 
 def test_an_id_alone_does_not_go_with_parts_of_the_rest() -> None:
     assert refusal(id="abc", service="payments").startswith("namespace and host and port are missing")
-    assert refusal(id="abc", vpc_id="v1").startswith("vpc_id goes with")
+    assert refusal(id="abc", vpc_id="v1").startswith("vpc_id can be used with service, namespace, host and port,")
 
 
 def test_an_empty_list() -> None:

@@ -67,10 +67,10 @@ def test_a_missing_server_is_told_with_all_places_that_could_name_it(url: str | 
     ("account", "sentence"),
     [
         ({"token": "t", "username": "me", "password": "p"}, "token and username are both given"),
-        ({"username": "me"}, "username and password belong together"),
-        ({"password": "p"}, "username and password belong together"),
-        ({"owner": "main"}, "owner belongs to a login"),
-        ({"token": "t", "owner": "main"}, "owner belongs to a login"),
+        ({"username": "me"}, "username and password must be given together"),
+        ({"password": "p"}, "username and password must be given together"),
+        ({"owner": "main"}, "owner is only used for a login"),
+        ({"token": "t", "owner": "main"}, "owner is only used for a login"),
     ],
 )
 def test_half_an_account_is_refused(account: dict[str, str], sentence: str) -> None:

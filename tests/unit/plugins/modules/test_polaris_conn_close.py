@@ -104,7 +104,7 @@ MANY = [{"protocol": "grpc", "host": "10.0.0.7", "port": port} for port in range
         ({"connections": [GOOD, {"host": "10.0.0.7", "port": 2}]}, "connections[1].protocol is missing"),
         ({"connections": [GOOD, {**GOOD, "port": 2, "amount": -1}]}, "connections[1].min_connections must be"),
         ({"connections": [*MANY, {**GOOD, "port": 65536}]}, "connections[4000].port must be"),
-        ({**GOOD, "port": 0}, "port must be a whole number from 1 to 65535, or be left out; got '0'"),
+        ({**GOOD, "port": 0}, "port must be a whole number from 1 to 65535, or be omitted; got '0'"),
         ({**GOOD, "host": ""}, "host is missing or empty"),
         ({**GOOD, "protocol": " "}, "protocol is missing or empty"),
         ({**GOOD, "max_connections": -1}, "max_connections must be a whole number of 0 or more"),

@@ -191,7 +191,7 @@ def test_servers_that_crash_in_this_call(profile: str, make_fleet: MakeFleet, re
     with pytest.raises(PolarisError) as caught:
         read(fleet.nodes[0], id=row.id)
     assert caught.value.kind == "server"
-    assert "a bug of servers up to v1.14.1" in caught.value.msg
+    assert "servers up to v1.14.1 have a bug that crashes this call" in caught.value.msg
     assert "v1.14.2" in caught.value.msg
 
 

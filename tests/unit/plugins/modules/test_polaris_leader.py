@@ -166,7 +166,7 @@ def test_servers_without_the_call_name_the_version_that_brought_it(
         with pytest.raises(PolarisError) as caught:
             call()
         assert caught.value.kind == "unsupported"
-        assert "came with Polaris v1.14.0" in caught.value.msg
+        assert "needs Polaris v1.14.0 or later" in caught.value.msg
 
 
 @pytest.mark.parametrize("store", ["boltdb", "mysql"])

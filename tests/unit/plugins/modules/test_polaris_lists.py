@@ -112,7 +112,7 @@ def test_servers_without_the_call_name_the_version_that_brought_it(
     with pytest.raises(PolarisError) as caught:
         module.run(make_client(fleet.nodes[0], token=fleet.tokens.owner), {}, False)
     assert caught.value.kind == "unsupported"
-    assert f"came with Polaris {since}" in caught.value.msg
+    assert f"needs Polaris {since} or later" in caught.value.msg
 
 
 @pytest.mark.parametrize("body", ["<html></html>", "[1]", '{"Code": 200000, "Response": [1]}', "null"])

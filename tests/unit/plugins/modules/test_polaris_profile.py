@@ -258,7 +258,7 @@ def test_switched_off_says_how_to_switch_on(
     with pytest.raises(PolarisError) as caught:
         save(make_client(fleet.nodes[0]), tmp_path, check_mode)
     assert caught.value.kind == "unsupported"
-    assert "has its profiles switched off" in caught.value.msg
+    assert "has profiles switched off" in caught.value.msg
     assert words in caught.value.msg
     assert list(tmp_path.iterdir()) == []
 
