@@ -1,98 +1,96 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wait of a debug window, which puts the log levels back itself when the play is killed under it.
-
-Ctrl-C at a terminal reaches the prompt and ends the wait, so that the play goes on to restore the levels. Any other
-interrupt (SIGINT or SIGTERM without a terminal, as a cancelled job sends it, or the death of the controller process)
-ends ansible-playbook before an ``always:`` can run. Its workers are told, though: this one restores, then goes.
-"""
+"""Internal to the playbook debug_window: who restores when the play is killed, and the wait."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import threading
 import time
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 
-from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
+from ansible import context
+from ansible.errors import AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import HAS_REQUESTS
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import validated
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform
-from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC, run
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result
+from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import as_json
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import completed
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import NAMES, completed, url_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import planned
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node
 
 display = Display()
 
 OPTIONS: t.Dict[str, t.Any] = {
-    "seconds": {"type": "int", "required": True},
-    "restore": {"type": "list", "elements": "dict", "required": True},
-    "elsewhere": {"type": "list", "elements": "str", "default": []},
+    "step": {"type": "str", "required": True, "choices": ["watch", "wait", "release"]},
+    "seconds": {"type": "int", "default": 300},
+    "watch": {"type": "dict", "default": {}},
 }
 
-
-#: What ends a play: Ctrl-C, a cancelled job, a closed terminal.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class InterruptedPlayError(Exception):
-    """The play is being ended."""
+#: How often it is said how long the window is still open, at a terminal and in a log.
+AT_TERMINAL = 5
+IN_LOG = 60
 
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Result:
-        result: Result = super().run(tmp, task_vars)
-        validation = ArgumentSpecValidator(OPTIONS).validate(self._task.args)
+        result: Result = {**super().run(tmp, task_vars), "changed": False}
+        validation = ArgumentSpecValidator(OPTIONS).validate(plain(self._task.args))
         if validation.error_messages:
             return {**result, "failed": True, "msg": validation.errors.msg}
         options = validation.validated_parameters
-        seconds: int = options["seconds"]
-        if seconds < 1:
-            return {**result, "failed": True, "msg": f"seconds must be 1 or more; got {seconds}."}
-        nodes, wrong = checked(options["restore"])
-        if wrong:
-            return {**result, "failed": True, "msg": f"restore is not a list of options of polaris_log_level: {wrong}"}
-        result["changed"] = False
+        if options["step"] == "watch":
+            return {**result, **self._watch(task_vars or {})}
+        if options["step"] == "release":
+            pid = options["watch"].get("pid")
+            return {**result, "released": pid is None or _watch.release(options["watch"])}
         if self._task.check_mode:
             return {**result, "waited": 0, "ended_by": "check mode"}
-        if options["elsewhere"]:
-            # (A warning of a task would be shown at its end, when the wait is over.)
-            tell(
-                f"[WARNING]: If this play is killed during the wait, the levels stay raised on "
-                f"{', '.join(options['elsewhere'])}: only a task on the host itself reaches the server there."
-            )
         started = time.monotonic()
-        # Whoever kills the process group of ansible-playbook, as ansible-runner does with a cancelled job, must not
-        # kill this with it: a worker has a group of its own only with ansible-core 2.19 and newer.
-        if os.getpgrp() != os.getpid():
-            os.setpgid(0, 0)
-        handlers = {number: signal.signal(number, _interrupt) for number in SIGNALS}
-        over = threading.Event()
-        threading.Thread(target=watch_controller, args=(over,), daemon=True).start()
-        try:
-            interrupted = not wait(seconds)
-        except (InterruptedPlayError, EOFError, OSError) as exc:
-            _ignore_signals()
-            put_back(nodes)
-            raise AnsibleError("The play was interrupted; the levels were put back.") from exc
-        finally:
-            over.set()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-        waited = time.monotonic() - started
+        threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         # No failure: a task that runs once and fails would take the other hosts out of the play with raised levels.
-        ended_by = "interrupt" if interrupted else "time" if waited >= seconds else "key"
-        return {**result, "waited": round(waited), "ended_by": ended_by}
+        ended_by = wait(options["seconds"])
+        return {**result, "waited": round(time.monotonic() - started), "ended_by": ended_by}
+
+    def _watch(self, task_vars: t.Mapping[str, t.Any]) -> Result:
+        """Start the process that restores when this play is gone; nothing is raised yet."""
+        here: t.List[_watch.Node] = []
+        elsewhere: t.List[str] = []
+        for name in task_vars["ansible_play_hosts_all"]:
+            host = task_vars["hostvars"][name]
+            plan = planned(Node(name, {"polaris_planned": plain(host.get("polaris_planned"))}))
+            if not plan["levels"]:
+                continue
+            if host.get("ansible_connection", context.CLIARGS.get("connection")) in ("local", "ansible.builtin.local"):
+                here.append((str(name), parameters(host, plan)))
+            else:
+                # The URL may mean another server here, which must get neither the levels nor the token.
+                elsewhere.append(str(name))
+        if self._task.check_mode or not (here or elsewhere):
+            return {"pid": None, "elsewhere": elsewhere}
+        if elsewhere:
+            # (A warning of a task would be shown at its end only.)
+            tell(
+                f"[WARNING]: If this play is killed, the levels stay raised on {', '.join(elsewhere)}: only a task on "
+                f"the host itself reaches the server there."
+            )
+        return {"pid": None, **(_watch.start(here, os.getppid()) if here else {}), "elsewhere": elsewhere}
+
+
+def parameters(host: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The parameters of polaris_log_level that restore a server, with the account that its host's tasks have."""
+    variables = {name: host[name] for name in NAMES if name in host}
+    task = {"url": url_of(variables), "levels": plan["levels"], "expected": plan["set"]}
+    return validated(SPEC, as_json(completed(task, {}, variables, os.environ).options)).params
 
 
 def tell(line: str) -> None:
@@ -100,68 +98,34 @@ def tell(line: str) -> None:
     display.display(line, stderr=True)
 
 
-def _ignore_signals() -> None:
-    # (Python complains on stderr of a signal that was on its way when it became one to ignore, SIG_IGN.)
-    for number in SIGNALS:
-        signal.signal(number, lambda *dummy: None)
+def end_with(play: int) -> None:
+    """End this worker when the play is gone: it waits in a system call, for an answer that nobody gives any more."""
+    while os.getppid() == play:
+        time.sleep(0.5)
+    os._exit(1)
 
 
-def _interrupt(number: int, frame: t.Any) -> t.NoReturn:
-    # Whoever ends the play may be in a hurry, and must not end this half way: Ansible itself follows Ctrl-C up with
-    # another signal at once.
-    _ignore_signals()
-    raise InterruptedPlayError
-
-
-def watch_controller(over: threading.Event) -> None:
-    """End the wait when the process that made this worker is gone: killed, or its terminal closed."""
-    controller = multiprocessing.parent_process()
-    while controller is not None and not over.wait(0.5):
-        if controller.pid != os.getppid():
-            # To the thread that waits, because it waits in a system call, which only its own signal ends; and again,
-            # for the same reason as in wait().
-            signal.pthread_kill(t.cast(int, threading.main_thread().ident), signal.SIGTERM)
-
-
-def wait(seconds: int) -> bool:
-    """Wait for the time, or for Enter where there is a terminal; False after Ctrl-C there.
-
-    :raises InterruptedPlayError: the play is being ended.
-    """
+def wait(seconds: int) -> str:
+    """Wait for the time, or for Enter or Ctrl-C where there is a terminal; what ended it."""
+    end = time.monotonic() + seconds
+    # A job runner gives a terminal at which nobody sits, and keeps every line.
+    pause = IN_LOG if os.environ.get("ANSIBLE_STDOUT_CALLBACK") == "awx_display" else AT_TERMINAL
+    line_up = ""
     try:
-        display.prompt_until(
-            f"The window is open for {seconds} s. Enter closes it now, so does Ctrl-C; the levels are put back.\r\n",
-            seconds=seconds,
-        )
+        while time.monotonic() < end:
+            left = end - time.monotonic()
+            piece = min(pause, left)
+            asked = time.monotonic()
+            text = f"The window is open for {round(left)} s. Enter closes it now, so does Ctrl-C."
+            display.prompt_until(f"{line_up}{text}\r", seconds=max(1, round(piece)))
+            if time.monotonic() - asked < piece - 0.5:
+                return "key"
+            line_up = "" if pause == IN_LOG else "\x1b[1A\x1b[2K"
     except AnsiblePromptInterrupt:
-        return False
+        return "interrupt"
     except AnsiblePromptNoninteractive:
-        tell(f"The window is open for {seconds} s; the levels are put back then, or when this is interrupted.")
-        # In pieces: a signal that comes just before such a system call begins does not end it.
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
-    return True
-
-
-def checked(restore: t.Sequence[t.Dict[str, t.Any]]) -> t.Tuple[t.List[t.Dict[str, t.Any]], t.Optional[str]]:
-    """The validated parameters of every node, or what is wrong with one."""
-    nodes = []
-    for number, node in enumerate(restore):
-        validation = validated(SPEC, as_json(completed(node, {}, {}, os.environ).options))
-        if validation.error is not None:
-            return [], f"restore[{number}]: the options are not those of polaris_log_level."
-        nodes.append(validation.params)
-    return nodes, None
-
-
-def put_back(nodes: t.Sequence[t.Dict[str, t.Any]]) -> None:
-    """Restore all nodes, side by side. What fails stays failed: there is nobody left to tell."""
-    if not HAS_REQUESTS or not nodes:
-        return
-
-    def restore(node: t.Dict[str, t.Any]) -> None:
-        perform(run, node, set(), check_mode=False, diff_mode=False)
-
-    with ThreadPoolExecutor(max_workers=min(32, len(nodes))) as pool:
-        list(pool.map(restore, nodes))
+        while time.monotonic() < end:
+            left = end - time.monotonic()
+            tell(f"The window is open for {round(left)} s; the levels are restored then, or when this is interrupted.")
+            time.sleep(min(IN_LOG, left))
+    return "time"

@@ -20,6 +20,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain imp
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries import (
     conn_drain,
     conn_rebalance,
+    debug_window,
     heartbeat_audit,
     instance_clean,
     log_level,
@@ -34,6 +35,7 @@ display = Display()
 RUNBOOKS: t.Dict[str, Summarizer] = {
     "conn_drain": conn_drain.SUMMARY,
     "conn_rebalance": conn_rebalance.SUMMARY,
+    "debug_window": debug_window.SUMMARY,
     "heartbeat_audit": heartbeat_audit.SUMMARY,
     "instance_clean": instance_clean.SUMMARY,
     "log_level": log_level.SUMMARY,

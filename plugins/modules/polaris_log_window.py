@@ -9,14 +9,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_log_window
-short_description: Wait, and restore Polaris log levels when the play is killed meanwhile
+short_description: Watch over a debug window, and wait (internal)
 version_added: 0.1.0
 description:
-  - The wait between raising log levels and restoring them, as in the playbook C(polarismesh.maintenance.debug_window).
-  - At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
-  - When C(ansible-playbook) is ended in another way, by a signal, a cancelled job, or because its process dies, no
-    C(always) section runs any more. This task then restores the levels of O(restore) itself before it goes. That is not
-    possible after the whole machine is lost, nor for servers that this controller cannot reach by itself.
+  - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
+  - Before a level is raised, V(watch) starts a process on the controller that restores the levels when
+    C(ansible-playbook) is gone before it has done so itself. V(release) ends that process.
+  - V(wait) waits. At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
   - Runs on the controller, once for all hosts.
 attributes:
   check_mode:
@@ -27,25 +26,19 @@ attributes:
     description: Will show what changed (or, in check mode, would change) in diff mode.
     support: none
 options:
+  step:
+    description: What to do.
+    type: str
+    choices: [watch, wait, release]
+    required: true
   seconds:
     description: How long to wait.
     type: int
-    required: true
-  restore:
-    description:
-      - What to restore in an emergency, one entry for each server.
-      - Each entry holds options of M(polarismesh.maintenance.polaris_log_level), as a rule C(url), C(token) and
-        C(levels).
-    type: list
-    elements: dict
-    required: true
-  elsewhere:
-    description:
-      - The names of hosts whose servers this controller cannot restore in an emergency, because only a task that runs
-        on the host itself reaches them, such as one over SSH. The task warns of that when the wait begins.
-    type: list
-    elements: str
-    default: []
+    default: 300
+  watch:
+    description: What the step V(watch) returned.
+    type: dict
+    default: {}
 seealso:
   - module: polarismesh.maintenance.polaris_log_level
 author:
@@ -53,36 +46,22 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Raise
-  polarismesh.maintenance.polaris_log_level:
-    url: http://127.0.0.1:8090
-    scope: naming
-    level: debug
-  register: raised
-
 - name: Wait
   polarismesh.maintenance.polaris_log_window:
+    step: wait
     seconds: 2
-    restore:
-      - url: http://127.0.0.1:8090
-        levels: "{{ raised.previous }}"
   run_once: true
-
-- name: Restore
-  polarismesh.maintenance.polaris_log_level:
-    url: http://127.0.0.1:8090
-    levels: "{{ raised.previous }}"
 """
 
 RETURN = r"""
 waited:
   description: How many seconds the window was open.
   type: int
-  returned: success
+  returned: success of V(wait)
   sample: 300
 ended_by:
   description: What ended the wait, V(time), V(key), V(interrupt) (Ctrl-C at a terminal), or V(check mode).
   type: str
-  returned: success
+  returned: success of V(wait)
   sample: time
 """

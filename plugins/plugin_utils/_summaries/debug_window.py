@@ -1,0 +1,82 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The summary of debug_window: whether every node has its old levels again."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from .._summary import Line, Node, Run, Summarizer, Summary, counted, failed_data, failures, is_answer, on
+from .log_level import kept_lines
+
+
+def summarize(run: Run) -> Summary:
+    nodes = [(node, planned(node)) for node in run.nodes]
+    to_restore = [(node, plan) for node, plan in nodes if plan["levels"]]
+    restored = [node for node, _plan in to_restore if node.answer("polaris_restored") is not None]
+    untouched = [node for node, plan in nodes if not plan["levels"]]
+    left = [(node, plan) for node, plan in to_restore if node not in restored]
+    failed = failed_before(run.nodes)
+
+    dry = " (check mode: nothing was changed)" if run.check_mode else ""
+    lines = [Line(f"Polaris debug window closed{dry}: {counted(len(run.nodes), 'node')}")]
+    if restored:
+        verb = "would be restored" if run.check_mode else "restored"
+        lines.append(Line(f"{verb} {on([node.name for node in restored])}"))
+    if untouched:
+        lines.append(Line(f"never raised {on([node.name for node in untouched])}"))
+    lines += kept_lines([(node, node.result("polaris_restored")) for node in restored])
+    for node, plan in left:
+        levels = json.dumps({"levels": plan["levels"]})
+        why = node.reason("polaris_restored")
+        how = f"log_level -e '{levels}' --limit {node.name}"
+        text = f"STILL RAISED on {node.name}: {why.rstrip('.')}. Restore it with: {how}"
+        lines.append(Line(text, failure=True))
+    lines += failures("FAILED", failed)
+    waited = next((node.result("polaris_window") for node in run.nodes if node.answer("polaris_window")), {})
+    data = {
+        "restored": [node.name for node in restored],
+        "never_raised": [node.name for node in untouched],
+        "still_raised": {node.name: plan["levels"] for node, plan in left},
+        "kept": {
+            node.name: kept for node in restored for kept in [node.result("polaris_restored").get("kept")] if kept
+        },
+        "failed": failed_data(failed),
+        "previous": {node.name: {**plan, "time": run.now} for node, plan in to_restore},
+        "waited": waited.get("waited"),
+        "ended_by": waited.get("ended_by"),
+    }
+    failure = None
+    if waited.get("ended_by") == "interrupt":
+        failure = f"The window was closed by Ctrl-C after {waited['waited']} s."
+    return Summary(lines, data, failure)
+
+
+def planned(node: Node) -> t.Dict[str, t.Any]:
+    """What the window changes on a node: the old ``levels`` of these scopes, and those that it ``set``.
+
+    Read before anything is raised, so it is known however the raise ends.
+    """
+    plan = node.answer("polaris_planned") or {}
+    previous = plan.get("previous") or {}
+    return {
+        "url": plan.get("url"),
+        "levels": dict(previous),
+        "set": {scope: plan["levels"][scope] for scope in previous},
+    }
+
+
+def failed_before(nodes: t.Sequence[Node]) -> t.Dict[Node, str]:
+    """The nodes that failed before the window was open there, each with the reason."""
+    failed = {}
+    for node in nodes:
+        for register in ("polaris_planned", "polaris_raised"):
+            if register in node.results and not is_answer(node.results[register]):
+                failed[node] = node.reason(register)
+                break
+    return failed
+
+
+SUMMARY = Summarizer(("polaris_planned", "polaris_raised", "polaris_window", "polaris_restored"), summarize)

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. A process that restores log levels when the play that raised them is gone.
+
+It is there before the first level is raised, in a session of its own: neither a signal to the play nor the terminal
+reaches it. While the play lives, it only looks on, and the play releases it when all levels are back. When the play is
+gone before, killed or interrupted in whatever phase, it restores what still has the level that the window gave it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ..module_utils._runner import Result, perform
+from ..modules.polaris_log_level import run
+
+#: The parameters of polaris_log_level that restore one server; with the name of its host.
+Node = t.Tuple[str, t.Dict[str, t.Any]]
+
+#: How often it looks for the play, and how often and after how long it asks again a server that does not answer.
+LOOK = 0.2
+ATTEMPTS = 5
+PAUSE = 3.0
+
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+RELEASE = signal.SIGUSR1
+
+
+def start(nodes: t.Sequence[Node], play: int) -> t.Dict[str, t.Any]:
+    """Start the process, and return what :func:`release` needs when it is ready.
+
+    :param play: the process of ansible-playbook.
+    """
+    started = identity(play)
+    ready, child_ready = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _be_the_watch(nodes, play, started, child_ready)
+        finally:
+            os._exit(0)
+    os.close(child_ready)
+    os.read(ready, 1)
+    os.close(ready)
+    return {"pid": pid, "identity": identity(pid)}
+
+
+def release(watch: t.Mapping[str, t.Any], seconds: float = 5.0) -> bool:
+    """End the process, because there is nothing to restore any more; whether it is gone."""
+    pid = int(watch["pid"])
+    end = time.monotonic() + seconds
+    while identity(pid) == watch["identity"]:
+        try:
+            os.kill(pid, RELEASE)
+        except OSError:
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def identity(pid: int) -> t.Optional[str]:
+    """When a process began, which tells it from a later one with its number; None where it is gone or only a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            # After the name of the program, which may hold blanks: its state, ..., and the time as the 20th.
+            fields = file.read().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else fields[19]
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return None
+    answer = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    state, _blank, began = answer.stdout.strip().partition(" ")
+    return None if not state or "Z" in state else began.strip()
+
+
+def _be_the_watch(nodes: t.Sequence[Node], play: int, started: t.Optional[str], ready: int) -> None:
+    released: t.List[int] = []
+    # (Python complains on stderr of a signal that was on its way when it became one to ignore, SIG_IGN.)
+    for number in IGNORED:
+        signal.signal(number, lambda *dummy: None)
+    signal.signal(RELEASE, lambda number, frame: released.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if os.getpid() != os.getsid(0):
+        os.setsid()
+    output = _output_of(play)
+    # What the worker has open (its way to the play, locks, other processes' pipes) must not outlive it here.
+    for descriptor in range(3, 1024):
+        if descriptor not in (output, ready):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+    os.write(ready, b".")
+    os.close(ready)
+    while not released and identity(play) == started:
+        time.sleep(LOOK)
+    if not released:
+        restore(nodes, lambda line: _say(output, line))
+
+
+def _output_of(play: int) -> int:
+    """Where the play writes its errors. (From ansible-core 2.19 on, a worker has no output of its own.)"""
+    try:
+        return os.open(f"/proc/{play}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+    except OSError:
+        return os.dup(2)
+
+
+def _say(output: int, line: str) -> None:
+    # (The terminal may be closed, or nobody reads any more.)
+    with contextlib.suppress(OSError):
+        os.write(output, f"{line}\r\n".encode())
+
+
+def restore(nodes: t.Sequence[Node], say: t.Callable[[str], None]) -> None:
+    """Restore all nodes side by side, and name those that stay raised with the way to restore them."""
+    names = ", ".join(name for name, _params in nodes)
+    say(f"The play is gone. Restoring the log levels on {len(nodes)} ({names}); signals do not stop this.")
+    left = list(nodes)
+    results: t.List[Result] = []
+    for attempt in range(ATTEMPTS):
+        with ThreadPoolExecutor(max_workers=min(32, len(left))) as pool:
+            results = list(pool.map(_restored, left))
+        failed = [node for node, result in zip(left, results) if result.get("failed")]
+        results = [result for result in results if result.get("failed")]
+        left = failed
+        if not left:
+            break
+        if attempt + 1 < ATTEMPTS:
+            time.sleep(PAUSE)
+    for (name, params), result in zip(left, results):
+        say(f"STILL RAISED on {name}: {result['msg']} Its levels were: {params['levels']}")
+    if len(left) < len(nodes):
+        say(f"The log levels are restored on {len(nodes) - len(left)} of {len(nodes)}.")
+
+
+def _restored(node: Node) -> Result:
+    try:
+        return perform(run, node[1], set(), check_mode=False, diff_mode=False).result
+    except Exception as error:
+        return {"failed": True, "msg": f"{type(error).__name__}."}
