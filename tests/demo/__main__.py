@@ -72,7 +72,7 @@ class Shell:
 
     def run(self, *command: str) -> str:
         print(f"\n$ {shlex.join(command)}", flush=True)
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command,
             cwd=self.folder,
             env=self.environment,
@@ -80,13 +80,13 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-        assert process.stdout
-        output = ""
-        for line in process.stdout:
-            output += line
-            print(f"  {line.rstrip()}".rstrip(), flush=True)
-        if process.wait() != 0:
+        ) as process:
+            assert process.stdout
+            output = ""
+            for line in process.stdout:
+                output += line
+                print(f"  {line.rstrip()}".rstrip(), flush=True)
+        if process.returncode != 0:
             raise SystemExit(f"The demo stopped: the command above ended with exit code {process.returncode}.")
         return output
 
