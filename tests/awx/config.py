@@ -104,6 +104,11 @@ def job_templates() -> list[dict[str, Any]]:
     return found
 
 
+def runbook_templates() -> list[dict[str, Any]]:
+    """Those for a runbook; the others are parts of a workflow."""
+    return [template for template in job_templates() if ": " not in template["name"]]
+
+
 def by_name(kind: str) -> dict[str, dict[str, Any]]:
     return {item["name"]: item for item in configuration()[kind]}
 

@@ -11,9 +11,12 @@ that AWX keeps.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -162,6 +165,27 @@ class Job:
         """The text of all events so far, which is what AWX keeps and shows."""
         return "\n".join(path.read_text() for path in (self._artifacts / "job_events").glob("*.json"))
 
+    def artifacts(self) -> dict[str, Any]:
+        """The custom stats of the job, which AWX gives to the next jobs of a workflow; none where it was killed."""
+        (stats,) = [event for event in self._events() if event["event"] == "playbook_on_stats"] or [{}]
+        found: dict[str, Any] = stats.get("event_data", {}).get("artifact_data", {})
+        return found
+
+    def _events(self) -> list[dict[str, Any]]:
+        events = [json.loads(path.read_text()) for path in (self._artifacts / "job_events").glob("*.json")]
+        return sorted(events, key=lambda event: event["counter"])
+
+    def wait(self, timeout: float = 240) -> None:
+        """Wait for its end, of whatever kind."""
+        for process in self.processes.values():
+            process.wait(timeout)
+
+    def lose(self) -> None:
+        """Kill everything that runs on the execution node, as the loss of its container does."""
+        for pid in [*descendants(self.processes["worker"].pid), self.processes["worker"].pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def end(self) -> None:
         """Cancel it, if it still runs."""
         for process in self.processes.values():
@@ -171,15 +195,26 @@ class Job:
 
     def result(self, timeout: float = 240) -> PlaybookRun:
         """Wait for its end; what AWX then knows of it, out of the events."""
-        for process in self.processes.values():
-            process.wait(timeout)
+        self.wait(timeout)
         logs = "".join(f"\n[{name}] {(self.folder / f'{name}.log').read_text()}" for name in self.processes)
         rc = self._artifacts / "rc"
         assert rc.exists(), f"the job came to no end:{logs}"
-        events = [json.loads(path.read_text()) for path in (self._artifacts / "job_events").glob("*.json")]
-        events.sort(key=lambda event: event["counter"])
+        events = self._events()
         output = "\n".join(event["stdout"] for event in events if event["stdout"])
         return PlaybookRun(int(rc.read_text()), output, [found for event in events for found in task_results(event)])
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that this one started, and those that these started."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            children.setdefault(int(stat.read_text().rpartition(")")[2].split()[1]), []).append(int(stat.parent.name))
+    found, at = [], [pid]
+    while at:
+        at = [child for parent in at for child in children.get(parent, [])]
+        found += at
+    return found
 
 
 def task_results(event: Mapping[str, Any]) -> list[TaskResult]:
@@ -203,6 +238,7 @@ def launch(
     variables: Mapping[str, Any],
     credential: Mapping[str, str],
     *,
+    trusted: Mapping[str, Any] | None = None,
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Job:
@@ -211,6 +247,7 @@ def launch(
     :param project: the checkout that AWX has of its project.
     :param variables: survey and meta variables.
     :param credential: the environment variables that the credential injects.
+    :param trusted: the extra variables of the job template, in which AWX allows templates.
     :param arguments: what the job template adds to the command line: --check, --diff, -vvv.
     """
     controller = folder / "controller"
@@ -227,7 +264,8 @@ def launch(
     }
     files = {
         "inventory/hosts": f"#!/usr/bin/env python3\nprint({json.dumps(inventory)!r})\n",
-        "env/extravars": "".join(yaml.dump({name: value}, Dumper=Unsafe) for name, value in variables.items()),
+        "env/extravars": "".join(yaml.dump({name: value}, Dumper=Unsafe) for name, value in variables.items())
+        + "".join(yaml.safe_dump({name: value}) for name, value in (trusted or {}).items()),
         "env/envvars": json.dumps(envvars),
         "env/cmdline": shlex.join(["-u", "root", *arguments]),
         "env/settings": json.dumps({"job_timeout": 0, "suppress_ansible_output": True, "suppress_output_file": True}),

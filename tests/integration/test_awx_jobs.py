@@ -20,16 +20,17 @@ import pytest
 
 from tests.awx import config, jobs
 from tests.clients import ALICE, Clients, Connection, ended, until
-from tests.simulator import Fleet
+from tests.simulator import Fault, Fleet
 from tests.support import PlaybookRun
 from tools.collection_tree import ROOT, git_files
 
 MIB = 1024 * 1024
-TEMPLATES = {Path(template["playbook"]).stem: template for template in config.job_templates()}
+TEMPLATES = {Path(template["playbook"]).stem: template for template in config.runbook_templates()}
+WINDOW = config.by_name("controller_workflows")["Polaris debug window"]
 #: What the inventory of AWX says of all hosts.
 COMMON = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
 
-Launch = Callable[..., jobs.Job]
+Start = Launch = Callable[..., jobs.Job]
 Scenario = Generator[dict[str, Any], PlaybookRun, None]
 
 
@@ -55,27 +56,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def launch(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) -> Iterator[Launch]:
-    """launch(fleet, runbook, answers): start its job template; more options are those of tests.awx.jobs.launch."""
-    launched: list[jobs.Job] = []
+def start(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) -> Iterator[Start]:
+    """start(fleet, template, variables): a job of this template; more options are those of tests.awx.jobs.launch."""
+    started: list[jobs.Job] = []
 
     def start(
         fleet: Fleet,
-        runbook: str,
-        answers: dict[str, Any] | None = None,
+        template: dict[str, Any],
+        variables: dict[str, Any],
         *,
         hosts: jobs.Inventory | None = None,
         workflow: str = "",
-        more: dict[str, Any] | None = None,
         **options: Any,
     ) -> jobs.Job:
-        template = TEMPLATES[runbook]
-        variables = {
-            **jobs.survey_variables(template["survey_spec"], answers or {}),
-            **jobs.meta_variables(template["name"], workflow=workflow),
-            **(more or {}),
-        }
-        folder = tmp_path / f"job{len(launched)}"
+        folder = tmp_path / f"job{len(started)}"
         folder.mkdir()
         job = jobs.launch(
             folder,
@@ -83,16 +77,36 @@ def launch(tmp_path: Path, project: Path, execution_node: jobs.ExecutionNode) ->
             project,
             template["playbook"],
             hosts or inventory(fleet),
-            variables,
+            {**variables, **jobs.meta_variables(template["name"], workflow=workflow)},
             config.injected({"url": fleet.url, "token": fleet.tokens.owner}),
+            trusted=template.get("extra_vars"),
             **options,
         )
-        launched.append(job)
+        started.append(job)
         return job
 
     yield start
-    for job in launched:
+    for job in started:
         job.end()
+
+
+@pytest.fixture
+def launch(start: Start) -> Launch:
+    """launch(fleet, runbook, answers): start its job template, with answers to its survey; more options as of start."""
+
+    def launch(
+        fleet: Fleet,
+        runbook: str,
+        answers: dict[str, Any] | None = None,
+        *,
+        more: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> jobs.Job:
+        template = TEMPLATES[runbook]
+        variables = jobs.survey_variables(template["survey_spec"], answers or {})
+        return start(fleet, template, {**variables, **(more or {})}, **options)
+
+    return launch
 
 
 # --- every runbook ---------------------------------------------------------------------------------------------------
@@ -104,15 +118,6 @@ def log_level(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
     job = yield {"levels": '{"naming": "debug"}'}
     assert [node.levels["naming"] for node in fleet.nodes] == ["debug", "debug"]
     assert "changed on 2 (node1, node2): naming info -> debug" in job.output
-
-
-def debug_window(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
-    before = [dict(node.levels) for node in fleet.nodes]
-    job = yield {"levels": "naming: debug", "seconds": 1}
-    assert [dict(node.levels) for node in fleet.nodes] == before
-    assert Counter(writes(fleet)) == {0: 2, 1: 2}
-    # ansible-runner gives it a terminal, at which nobody sits.
-    assert job.one("Wait")["ended_by"] == "time"
 
 
 def conn_drain(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
@@ -175,7 +180,6 @@ SCENARIOS: dict[str, Callable[[Fleet, Clients, Path], Scenario]] = {
     scenario.__name__: scenario
     for scenario in (
         log_level,
-        debug_window,
         conn_drain,
         conn_rebalance,
         instance_clean,
@@ -200,7 +204,8 @@ def writes(fleet: Fleet) -> list[int]:
 
 
 def test_every_runbook_has_a_job_template_and_is_run_here() -> None:
-    assert sorted(TEMPLATES) == sorted(SCENARIOS) == sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+    books = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    assert TEMPLATES.keys() == SCENARIOS.keys() == books - {"debug_window"}
 
 
 @pytest.mark.parametrize(
@@ -244,17 +249,115 @@ def test_the_doors_on_an_execution_node(in_process: bool, make_fleet: Callable[.
     assert [result["previous"] for result in run.of("Set the log levels")] == [{"naming": "info"}] * 2
 
 
-@pytest.mark.core
-def test_a_cancelled_debug_window_puts_the_levels_back(make_fleet: Callable[..., Fleet], launch: Launch) -> None:
-    """ansible-runner kills the whole process group of ansible-playbook when its job is cancelled."""
+# --- the debug window, a workflow -------------------------------------------------------------------------------------
+
+
+def window(
+    fleet: Fleet, start: Start, answers: dict[str, Any], **meanwhile: Callable[[jobs.Job], None]
+) -> dict[str, jobs.Job]:
+    """Run the workflow as AWX does: every node always leads to the next one, whatever became of its job.
+
+    AWX gives each job the answers to the workflow's survey and the artifacts of the jobs before.
+
+    :param meanwhile: identifier of a node -> what happens while its job runs.
+    """
+    templates = config.by_name("controller_templates")
+    nodes = {node["identifier"]: node for node in WINDOW["simplified_workflow_nodes"]}
+    artifacts: dict[str, Any] = {}
+    done: dict[str, jobs.Job] = {}
+    at = "look"
+    while True:
+        node = nodes[at]
+        template = templates[node["unified_job_template"]]
+        defaults = jobs.survey_variables(template["survey_spec"], {}) if "survey_spec" in template else {}
+        variables = {**defaults, **artifacts, **jobs.survey_variables(WINDOW["survey_spec"], answers)}
+        arguments = ["--check"] if node.get("job_type") == "check" else []
+        job = done[at] = start(fleet, template, variables, workflow=WINDOW["name"], arguments=arguments)
+        if at in meanwhile:
+            meanwhile[at](job)
+        job.wait()
+        artifacts.update(job.artifacts())
+        if "always_nodes" not in node:
+            return done
+        (at,) = node["always_nodes"]
+
+
+def levels(fleet: Fleet) -> list[dict[str, str]]:
+    return [dict(node.levels) for node in fleet.nodes]
+
+
+@pytest.mark.slow
+def test_a_debug_window_restores_what_each_node_had(make_fleet: Callable[..., Fleet], start: Start) -> None:
     fleet = make_fleet(nodes=2)
-    before = [dict(node.levels) for node in fleet.nodes]
-    job = launch(fleet, "debug_window", {"levels": "naming: debug", "seconds": 600})
-    assert until(lambda: all(node.levels["naming"] == "debug" for node in fleet.nodes), 120)
-    assert until(lambda: "The window is open for 600 s" in job.kept(), 120)
-    job.processes["worker"].terminate()
-    assert job.result().returncode == 254
-    assert until(lambda: [dict(node.levels) for node in fleet.nodes] == before, 120)
+    fleet.nodes[1].levels["naming"] = "warn"
+    before = levels(fleet)
+    raised: list[str] = []
+
+    def note(job: jobs.Job) -> None:
+        job.wait()
+        raised.extend(node.levels["naming"] for node in fleet.nodes)
+
+    done = window(fleet, start, {"window_levels": "naming: debug", "seconds": 1}, **{"raise": note})
+    assert raised == ["debug", "debug"]
+    assert levels(fleet) == before
+    assert Counter(writes(fleet)) == {0: 2, 1: 2}
+    assert [job.result().returncode for job in done.values()] == [0] * 4
+    assert "0 s left" in done["wait"].result().output
+    # AWX keeps the events, and shows them to whoever may see the job.
+    assert not any(fleet.tokens.owner in job.kept() for job in done.values())
+
+
+@pytest.mark.core
+def test_a_cancelled_wait_restores_at_once(make_fleet: Callable[..., Fleet], start: Start) -> None:
+    fleet = make_fleet(nodes=2)
+    before = levels(fleet)
+
+    def cancel(job: jobs.Job) -> None:
+        assert until(lambda: "The window is open for 600 s" in job.kept(), 120)
+        job.processes["worker"].terminate()
+
+    window(fleet, start, {"window_levels": "naming: debug", "seconds": 600}, wait=cancel)
+    assert levels(fleet) == before
+
+
+@pytest.mark.slow
+def test_a_job_lost_while_it_raises_is_restored_too(make_fleet: Callable[..., Fleet], start: Start) -> None:
+    """Its own custom stats are lost with it. Those of the job before, which only looked, are enough."""
+    fleet = make_fleet(nodes=2)
+    before = levels(fleet)
+    fleet.nodes[1].fault("PUT", "/maintain/v1/log/outputlevel", Fault("hang"), times=1)
+
+    def lose(job: jobs.Job) -> None:
+        assert until(lambda: fleet.nodes[0].levels["naming"] == "debug", 120)
+        job.lose()
+
+    done = window(fleet, start, {"window_levels": "naming: debug", "seconds": 1}, **{"raise": lose})
+    assert done["raise"].artifacts() == {}
+    assert levels(fleet) == before
+
+
+@pytest.mark.slow
+def test_a_cancelled_workflow_is_undone_in_one_launch(make_fleet: Callable[..., Fleet], start: Start) -> None:
+    fleet = make_fleet(nodes=2)
+    before = levels(fleet)
+    templates = config.by_name("controller_templates")
+    raised = start(fleet, templates["Polaris debug window: raise"], {"window_levels": "naming: debug"})
+    raised.wait()
+    assert [node.levels["naming"] for node in fleet.nodes] == ["debug", "debug"]
+    # As AWX shows it in the details of the job.
+    pasted = json.dumps(raised.artifacts()["polaris"], indent=2)
+    restore = templates["Polaris debug window: restore"]
+    start(fleet, restore, jobs.survey_variables(restore["survey_spec"], {"window_undo": pasted})).result().ok()
+    assert levels(fleet) == before
+
+
+@pytest.mark.slow
+def test_levels_that_are_none_open_no_window(make_fleet: Callable[..., Fleet], start: Start) -> None:
+    fleet = make_fleet(nodes=2)
+    done = window(fleet, start, {"window_levels": "naming: loud", "seconds": 600})
+    assert writes(fleet) == []
+    assert done["raise"].result().returncode != 0
+    assert "there is nothing to wait for" in done["wait"].result().output
 
 
 # --- slices -----------------------------------------------------------------------------------------------------------

@@ -68,10 +68,8 @@ def beside(variable: str, answer: Any) -> dict[str, Any]:
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    for runbook, survey in config.surveys().items():
-        if not (config.PLAYBOOKS / f"{runbook}.yml").exists():
-            # The survey of a workflow asks what those of its job templates ask.
-            continue
+    for template in config.runbook_templates():
+        runbook, survey = Path(template["playbook"]).stem, template["survey_spec"]
         usual = usual_answers(runbook, survey, folder)
         yield Case(runbook, usual, True, "the defaults")
         needed = {question["variable"] for question in survey["spec"] if question["required"]} | {"batch"}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -22,21 +23,25 @@ from tests.awx import config
 SURVEYS = config.surveys()
 TEMPLATES = config.by_name("controller_templates")
 WORKFLOWS = config.by_name("controller_workflows")
-RUNBOOKS = [Path(template["playbook"]).stem for template in TEMPLATES.values()]
+RUNBOOKS = [Path(template["playbook"]).stem for template in config.runbook_templates()]
+WINDOW = WORKFLOWS["Polaris debug window"]
 DRAIN = WORKFLOWS["Polaris drain, free memory, report"]
 
-#: Documented variables that no survey asks for: the inventory and the credential have them.
-COMMON = {"target", "polaris_url", "polaris_token"}
+#: Documented variables that no survey asks for: the inventory has the hosts, and the credential the account.
+COMMON = {"target"}
 OPTIONS = {row.variable for row in OPTION_TABLE}
 #: surveys_en.yml says why.
 LEFT_OUT = {"mode", "save", "undo", "force"}
 
 
 def test_every_runbook_has_its_job_template_and_its_survey() -> None:
-    surveys = {template["playbook"]: template["survey_spec"] for template in TEMPLATES.values()}
-    assert surveys.keys() == {f"playbooks/{path.name}" for path in config.PLAYBOOKS.glob("*.yml")}
+    surveys = {template["playbook"]: template["survey_spec"] for template in config.runbook_templates()}
+    # A debug window is a workflow.
+    books = {path.name for path in config.PLAYBOOKS.glob("*.yml")} - {"debug_window.yml"}
+    assert surveys.keys() == {f"playbooks/{name}" for name in books}
     for playbook, survey in surveys.items():
         assert survey == SURVEYS[Path(playbook).stem]
+    assert WINDOW["survey_spec"] == SURVEYS["debug_window"]
 
 
 @pytest.mark.parametrize("runbook", RUNBOOKS)
@@ -99,20 +104,51 @@ def test_what_needs_all_nodes_or_is_done_once_is_not_sliced() -> None:
 # --- workflow and schedules ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS.values(), ids=WORKFLOWS)
-def test_a_workflow_asks_what_its_job_templates_ask(workflow: dict[str, Any]) -> None:
+def test_the_drain_asks_what_its_job_templates_ask() -> None:
     asked: dict[str, Any] = {}
-    for node in workflow["simplified_workflow_nodes"]:
+    for node in DRAIN["simplified_workflow_nodes"]:
         if "approval_node" in node:
             continue
         for question in TEMPLATES[node["unified_job_template"]]["survey_spec"]["spec"]:
             # One answer goes to all nodes.
             assert question["variable"] not in asked
             asked[question["variable"]] = question
-    for question in workflow["survey_spec"]["spec"]:
+    for question in DRAIN["survey_spec"]["spec"]:
         assert question == asked[question["variable"]]
     required = {variable for variable, question in asked.items() if question["required"]}
-    assert required <= {question["variable"] for question in workflow["survey_spec"]["spec"]}
+    assert required <= {question["variable"] for question in DRAIN["survey_spec"]["spec"]}
+
+
+def test_the_window_asks_what_its_runbook_documents() -> None:
+    questions = {question["variable"]: question for question in WINDOW["survey_spec"]["spec"]}
+    log_level = {question["variable"]: question for question in SURVEYS["log_level"]["spec"]}
+    assert questions.keys() == {"window_levels", "seconds", "ignore_unknown_scopes"}
+    assert questions["ignore_unknown_scopes"] == log_level["ignore_unknown_scopes"]
+    text = {key: value for key, value in questions["window_levels"].items() if key in ("type", "min", "required")}
+    assert text.items() <= log_level["levels"].items()
+    for file in (config.PLAYBOOKS / "debug_window.yml", config.EXTENSION / "wait.yml"):
+        documented = config.documented(file)["seconds"]
+        assert (questions["seconds"]["min"], questions["seconds"]["max"]) == config.documented_range(documented)
+        assert str(questions["seconds"]["default"]) == config.documented_default(documented)
+
+
+def test_whatever_happens_to_the_jobs_of_a_window_the_last_one_restores() -> None:
+    steps = ["look", "raise", "wait", "restore"]
+    for failing in itertools.product(("success", "failure"), repeat=3):
+        assert way_through(WINDOW, dict(zip(steps, failing, strict=False))) == steps
+    nodes = {node["identifier"]: node for node in WINDOW["simplified_workflow_nodes"]}
+    assert {name: node.get("job_type") for name, node in nodes.items()} == {
+        "look": "check",
+        "raise": None,
+        "wait": None,
+        "restore": None,
+    }
+    raising, waiting, restoring = (TEMPLATES[nodes[name]["unified_job_template"]] for name in steps[1:])
+    # Answers of the workflow's survey reach all of its jobs, and go before the variables of a job template.
+    asked = {question["variable"] for question in WINDOW["survey_spec"]["spec"]}
+    assert not asked & (raising["extra_vars"].keys() | restoring["extra_vars"].keys() | {"levels", "undo"})
+    assert waiting["timeout"] == restoring["timeout"] == -1
+    assert restoring["allow_simultaneous"]
 
 
 def way_through(workflow: dict[str, Any], outcomes: dict[str, str]) -> list[str]:
@@ -230,7 +266,9 @@ def test_the_chinese_texts_are_chinese_and_name_the_same_values() -> None:
 def test_the_language_is_chosen_when_applying() -> None:
     items = config.configuration(polaris_awx_language="zh")
     surveys = {
-        item["name"]: item["survey_spec"] for item in items["controller_templates"] + items["controller_workflows"]
+        item["name"]: item["survey_spec"]
+        for item in items["controller_templates"] + items["controller_workflows"]
+        if "survey_spec" in item
     }
     assert surveys["Polaris log level"] == config.surveys("zh")["log_level"]
     assert surveys[DRAIN["name"]] == config.surveys("zh")["drain_free_report"]
