@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: fleet_report
 short_description: Put together what the nodes of a Polaris fleet told of themselves
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes the report of the playbook C(polarismesh.maintenance.fleet_report) from the results that its tasks registered.
   - A node that could not be read is in the report, too, with the reason.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: fleet_report_html
 short_description: Show the report of a Polaris fleet as one page of HTML
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Renders what P(polarismesh.maintenance.fleet_report#filter) made.
   - The page brings along all it needs, and loads nothing when it is opened. It has no script.

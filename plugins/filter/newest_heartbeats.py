@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: newest_heartbeats
 short_description: Put together what several Polaris servers know about heartbeats
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 description:

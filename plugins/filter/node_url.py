@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: node_url
 short_description: The URL of the HTTP API of a Polaris server node
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: rebalance_plan
 short_description: Which connections to close so that they spread evenly over the nodes of a Polaris cluster
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 description:

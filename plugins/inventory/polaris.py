@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: polaris
 short_description: The nodes of a Polaris cluster, or the instances of any services registered there, as hosts
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_client_info
 short_description: List the clients that report themselves to a Polaris server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads which SDK clients gave a Polaris cluster an address at which Prometheus finds their metrics. The server nodes
     are part of that list.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_cmdb_info
 short_description: List where hosts are, as a Polaris server knows it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads the locations of hosts that the CMDB plugin of one Polaris server has loaded, for routing to what is near.
   - Without such a plugin the list is empty.

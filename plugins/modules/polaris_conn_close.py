@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_conn_close
 short_description: Close connections of clients to a Polaris server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Closes single connections of a client, or all connections from one client address, on one Polaris server.
   - First looks up which connections are open, and counts them; then closes them, each by its host and port. If none of

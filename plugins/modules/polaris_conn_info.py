@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_conn_info
 short_description: See which clients are connected to a Polaris server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads how many connections each client address holds to one Polaris server, and from which ports.
   - A server counts a protocol only if its configuration says so. The shipped configuration does not. For a protocol

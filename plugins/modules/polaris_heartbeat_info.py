@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_heartbeat_info
 short_description: See when instances sent their last heartbeat to a Polaris server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads the last heartbeat that one Polaris server has seen of one instance, of many, or of all those of a service.
   - Ages are those on the clock of the server, whatever time it is there and in whatever zone.

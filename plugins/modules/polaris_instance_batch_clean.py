@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_instance_batch_clean
 short_description: Remove all deleted instances from the store of Polaris for good
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Deregistered instances stay in the store of Polaris, marked as deleted, until the server tidies up. This module
     removes them, one batch after the other, until the server finds no more.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_instance_clean
 short_description: Remove deleted instances from the store of Polaris for good
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - A deregistered instance stays in the store of Polaris, marked as deleted, until the server removes it. This module
     removes such instances at once.

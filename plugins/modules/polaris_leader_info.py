@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_leader_info
 short_description: List which node of a Polaris cluster leads what
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lists the work that only one node of a cluster does at a time, such as health checks and the cleaning jobs, and the
     node that does it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_leader_release
 short_description: Let a node of a Polaris cluster give up a leadership
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lets one node give up the lead of some work that only one node of a cluster does at a time, so that another one
     takes it over. Wanted, for instance, before that node is taken down.

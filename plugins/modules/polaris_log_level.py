@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_log_level
 short_description: Set the log levels of a Polaris server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets the level of one, several or all log scopes of one Polaris server, and only of those that differ.
   - Every scope and level is checked before the first one is set, and all are read back afterwards.

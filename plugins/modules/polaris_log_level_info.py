@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_log_level_info
 short_description: Read the log levels of a Polaris server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads the level of every log scope of one Polaris server.
 extends_documentation_fragment:

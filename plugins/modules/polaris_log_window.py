@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_log_window
 short_description: Watch over a debug window, and wait (internal)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
   - Before a level is raised, V(watch) starts a process on the controller that restores the levels when

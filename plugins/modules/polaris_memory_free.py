@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_memory_free
 short_description: Let a Polaris server give memory back to its system
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lets one Polaris server collect all its garbage and give the memory that is then free back to the operating system.
   - Does so only where the heap holds enough that could go back; a second run right after the first one changes nothing.

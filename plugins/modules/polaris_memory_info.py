@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_memory_info
 short_description: Read the memory figures of a Polaris server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads how much memory the heap of one Polaris server has, and how much of it could go back to the operating system.
   - The figures come from the metrics of the server (C(/metrics)), or else from its heap profile

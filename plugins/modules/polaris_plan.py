@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_plan
 short_description: Decide what a runbook may do (internal)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection; it may change at any time.
   - Decides what a playbook does after it has read all its hosts, or fails with the reason why nothing may be done.

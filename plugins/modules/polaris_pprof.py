@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_pprof
 short_description: Switch the profiles of a Polaris server on or off
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Switches on or off that one Polaris server gives profiles (C(/debug/pprof)), while it runs, and only if it is
     otherwise.

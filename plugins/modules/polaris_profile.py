@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_profile
 short_description: Save a profile of a Polaris server as a file
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Saves what holds the memory of one Polaris server, what it spends its time on, or what its goroutines wait for, as a
     file that C(go tool pprof) opens.

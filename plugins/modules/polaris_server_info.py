@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_server_info
 short_description: Read what a Polaris server is and can do, and its state
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Tells whether a URL is that of a Polaris server, its version or the oldest version that it can have, which calls of
     the maintenance API it has, the nodes of its cluster, which authentication is switched on, and the protocols whose

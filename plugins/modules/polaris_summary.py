@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_summary
 short_description: Print the summary of a runbook (internal)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection; it may change at any time.
   - Prints what a playbook did on all its hosts, and hands the same on as custom stats, under the key C(polaris).

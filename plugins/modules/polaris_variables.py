@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: polaris_variables
 short_description: Check the variables of a runbook (internal)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection; it may change at any time.
   - Reads the variables of a playbook, as users and surveys write them, before any server is asked, and refuses all that
