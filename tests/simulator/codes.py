@@ -163,4 +163,16 @@ def write(call: Call, value: dict[str, Any]) -> Reply:
         language = call.query.get("lang") or call.headers.get("Accept-Language", "")
         if language.startswith("zh") and code in INFO_ZH:
             value = {**value, "info": INFO_ZH[code]}
+    if profile.omits_empty:
+        value = without_empty(value)
     return Reply(code // 1000, gojson.dumps(value, proto=True), TEXT, headers_of(call, code))
+
+
+def without_empty(value: Any) -> Any:
+    """A message without its unset parts; one that is set stays, even if nothing is in it."""
+    if isinstance(value, list):
+        return [without_empty(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: item for key, item in value.items() if item not in (None, []) and (key, item) != ("metadata", {})}
+    return {key: without_empty(item) for key, item in kept.items()}

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from .auth import Accounts, Tokens
 from .elections import Elections
-from .node import CHECKER_NAMESPACE, Config, GrpcProtocol, Node, NodeServer, Recorded
+from .node import Config, GrpcProtocol, Node, NodeServer, Recorded
 from .profiles import Profile, named
 from .store import Kind, Store
 
@@ -184,7 +184,7 @@ class Fleet:
             for service in node.profile.checker_services:
                 self.store.register(
                     service,
-                    CHECKER_NAMESPACE,
+                    node.profile.checker_namespace,
                     node.advertised,
                     node.grpc_port,
                     protocol="grpc",

@@ -391,7 +391,7 @@ def targets(call: Call) -> list[dict[str, object]]:
         }
         for each in node.store.clients
     ]
-    for row in node.store.candidates("polaris.checker", "Polaris", ""):
+    for row in node.store.candidates(node.profile.checker_services[0], node.profile.checker_namespace, ""):
         if row.live:
             found.append(
                 {

@@ -136,6 +136,8 @@ def list_instances(call: Call) -> Reply:
     rows = node.remembered(query, lambda: find(call, query))
     shown = [node.rendered(row, beats) for row in rows[offset : offset + limit]]
     envelope = codes.batch_query(profile, codes.SUCCESS, len(rows), len(shown), instances=[])
+    if profile.omits_empty:
+        envelope = {**codes.without_empty(envelope), **({"instances": []} if shown else {})}
     text = gojson.pretty(envelope, proto=True)
     if shown:
         text = text.replace('"instances": [\n ]', '"instances": [' + ",".join(shown) + "\n ]", 1)
@@ -581,7 +583,5 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", "/naming/v1/services"): create_services,
     ("GET", "/naming/v1/namespaces"): list_namespaces,
     ("GET", "/core/v1/namespaces"): list_namespaces,
-    ("POST", "/core/v1/user/login"): login,
-    ("GET", "/core/v1/auth/status"): auth_status,
 }
 CLIENT_HANDLERS: dict[tuple[str, str], Handler] = {("POST", "/v1/Heartbeat"): client_heartbeat}

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 from aiohttp import web
 
 from . import control, diagnostics, gojson, instances, maintain, naming
-from .auth import Accounts, Mode, Refusal
+from .auth import INVALID, Accounts, Mode, Refusal
 from .connections import Listener
 from .faults import Fault, Rule
 from .heap import MIB, Heap
@@ -40,8 +40,7 @@ QUIET.addHandler(logging.NullHandler())
 QUIET.propagate = False
 MAX_RECORDED = 200_000
 MAX_REMEMBERED = 16
-CHECKER_NAMESPACE = "Polaris"
-CHECKER_SERVICES = ("polaris.checker", "polaris.config")
+CHECKER_SERVICES = ("polaris.checker", "polaris.config", "pole.checker")
 
 
 @dataclass
@@ -190,6 +189,9 @@ def router_of(profile: Profile, admin: bool, console: bool, client: bool, swagge
         routes.update({route: maintain.HANDLERS[route] for route in profile.routes})
     if console:
         routes.update(naming.HANDLERS)
+        routes["POST", profile.login_path] = naming.login
+        if profile.auth_status_path is not None:
+            routes["GET", profile.auth_status_path] = naming.auth_status
         if profile.prometheus_clients:
             routes["GET", "/prometheus/v1/clients"] = maintain.get_prometheus_clients
     if client:
@@ -419,13 +421,19 @@ class Node:
 
     def check(self, call: Call, function: str, writes: bool = False) -> Refusal | None:
         """Why the caller may not do that here; None if allowed."""
+        if self.profile.loses_tokens and self.config.auth != "open" and call.path.startswith("/maintain/"):
+            return None if function == "CleanInstance" else INVALID
         return self.accounts.check(
             call.token, mode=self.config.auth, policies=self.profile.policies, writes=writes, function=function
         )
 
     def counted(self, protocol: str) -> Listener | None:
         """The listener that counts the connections of that protocol; None if there is none."""
-        if not self.config.conn_limit or protocol not in self.config.conn_protocols.split(","):
+        if (
+            not self.profile.counts_connections
+            or not self.config.conn_limit
+            or protocol not in self.config.conn_protocols.split(",")
+        ):
             return None
         return self.listeners.get(protocol)
 
@@ -460,7 +468,7 @@ class Node:
                 row = None
         if row is None or row.ttl is None or instances.is_stripped(row, self.profile, self.started):
             return None
-        own = row.namespace == CHECKER_NAMESPACE and row.service in CHECKER_SERVICES
+        own = row.namespace == self.profile.checker_namespace and row.service in CHECKER_SERVICES
         return None if own and self.profile.own_instances_hidden else row
 
     def remembered(self, query: dict[str, str], compute: Callable[[], tuple[list[Row], bool]]) -> list[Row]:

@@ -162,6 +162,15 @@ class Profile:
     """Up to v1.16 the answer to a client's heartbeat contains the computed id."""
     takes_any_beat: bool = True
     """Newer versions accept the heartbeat of an unknown instance; v1.14.2 and older refuse it."""
+    omits_empty: bool = False
+    """Answers with a code leave out what is not set, empty lists too."""
+    loses_tokens: bool = False
+    """No token is accepted on the maintenance API while authentication is on; a clean is not refused at all."""
+    counts_connections: bool = True
+    """False: not even with connLimit switched on."""
+    login_path: str = "/core/v1/user/login"
+    auth_status_path: str | None = "/core/v1/auth/status"
+    checker_namespace: str = "Polaris"
     checker_services: tuple[str, ...] = ("polaris.checker",)
     elections: tuple[str, ...] = JOBS_1_17
 
@@ -267,6 +276,20 @@ V1_8_0 = replace(
     slash_in_names=False,
     checker_services=("polaris.checker", "polaris.config"),
 )
+# The fork pole-io/pole-server of 2025-05-04, as it ran with MySQL, the only store that it has.
+POLE = replace(
+    HEAD,
+    name="pole",
+    raised_levels=(),
+    omits_empty=True,
+    loses_tokens=True,
+    counts_connections=False,
+    login_path="/auth/v1/user/login",
+    auth_status_path=None,
+    checker_namespace="pole-system",
+    checker_services=("pole.checker",),
+    elections=("MaintainJob",),
+)
 DOCUMENTED_ONLY = replace(V1_17_1, name="documented", routes=DOCUMENTED)
 
 PROFILES: dict[str, Profile] = {
@@ -283,6 +306,7 @@ PROFILES: dict[str, Profile] = {
         V1_17_9,
         V1_18_1,
         HEAD,
+        POLE,
         DOCUMENTED_ONLY,
     )
 }
