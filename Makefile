@@ -2,24 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Everything is set up by the first target that needs it, inside this folder (.venv*, .cache), and nowhere else.
+# The first target that needs something sets it up, only inside this directory (.venv*, .cache).
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# The interpreter for the environments, instead of the best one found: make PYTHON=/path/to/python3 test
+# The interpreter for the environments, if not the best one found: make PYTHON=/path/to/python3 test
 PYTHON ?=
 export PYTHON
 
-# More options for pytest, ansible-test, the benchmark: make test-unit ARGS='-k retries -x'
+# Additional options for pytest, ansible-test, the benchmark: make test-unit ARGS='-k retries -x'
 ARGS ?=
-# Processes that run tests side by side
+# The number of processes that run tests in parallel
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # The ansible-core versions of test-matrix
 CORES ?= 2.16 2.17 2.18 2.19 2.20 2.21
-# What it runs: all that touches ansible-core, once each. Everything: make test-matrix MATRIX=tests
+# What it runs: the tests that depend on ansible-core. For all tests: make test-matrix MATRIX=tests
 MATRIX ?= -m core tests
 
 COLLECTIONS := $(CURDIR)/.cache/collections
@@ -42,14 +42,14 @@ help: ## Show this list
 	    /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: venv ## Watch the collection at work on a simulated fleet of five servers
+demo: venv ## Watch the collection work on a simulated fleet of five servers
 	@$(IN_VENV) .venv/bin/python -m tests.demo
 
 .PHONY: test test-all
 test: venv ## Run the tests: unit, contract, integration
 	@$(PYTEST) -n $(JOBS) -m "not slow" tests $(ARGS)
 
-test-all: venv ## ... and the slow ones: the same guarantees for more cases
+test-all: venv ## ... including the slow ones: the same guarantees for more cases
 	@$(PYTEST) -n $(JOBS) tests $(ARGS)
 
 ##@ Tests
@@ -65,11 +65,11 @@ test-integration: venv ## Real ansible-playbook processes against the simulator
 	@$(PYTEST) -n $(JOBS) tests/integration $(ARGS)
 
 .PHONY: test-eda
-test-eda: ## The rulebooks, by a real ansible-rulebook, where the machine has Java 17 or newer
+test-eda: ## The rulebooks with a real ansible-rulebook, if the machine has Java 17 or newer
 	@if tools/find-java >/dev/null 2>&1; then \
 	    $(NOX) eda -- $(ARGS); \
 	else \
-	    echo "test-eda: left out, there is no Java 17 or newer"; \
+	    echo "test-eda: skipped, there is no Java 17 or newer"; \
 	fi
 
 .PHONY: test-real
@@ -81,11 +81,11 @@ test-real: venv ## The contract tests against a real server: POLARIS_URL=... POL
 	@$(PYTEST) --real tests/contract $(ARGS)
 
 .PHONY: test-matrix
-test-matrix: ## What touches ansible-core, under each supported version of it, one environment each
+test-matrix: ## The tests that depend on ansible-core, with each supported version, one environment each
 	@failed=; for core in $(CORES); do \
 	    $(NOX) core-$$core -- -q -n $(JOBS) $(MATRIX) $(ARGS) || failed+=" $$core"; \
 	done; \
-	if [ -n "$$failed" ]; then echo "tests failed under ansible-core$$failed" >&2; exit 1; fi
+	if [ -n "$$failed" ]; then echo "tests failed with ansible-core$$failed" >&2; exit 1; fi
 
 .PHONY: benchmark
 benchmark: venv ## Compare the module, the in-process action and ansible.builtin.uri: time, CPU, memory
@@ -96,7 +96,7 @@ benchmark: venv ## Compare the module, the in-process action and ansible.builtin
 .PHONY: gates
 GATES := style lint typing license-check changelog extra-checks package docs-check ansible-lint \
     build-import-check sanity-2.16 sanity-2.21
-gates: ## All quality gates; one that fails does not hide the next
+gates: ## All quality gates, even if one fails
 	@CI=true $(NOX) $(GATES)
 
 .PHONY: format type
@@ -106,20 +106,20 @@ type: ## Types of all Python (mypy --strict)
 	@$(NOX) typing
 
 .PHONY: build sanity
-build: ## Build the collection into dist/, look into the archive, install it, list its plugins
+build: ## Build the collection into dist/, check the archive, install it, list its plugins
 	@$(NOX) package
 sanity: ## ansible-test sanity without a container engine, for all target Pythons found here
 	@$(NOX) sanity-2.21 -- $(ARGS)
 
 .PHONY: release
-release: build ## Checksums, bill of materials and notes of a release, beside its archive in dist/: VERSION=1.0.0
+release: build ## Checksums, bill of materials and notes of a release, next to its archive in dist/: VERSION=1.0.0
 	@$(NOX) release -- $(VERSION)
 
 .PHONY: docs docs-pages docs-pictures
-docs-pictures: venv ## Record the demo as docs/images/demo.svg, and take a picture of its report
+docs-pictures: venv ## Record the demo as docs/images/demo.svg, and a picture of its report
 	@$(IN_VENV) .venv/bin/python -m tests.demo.record
 
-docs-pages: venv ## Write the pages of the runbooks anew, with examples from a simulated fleet
+docs-pages: venv ## Regenerate the pages of the runbooks, with examples from a simulated fleet
 	@PYTHONPATH="$(COLLECTIONS)" $(IN_VENV) .venv/bin/python -m tests.demo.pages $(ARGS)
 
 docs: ## Build the documentation site into dist/docs
@@ -128,12 +128,12 @@ docs: ## Build the documentation site into dist/docs
 ##@ The rest
 
 .PHONY: venv
-venv: ## Set up .venv, for demo and test, and show the clone to Ansible as a collection
+venv: ## Set up .venv, for demo and test, and make the clone visible to Ansible as a collection
 	@tools/venv .venv common core
 	@.venv/bin/python tools/collection_tree.py link
 
 .PHONY: lock
-lock: ## Lock the versions and hashes of all tools anew, from tools/requirements/*.in
+lock: ## Update the locked versions and hashes of all tools, from tools/requirements/*.in
 	@tools/nox -s lock -- $(ARGS)
 
 .PHONY: ci

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clients of a server, as far as its connection API knows them: real TCP connections from addresses of their own.
+"""Clients of a server, as its connection API sees them: real TCP connections from different addresses.
 
-All of 127.0.0.0/8 is loopback, so that one machine can be many clients.
+All of 127.0.0.0/8 is loopback, so one machine can act as many clients.
 
-As a program, for integration targets: ``clients.py SERVER:PORT CLIENT:PORT ...`` holds these connections for a minute,
-or until the server has closed all of them.
+As a program, for integration targets: ``clients.py SERVER:PORT CLIENT:PORT ...`` keeps these connections open for a
+minute, or until the server has closed all of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Connection:
 
     @property
     def open(self) -> bool:
-        """Has the server not closed it? What it sent (a gRPC server sends its settings) is read and forgotten."""
+        """Whether the server has not closed it. What it sent (gRPC servers send their settings) is discarded."""
         try:
             while self.socket.recv(65536):
                 pass
@@ -52,7 +52,7 @@ class Connection:
 
 
 class Clients(contextlib.ExitStack):
-    """Opens connections; those that are still there are closed at the end."""
+    """Opens connections; those that are still open are closed at the end."""
 
     def connect(self, server: tuple[str, int], source: str, count: int = 1, port: int = 0) -> list[Connection]:
         """New connections, in the order of their ports."""
@@ -61,7 +61,7 @@ class Clients(contextlib.ExitStack):
 
 
 def ended(connections: list[Connection], seconds: float = 10.0) -> bool:
-    """Has the server closed all of them, within this time?"""
+    """Whether the server closes all of them within this time."""
     return until(lambda: not any(each.open for each in connections), seconds)
 
 
@@ -75,7 +75,7 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 
 class Translator:
-    """A hop that passes on every connection from another address, as a NAT gateway or a proxy does."""
+    """A hop that forwards every connection from another address, as a NAT gateway or a proxy does."""
 
     def __init__(self, server: tuple[str, int], source: str) -> None:
         self.server, self.source = server, source

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Let plain `pytest` find this checkout as ansible_collections.polarismesh.maintenance, from any folder name."""
+"""Lets plain `pytest` find this checkout as ansible_collections.polarismesh.maintenance, whatever its directory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-# `ansible-test units` ignores pyproject.toml, and itself shows the checkout to Python and to Ansible.
+# `ansible-test units` ignores pyproject.toml, and makes the checkout visible to Python and Ansible itself.
 ANSIBLE_TEST = "ANSIBLE_CONTROLLER_MIN_PYTHON_VERSION" in os.environ
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
@@ -36,24 +36,24 @@ importlib.invalidate_caches()
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Settings  # noqa: E402
 
-# ... and for the ansible-playbook processes they start: this checkout alone, whatever the user has installed.
+# ... and for the ansible-playbook processes that they start: only this checkout, whatever the user has installed.
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
 os.environ["ANSIBLE_COLLECTIONS_SCAN_SYS_PATH"] = "false"
 os.environ["ANSIBLE_HOME"] = str(CACHE / "ansible")
 os.environ["ANSIBLE_REMOTE_TEMP"] = str(CACHE / "ansible" / "tmp")
-# (Ansible looks for a job's state in the home folder that the password file names, the job writes it to $HOME.)
+# (Ansible looks for a job's state in the home directory of the password file; the job writes it to $HOME.)
 os.environ["ANSIBLE_ASYNC_DIR"] = str(CACHE / "ansible" / "async")
-# The user's own configuration has no say in a test. (Ansible wants a file of this name: os.devnull is refused.)
+# Tests ignore the user's own configuration. (Ansible requires a file of this name: it refuses os.devnull.)
 CACHE.mkdir(exist_ok=True)
 (CACHE / "ansible.cfg").touch()
 os.environ["ANSIBLE_CONFIG"] = str(CACHE / "ansible.cfg")
-# `pytest` may be called by its full path, with no environment activated: its neighbours are the ones to run.
+# `pytest` may be called by its full path without an activated environment: use the programs next to it.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-# A terminal's colours and a proxy's detour are not what is tested; the simulated fleet lives on loopback.
+# Tests use neither a terminal's colours nor a proxy; the simulated fleet is on loopback.
 os.environ["ANSIBLE_NOCOLOR"] = "1"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 
-# How fast the machine is must not decide about a property.
+# The speed of the machine must not decide whether a property holds.
 hypothesis.settings.register_profile(
     "any speed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
@@ -71,7 +71,7 @@ def make_fleet() -> Iterator[Callable[..., Fleet]]:
 
 @pytest.fixture
 def fleet(make_fleet: Callable[..., Fleet]) -> Fleet:
-    """One simulated node, v1.18.1, with authentication as shipped."""
+    """One simulated node, v1.18.1, with the default authentication."""
     return make_fleet(nodes=1)
 
 
@@ -91,21 +91,21 @@ def make_client() -> Iterator[Callable[..., Client]]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--real", action="store_true", help="let the contract tests meet the server that POLARIS_URL names"
+        "--real", action="store_true", help="run the contract tests against the server that POLARIS_URL names"
     )
 
 
 MARKERS = (
-    "slow: left to `make test-all`; `make test` has the same guarantee from a shorter test, or from fewer cases",
-    "core: touches ansible-core; `make test-matrix` runs it under each supported version",
-    "real: meets a real Polaris server (POLARIS_URL and POLARIS_TOKEN, or POLARIS_SERVER_BIN)",
+    "slow: only in `make test-all`; `make test` checks the same guarantee with a shorter test or fewer cases",
+    "core: depends on ansible-core; `make test-matrix` runs it with each supported version",
+    "real: uses a real Polaris server (POLARIS_URL and POLARIS_TOKEN, or POLARIS_SERVER_BIN)",
 )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    # An operator's shell may well name a production server: no test meets it unless asked to.
+    # An operator's shell may name a production server: no test uses it unless told to.
     if not config.getoption("--real"):
         for name in ("POLARIS_URL", "POLARIS_TOKEN", "POLARIS_USERNAME", "POLARIS_PASSWORD", "POLARIS_OWNER"):
             os.environ.pop(name, None)

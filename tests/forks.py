@@ -1,11 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible's programs for the tests, imported once: half of the CPU time of a short ansible-playbook is its imports.
+"""Ansible's programs for the tests, imported once: imports take half of the CPU time of a short ansible-playbook.
 
-A nursery is a process that has imported ansible-playbook and ansible-inventory, and forks for each run. A run is a
-process of its own, as if it had been executed, from the moment after these imports. Ansible reads its settings while
-it is imported, so that each set of settings has a nursery of its own. Nothing of the collection is imported before.
+A nursery is a process that has imported ansible-playbook and ansible-inventory, and forks for each run. After these
+imports, a run is a separate process, as if it had been executed. Ansible reads its settings while it is imported, so
+each set of settings has its own nursery. Nothing of the collection is imported before the fork.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PROGRAMS = {"ansible-playbook": "ansible.cli.playbook", "ansible-inventory": "ansible.cli.inventory"}
-#: Environment variables that count while Ansible is imported.
+#: Environment variables that Ansible reads while it is imported.
 SETTINGS = ("ANSIBLE_", "PYTHON", "LC_", "LANG", "HOME", "TMPDIR")
 
 
 def run(
     command: Sequence[str], cwd: Path, environment: Mapping[str, str], *, merged: bool = False, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command as subprocess.run does it with text and captured output, and without any input.
+    """Run a command like subprocess.run with text, captured output and no input.
 
-    :param merged: stderr goes where stdout goes, so that both stay in order.
+    :param merged: redirect stderr to stdout, so that both stay in order.
 
-    It comes from a nursery if it is one of PROGRAMS, and if the same settings were asked for before.
+    It runs in a nursery if it is one of PROGRAMS and the same settings were used before.
     """
     settings = frozenset((name, value) for name, value in environment.items() if name.startswith(SETTINGS))
     if command[0] not in PROGRAMS or settings not in _nurseries:
@@ -72,7 +72,7 @@ class Nursery:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.socket, other = socket.socketpair()
         with other:
-            # -P: nothing of this checkout can be imported by accident.
+            # -P: prevents importing anything of this checkout by accident.
             command = [sys.executable, "-P", __file__, str(other.fileno())]
             self.process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, pass_fds=[other.fileno()]
@@ -111,12 +111,12 @@ _nurseries: dict[frozenset[tuple[str, str]], Nursery | None] = {}
 
 
 def serve(connection: socket.socket) -> None:
-    """Fork for each request, and answer with the process's id, and with its exit code when it has ended."""
+    """Fork for each request; answer with the process's id, and with its exit code when it has ended."""
     for module in PROGRAMS.values():
         importlib.import_module(module)
     from ansible.config import manager
 
-    # A run must not take away the temporary folder that all of them share.
+    # A run must not remove the temporary directory that all of them share.
     atexit.unregister(manager.cleanup_tmp_file)
     gc.freeze()
     while True:
@@ -141,7 +141,7 @@ def serve(connection: socket.socket) -> None:
 
 
 def become(command: list[str], cwd: str, environment: dict[str, str], descriptors: Sequence[int]) -> None:
-    """Be that program; it ends by SystemExit."""
+    """Run that program in this process; it ends with SystemExit."""
     for number, descriptor in enumerate(descriptors, 1):
         os.dup2(descriptor, number)
         os.close(descriptor)

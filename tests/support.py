@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real ansible-playbook processes for the tests, and what they report."""
+"""Real ansible-playbook processes for the tests, and their results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Play = dict[str, Any]
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What one task gave on one host. ``status``: ok, failed, ignored (a failure), skipped, unreachable."""
+    """The result of one task on one host. ``status``: ok, failed, ignored (a failure), skipped, unreachable."""
 
     host: str
     task: str
@@ -37,14 +37,14 @@ class TaskResult:
 
 @dataclass(frozen=True)
 class PlaybookRun:
-    """A finished ansible-playbook: its exit code, all it printed, and every task result in order."""
+    """A finished ansible-playbook: its exit code, its whole output, and every task result in order."""
 
     returncode: int
     output: str
     results: list[TaskResult]
 
     def of(self, task: str, host: str | None = None) -> list[dict[str, Any]]:
-        """The results of the task with this name (or FQCN, where it has no name), of all hosts or one."""
+        """The results of the task with this name (or FQCN, if it has no name), on all hosts or one."""
         return [entry.result for entry in self.results if entry.task == task and (host is None or entry.host == host)]
 
     def one(self, task: str, host: str | None = None) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class PlaybookRun:
         return found[0]
 
     def ok(self) -> PlaybookRun:
-        """Itself, after a check that ansible-playbook found nothing wrong and printed no traceback."""
+        """Return itself, after checking that ansible-playbook succeeded and printed no traceback."""
         assert self.returncode == 0, self.output
         assert "Traceback" not in self.output, self.output
         return self
@@ -68,8 +68,8 @@ def inventory_of(fleet: Fleet, **variables: Any) -> dict[str, Any]:
 
 
 def environment_of(results: Path, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """The environment of a playbook under test: the caller's without any Polaris account, plus the results callback."""
-    # Without the latter, what is printed comes when users would see it.
+    """The environment of a playbook under test: the caller's, without Polaris accounts, with the results callback."""
+    # Without the latter, output arrives at the time when users would see it.
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -101,19 +101,19 @@ def run_playbook(
     inside: Sequence[str] = (),
     timeout: float = 240,
 ) -> PlaybookRun:
-    """Run ansible-playbook in ``folder`` (a fresh temporary one) and collect what it did.
+    """Run ansible-playbook in ``folder`` (default: a new temporary one) and collect its results.
 
     :param playbook: the FQCN or path of a playbook, or plays as data.
-    :param inventory: a fleet, inventory data, or anything that ``-i`` takes.
-    :param env: environment variables to add, or to take away (None).
-    :param inside: a command to put before, such as one that enters a namespace.
+    :param inventory: a fleet, inventory data, or anything that ``-i`` accepts.
+    :param env: environment variables to add, or to remove (None).
+    :param inside: a command to run it with, such as one that enters a namespace.
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = folder / "results.jsonl"
     results.unlink(missing_ok=True)
     command = command_of(folder, playbook, inventory, args=args, extra_vars=extra_vars)
     process = forks.run([*inside, *command], folder, environment_of(results, env), merged=True, timeout=timeout)
-    # As of a noop in the rescue of a block with a condition.
+    # As for a noop in the rescue of a block with a condition.
     assert "does not support when conditional" not in process.stdout, process.stdout
     return PlaybookRun(process.returncode, process.stdout, read_results(results))
 
@@ -147,8 +147,8 @@ def read_results(path: Path) -> list[TaskResult]:
 
 
 def refused_variables(runbook: str, variables: dict[str, Any]) -> str:
-    """What the runbook says to these variables, by the rules of its first task. It is an error that it accepts them."""
-    # (Here, because the collection can be imported only after tests.conftest.)
+    """The runbook's refusal of these variables, by the rules of its first task. Fails if it accepts them."""
+    # (Imported here, because the collection can only be imported after tests.conftest.)
     from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _variables
 
     (play,) = yaml.safe_load((ROOT / "playbooks" / f"{runbook}.yml").read_text(encoding="utf-8"))

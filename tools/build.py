@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the collection into dist/, and look whether what an operator installs is what was meant.
+"""Build the collection into dist/, and check that an operator would install what was intended.
 
-The archive must hold every plugin, playbook and document that git knows, and no test, cache or tool. Installed into an
-empty folder, it must show each plugin's documentation and accept a playbook's name.
+The archive must contain every plugin, playbook and document that git knows, and no test, cache or tool. Installed into
+an empty directory, it must show each plugin's documentation and accept a playbook's name.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def is_wanted(name: str) -> bool:
 
 
 def content_problems(archive: Path) -> list[str]:
-    """What the archive holds too much, and what it lacks."""
+    """The files that should not be in the archive, and those that are missing."""
     with tarfile.open(archive) as tar:
         names = {member.name for member in tar if not member.isdir()}
     extra = sorted(name for name in names if not is_wanted(name))
@@ -69,14 +69,14 @@ def content_problems(archive: Path) -> list[str]:
 
 
 def plugin_names(folder: Path) -> set[str]:
-    """The plugins of a folder: by their sidecar documentation where one file holds several, else by file name."""
+    """The plugins of a directory: by their sidecar documentation if one file has several, else by file name."""
     files = {path for path in folder.glob("*.py") if path.name != "__init__.py"}
     sidecars = {path.stem for pattern in ("*.yml", "*.yaml") for path in folder.glob(pattern)}
     return sidecars or {path.stem for path in files}
 
 
 class CommandError(Exception):
-    """A command of Ansible's did not end well."""
+    """A command of Ansible failed."""
 
 
 def run(*command: str, environment: dict[str, str] | None = None) -> str:
@@ -89,7 +89,7 @@ def run(*command: str, environment: dict[str, str] | None = None) -> str:
 
 
 def install_problems(archive: Path) -> list[str]:
-    """Install the archive as an operator does, into an empty folder, and ask Ansible what it finds there."""
+    """Install the archive as an operator does, into an empty directory, and check what Ansible finds there."""
     problems = []
     with tempfile.TemporaryDirectory() as folder:
         collections = Path(folder).resolve() / "collections"

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Show this checkout to Ansible and to Python as ansible_collections/polarismesh/maintenance.
+"""Make this checkout visible to Ansible and Python as ansible_collections/polarismesh/maintenance.
 
-Ansible and Python find a collection only under a folder of that name, and a clone may have any. ``link`` makes a tree
-of symbolic links, which always shows the files as they are now; ``copy`` makes a copy of what git tracks or would
-track, in a git repository of its own, for the tools that insist on one (ansible-test, ansible-lint).
+Ansible and Python find a collection only under that path, but a clone may have any name. ``link`` makes a tree of
+symbolic links, which always shows the current files; ``copy`` copies what git tracks or would track into a separate git
+repository, for tools that require one (ansible-test, ansible-lint).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COLLECTIONS = ROOT / ".cache" / "collections"
 NAME = Path("ansible_collections") / "polarismesh" / "maintenance"
 
-# Linked one by one: a link to the whole checkout would hold the tree itself, without end.
+# Linked one by one: a link to the whole checkout would contain the tree itself, recursively.
 LINKED = (
     "CHANGELOG.md",
     "CHANGELOG.rst",
@@ -42,7 +42,7 @@ LINKED = (
 
 
 def link(collections: Path = COLLECTIONS) -> Path:
-    """Make or mend the tree of links; return the folder that holds ansible_collections."""
+    """Make or fix the tree of links; return the directory that contains ansible_collections."""
     tree = collections / NAME
     tree.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
@@ -56,7 +56,7 @@ def link(collections: Path = COLLECTIONS) -> Path:
 
 
 def git_files() -> list[str]:
-    """What git tracks, and what it would track: a gate must see a new file before its first commit."""
+    """The files that git tracks or would track: a gate must see a new file before its first commit."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
@@ -64,7 +64,7 @@ def git_files() -> list[str]:
 
 @contextlib.contextmanager
 def copied(name: str) -> Iterator[Path]:
-    """Make a fresh copy with a git repository of its own, for one user at a time; yield the collection in it."""
+    """Make a fresh copy with its own git repository, for one process at a time; yield the collection in it."""
     tree = ROOT / ".cache" / name / NAME
     tree.parent.mkdir(parents=True, exist_ok=True)
     with (ROOT / ".cache" / f"{name}.lock").open("w") as lock:
@@ -73,10 +73,10 @@ def copied(name: str) -> Iterator[Path]:
         for file in git_files():
             target = tree / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Several people may work in one clone: what is gone again by now is not missed.
+            # Several people may work in one clone: ignore files that have disappeared in the meantime.
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy2(ROOT / file, target, follow_symlinks=False)
-        # The author's own git settings (hooks, signing, templates) have no say in a repository nobody keeps.
+        # Ignore the author's own git settings (hooks, signing, templates) in this temporary repository.
         git = ["git", "-c", "core.hooksPath=/dev/null", "-c", "init.defaultBranch=main"]
         environment = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
         for arguments in (["init", "--quiet", "--template="], ["add", "--all", "--force"]):
@@ -87,9 +87,9 @@ def copied(name: str) -> Iterator[Path]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="how", required=True)
-    commands.add_parser("link", help="make or mend the tree of links in .cache/collections")
+    commands.add_parser("link", help="make or fix the tree of links in .cache/collections")
     run = commands.add_parser("copy", help="run a command in a fresh copy")
-    run.add_argument("name", help="folder in .cache for the copy")
+    run.add_argument("name", help="directory in .cache for the copy")
     run.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     if arguments.how == "link":

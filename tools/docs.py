@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the documentation site into dist/docs/html: plugins, guides and runbooks, by antsibull-docs and sphinx.
+"""Build the documentation site into dist/docs/html: plugins, guides and runbooks, with antsibull-docs and sphinx.
 
-Fails on warnings, but for those about other projects' sites that cannot be reached for their lists of references.
+Fails on warnings, except those about other projects' sites whose reference lists cannot be downloaded.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write tools/requirements/*.txt: each environment to the version and the hash, for all platforms and Pythons.
+"""Write tools/requirements/*.txt: exact versions and hashes for each environment, for all platforms and Pythons.
 
-A file that has others as constraints ("-c common.txt") is installed together with them, and holds only what it adds.
+A file that has others as constraints ("-c common.txt") is installed together with them, and contains only what it adds.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "tools" / "requirements"
-# What needs a newer Python than 3.11, because it holds ansible-core 2.20 or 2.21.
+# Environments that need a Python newer than 3.11, because they contain ansible-core 2.20 or 2.21.
 NEWER_PYTHON = ("core-2.20", "core-2.21", "ansible-lint", "docs", "eda", "galaxy", "release")
 HEADER = "# Written by `make lock`: change the file {source}, not this one.\n"
 
 
 def pip_index() -> dict[str, str]:
-    """Find where pip is told to look: uv does not read the settings of pip."""
+    """The index that pip is configured to use: uv does not read the settings of pip."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.index-url"], check=False, capture_output=True, text=True
     )

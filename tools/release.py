@@ -1,10 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what goes with the archive of a release into dist/: its checksums, bill of materials and release notes.
+"""Write the files that accompany the archive of a release into dist/: checksums, bill of materials, release notes.
 
-Refuses a version that is not the one of galaxy.yml, one that the changelog does not have, and fragments that wait for
-a release.
+Refuses a version that differs from galaxy.yml or is not in the changelog, and fragments that are not yet released.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def sha256(path: Path) -> str:
 
 
 def bill_of_materials(archive: Path, galaxy: dict[str, Any], date: str) -> dict[str, Any]:
-    """Describe the archive as CycloneDX 1.6 asks: the collection, each file in it, and the library it needs."""
+    """Describe the archive in CycloneDX 1.6: the collection, each file in it, and the library it needs."""
     with tarfile.open(archive) as tar:
         listed = tar.extractfile("FILES.json")
         assert listed is not None
@@ -41,7 +40,7 @@ def bill_of_materials(archive: Path, galaxy: dict[str, Any], date: str) -> dict[
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        # The same archive has the same number.
+        # The same archive always gets the same number.
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{REPOSITORY}#{sha256(archive)}')}",
         "version": 1,
         "metadata": {

@@ -1,13 +1,13 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run `ansible-test sanity` over this checkout, without a container engine and without the network but for pip.
+"""Run `ansible-test sanity` on this checkout, without a container engine, and without network access except for pip.
 
-ansible-test wants three things that a clone does not have: a place under ansible_collections in a git repository, a
-script that installs pip into its virtual environments (it would download one from its makers' own host), and target
-Pythons on PATH. All three are made in .cache; the user's home folder is left alone.
+ansible-test needs three things that a clone does not have: a place under ansible_collections in a git repository, a
+script that installs pip into its virtual environments (it would download one from the Ansible project's server), and
+target Pythons on PATH. All three are created in .cache; the user's home directory is not changed.
 
-Run it by the interpreter of the environment that holds ansible-test; further arguments are handed to ansible-test.
+Run it with the interpreter of the environment that contains ansible-test; further arguments are passed to ansible-test.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tools import collection_tree
 
 TARGET_PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
-# Stands in for get-pip.py: called in a new virtual environment with the packages wanted and options of get-pip's own.
+# Replaces get-pip.py: called in a new virtual environment with the wanted packages and options of get-pip.
 GET_PIP = """\
 import importlib.util
 import subprocess
@@ -43,10 +43,10 @@ sys.exit(subprocess.call(python + ["install", "--quiet"] + wanted))
 
 
 def make_home(home: Path) -> None:
-    """Make the home folder of ansible-test: the pip it installs, and the settings of pip it would not hand on."""
+    """Make the home directory of ansible-test: the pip it installs, and the pip settings it would not pass on."""
     spec = importlib.util.find_spec("ansible_test")
     if spec is None or spec.origin is None:
-        sys.exit(f"{sys.executable} has no ansible-test: run this by a session of nox, `tools/nox -s sanity-2.21`")
+        sys.exit(f"{sys.executable} has no ansible-test: run this with a session of nox, `tools/nox -s sanity-2.21`")
     source = (Path(spec.origin).parent / "_internal" / "python_requirements.py").read_text()
     cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
@@ -54,8 +54,8 @@ def make_home(home: Path) -> None:
         script = cache / f"get_pip_{version.replace('.', '_')}.py"
         script.write_text(GET_PIP.format(pip_owner=sys.executable))
 
-    # ansible-test drops every PIP_ variable, and the user's own pip.conf is out of sight: an index behind a company's
-    # certificate would be out of reach.
+    # ansible-test drops every PIP_ variable and does not see the user's pip.conf: an index with a company's certificate
+    # would be unreachable.
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=False, capture_output=True, text=True
     ).stdout
@@ -69,7 +69,7 @@ def make_home(home: Path) -> None:
 
 
 def link_pythons(folder: Path) -> list[str]:
-    """Put the Pythons of this machine into one folder, so that pyenv's shims, which do not run, are never met."""
+    """Put the Pythons of this machine into one directory, so that pyenv's shims, which do not run, are never used."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     found = []
@@ -86,7 +86,7 @@ def link_pythons(folder: Path) -> list[str]:
 def run_sanity(work: Path, tree: Path) -> int:
     ignore_files = sorted(path.name for path in tree.glob("tests/sanity/ignore*"))
     if ignore_files:
-        print(f"sanity without ignore files, please: {', '.join(ignore_files)}", file=sys.stderr)
+        print(f"ignore files are not allowed: {', '.join(ignore_files)}", file=sys.stderr)
         return 1
     home = work / f"home-{sys.version_info.major}.{sys.version_info.minor}"
     make_home(home)

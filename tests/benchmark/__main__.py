@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make benchmark`: what a fleet-wide log level change costs, against other ways to do it and Ansible's own floor.
+"""`make benchmark`: the cost of a fleet-wide log level change, compared to other ways and to Ansible's minimum.
 
-One interleaved run, so that whatever else the machine does meets all contestants alike. Each run is a real
-ansible-playbook process; the simulated fleet is a process of its own, and its costs are not counted.
+The runs are interleaved, so that other load on the machine affects all contestants equally. Each run is a real
+ansible-playbook process; the simulated fleet is a separate process whose costs are not counted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ BY_URI = [
     },
 ]
 
-#: Contestant -> (tasks, variables). All but the floor do the same change on every node.
+#: Contestant -> (tasks, variables). All but the floor make the same change on every node.
 CONTESTANTS: dict[str, tuple[list[Play], dict[str, Any]]] = {
     "uri": (BY_URI, {}),
     "module": ([SET], {"polaris_in_process": False}),
@@ -71,13 +71,13 @@ CONTESTANTS: dict[str, tuple[list[Play], dict[str, Any]]] = {
     "debug": ([{"name": "Floor", "ansible.builtin.debug": {"msg": "{{ polaris_url }}"}}], {}),
 }
 FLOOR = "debug"
-#: These take minutes for many nodes, so they run once there.
+#: These take minutes for many nodes, so they run only once there.
 SLOW = ("uri", "module")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one ansible-playbook process with all its children: seconds, seconds of CPU, MB of the largest process."""
+    """The cost of one ansible-playbook with all its children: seconds, CPU seconds, MB of the largest process."""
 
     wall: float
     cpu: float
@@ -86,7 +86,7 @@ class Cost:
 
 @contextlib.contextmanager
 def fleet(nodes: int, folder: Path) -> Iterator[dict[str, Any]]:
-    """A simulated fleet in a process of its own; yields what its ready file says."""
+    """A simulated fleet in a separate process; yields the content of its ready file."""
     ready = folder / "ready.json"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tests.simulator", "--nodes", str(nodes), "--port", "0", "--grpc-port", "0"]
@@ -114,7 +114,7 @@ def reset(urls: Sequence[str]) -> None:
 
 
 def measure(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Cost:
-    """Run a command in a process of its own, whose children's use is then this process's only children's use."""
+    """Run a command in a separate process, so that the resource usage of its children is only that of the command."""
     script = (
         "import json, resource, subprocess, sys, time\n"
         "start = time.perf_counter()\n"
@@ -138,7 +138,7 @@ def measure(command: Sequence[str], folder: Path, environment: dict[str, str]) -
 
 
 def environment_of(folder: Path, token: str, forks: int = 5) -> dict[str, str]:
-    """Of an ansible-playbook that knows this checkout, that token, and nothing of the user's own settings."""
+    """The environment of an ansible-playbook with this checkout and that token, without the user's own settings."""
     (folder / "ansible.cfg").write_text(f"[defaults]\nforks = {forks}\n")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "POLARIS_"))},
@@ -207,8 +207,10 @@ def table(nodes: int, costs: dict[str, list[Cost]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__)
-    parser.add_argument("--nodes", type=int, nargs="+", default=[50, 200], help="sizes of the fleet (also try 1000)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds; uri and module run once from 51 nodes on")
+    parser.add_argument("--nodes", type=int, nargs="+", default=[50, 200], help="fleet sizes (also try 1000)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="rounds; uri and module run only once with more than 50 nodes"
+    )
     parser.add_argument("--forks", type=int, default=5, help="Ansible's forks (its default is 5)")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), help="contestants")
     options = parser.parse_args()

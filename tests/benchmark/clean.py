@@ -1,11 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tests.benchmark.clean`: ten thousand instances cleaned in one task, against a bare loop of the same calls.
+"""`python -m tests.benchmark.clean`: cleaning ten thousand instances in one task, compared to a bare loop of calls.
 
-All in one run, interleaved: the task through both doors, a bare loop over one requests.Session that repeats exactly the
-calls that the task sent, and some single tasks of ansible.builtin.uri, from which the time for all of them is computed.
-Times are those of the task itself, between two tasks that only ask for the time; memory is that of the largest process.
+Interleaved in one run: the task through both doors, a bare loop over one requests.Session that repeats exactly the
+calls of the task, and some single tasks of ansible.builtin.uri, from which the time for all is computed. Times are
+those of the task itself, between two tasks that only read the clock; memory is that of the largest process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOW = "{{ now(utc=true, fmt='%s.%f') | float }}"
 
 
 class Simulated:
-    """A simulated node with deleted instances, and the folder that ansible-playbook runs in."""
+    """A simulated node with deleted instances, and the directory that ansible-playbook runs in."""
 
     def __init__(self, served: dict[str, Any], folder: Path, instances: int, live: int) -> None:
         self.url: str = served["urls"][0]
@@ -44,7 +44,7 @@ class Simulated:
         return reply.json()
 
     def service(self, name: str) -> list[dict[str, Any]]:
-        """A fresh service; the names of its deleted instances."""
+        """Create a service; the identities of its deleted instances."""
         address = {"service": name, "namespace": "default"}
         dead = {**address, "port": 8080, "repeat": self.instances, "deleted_ago": 3600}
         self.control("POST", "instances", [dead, {**address, "port": 80, "repeat": self.live}])
@@ -57,7 +57,7 @@ class Simulated:
         return sum(row["service"] == name for row in self.control("GET", "instances"))
 
     def play(self, tasks: list[dict[str, Any]], variables: dict[str, Any]) -> tuple[float, float]:
-        """Run tasks by ansible-playbook; the seconds between their begin and end, and the MB of the largest process."""
+        """Run tasks with ansible-playbook; the seconds that they take, and the MB of the largest process."""
         took = self.folder / "took"
         tasks = [
             {"ansible.builtin.set_fact": {"began": NOW}},
@@ -99,7 +99,7 @@ class Simulated:
         return seconds / count
 
     def by_bare_loop(self, name: str, calls: list[dict[str, Any]]) -> float:
-        """The same calls once more, for another service, one after the other."""
+        """Repeat the same calls for another service, one after the other."""
         self.service(name)
         session = requests.Session()
         session.headers.update({"Content-Type": "application/json", "X-Polaris-Token": self.token})

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tests.benchmark.inventory`: 5000 instances as hosts, against the bare calls and against no plugin.
+"""`python -m tests.benchmark.inventory`: 5000 instances as hosts, compared to the bare calls and to no plugin.
 
-All in one run, interleaved, each in a process of its own: ansible-inventory --list with the plugin, alone, with cache,
-and with templates; with static inventories of the same hosts, with and without the same variables; and a bare loop over
-one requests.Session that reads all pages one after the other.
+Interleaved in one run, each in a separate process: ansible-inventory --list with the plugin, alone, with cache, and
+with templates; with static inventories of the same hosts, with and without the same variables; and a bare loop over one
+requests.Session that reads all pages one after the other.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ while len(found) < amount:
 json.dump(found, open("bare.json", "w"))
 """
 
-#: Contestant -> what it is. The first is what the others are compared with.
+#: Contestant -> description. The others are compared with the first.
 CONTESTANTS = {
     "plugin": "this inventory plugin",
     "cached": "this inventory plugin, all of it from its cache",
@@ -53,7 +53,7 @@ CONTESTANTS = {
 
 
 def commands(url: str, folder: Path) -> dict[str, list[str]]:
-    """Contestant -> its command; the files that it needs are written."""
+    """Contestant -> its command; also writes the files that it needs."""
     plugin: dict[str, Any] = {"plugin": "polarismesh.maintenance.polaris", "url": url, **SERVICE}
     options: dict[str, dict[str, Any]] = {"plugin": {}, "cached": CACHE, "composed": CONSTRUCTED}
     for name, more in options.items():
@@ -67,14 +67,14 @@ def commands(url: str, folder: Path) -> dict[str, list[str]]:
 
 
 def static(folder: Path) -> None:
-    """Static inventories of what the plugin found."""
+    """Write static inventories of what the plugin found."""
     hosts = json.loads((folder / "plugin.json").read_text())["_meta"]["hostvars"]
     for name, listed in (("same", hosts), ("empty", dict.fromkeys(hosts))):
         (folder / f"{name}.yml").write_text(json.dumps({"orders": {"hosts": listed}}))
 
 
 def size(folder: Path, name: str) -> int:
-    """How many hosts (or instances) a contestant found."""
+    """The number of hosts (or instances) that a contestant found."""
     found = json.loads((folder / f"{name}.json").read_text())
     return len(found) if name == "bare" else len(found["orders"]["hosts"])
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A callback for the tests: every task result, one JSON object a line, into the file named by POLARIS_TEST_RESULTS."""
+"""A callback for the tests: writes every task result as a line of JSON to the file named by POLARIS_TEST_RESULTS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "results"
 
     def _write(self, status: str, outcome: Any) -> None:
-        # ansible-core 2.18 has the underscored names only; later versions warn about them.
+        # ansible-core 2.18 only has the names with an underscore; later versions warn about them.
         modern = hasattr(outcome, "result")
         task = outcome.task if modern else outcome._task
         host = outcome.host if modern else outcome._host

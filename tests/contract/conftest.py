@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fixture ``server``: simulator profiles, and a real server where the environment names one.
+"""The fixture ``server``: simulator profiles, and a real server if the environment names one.
 
 POLARIS_URL and POLARIS_TOKEN name a running server; POLARIS_SERVER_BIN names the binary of a release, which is started
-for the tests. With ``--real`` (tests/conftest.py) that server alone is met.
+for the tests. With ``--real`` (tests/conftest.py) only that server is used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PROFILE_NAMES = ("v1.8.0", "v1.12.2", "v1.14.1", "v1.16.0", "v1.17.1", "v1.18.1"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "profiles(*names, real=True): the simulator profiles that a contract test meets")
+    config.addinivalue_line("markers", "profiles(*names, real=True): the simulator profiles that a contract test uses")
 
 
 def real_server_is_named() -> bool:
@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The one that POLARIS_URL names, or the release of POLARIS_SERVER_BIN, started once a worker."""
+    """The server that POLARIS_URL names, or the release of POLARIS_SERVER_BIN, started once per worker."""
     binary, url = os.environ.get("POLARIS_SERVER_BIN"), os.environ.get("POLARIS_URL")
     if url:
         url = url.rstrip("/")
@@ -61,11 +61,11 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def registered_grpc(url: str, token: str) -> tuple[str, int]:
-    """Where a running server says its gRPC port is: that of this node, not of another of its cluster."""
+    """The gRPC port that a running server reports: that of this node, not of another node of its cluster."""
     query = {"namespace": "Polaris", "service": "polaris.checker"}
     reply = requests.get(f"{url}/naming/v1/instances", query, headers={"X-Polaris-Token": token}, timeout=30).json()
     addresses = {info[4][0] for info in socket.getaddrinfo(urlsplit(url).hostname, None)}
-    # (A fork registers itself elsewhere, and leaves an empty list out.)
+    # (A fork registers itself elsewhere, and omits an empty list.)
     nodes = reply.get("instances") or [{"host": urlsplit(url).hostname, "port": 8091}]
     own = next((node for node in nodes if node["host"] in addresses), nodes[0])
     return str(own["host"]), int(own["port"])
@@ -73,7 +73,7 @@ def registered_grpc(url: str, token: str) -> tuple[str, int]:
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """The server under test; its log levels are put back at the end."""
+    """The server under test; its log levels are restored at the end."""
     name = str(request.param)
     with contextlib.ExitStack() as stack:
         if name == "real":

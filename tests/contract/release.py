@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Polaris release, started on loopback from its binary, in a temporary folder, with connection limits on."""
+"""A Polaris release, started on loopback from its binary, in a temporary directory, with connection limits on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import requests
 import yaml
 
 HOST = "127.0.0.1"
-#: Plugin names before and since v1.9 -> which of our two ports it gets; all other apiservers stay off.
+#: Plugin names before and since v1.9 -> which of our two ports each gets; all other apiservers stay off.
 HTTP_NAMES = ("api-http", "httpserver")
 GRPC_NAMES = ("service-grpc", "grpcserver")
 START_SECONDS = 90.0
@@ -46,10 +46,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def configuration(shipped: dict[str, Any], http_port: int, grpc_port: int, database: Path) -> dict[str, Any]:
-    """The release's own configuration, made fit for a test.
+    """The release's own configuration, adapted for a test.
 
-    Two apiservers on loopback, which count their connections; own address fixed, because there is nothing to probe;
-    boltdb in the test's folder.
+    Two apiservers on loopback, which count their connections; a fixed address of its own, because there is nothing to
+    probe; boltdb in the test's directory.
     """
     kept = []
     for apiserver in shipped["apiservers"]:
@@ -58,7 +58,7 @@ def configuration(shipped: dict[str, Any], http_port: int, grpc_port: int, datab
         http = apiserver["name"] in HTTP_NAMES
         option = apiserver["option"]
         option.update(listenIP=HOST, listenPort=http_port if http else grpc_port)
-        # The shipped file writes purgeCounterExpired, which nobody reads: with that the server exits at startup.
+        # The shipped file has purgeCounterExpired, which no code reads: with that spelling the server exits at startup.
         option["connLimit"] = {
             "openConnLimit": True,
             "maxConnPerHost": 512,
@@ -77,7 +77,7 @@ def configuration(shipped: dict[str, Any], http_port: int, grpc_port: int, datab
         for service in own["services"]
         if names.intersection(service["protocols"])
     ]
-    # HEAD fills a new database with its first account from the file that loadFile names.
+    # HEAD creates the first account in a new database from the file that loadFile names.
     shipped_option = shipped["store"].get("option") or {}
     option = {"path": str(database), **{key: shipped_option[key] for key in ("loadFile",) if key in shipped_option}}
     return {**shipped, "apiservers": kept, "store": {"name": "boltdbStore", "option": option}}
@@ -85,7 +85,7 @@ def configuration(shipped: dict[str, Any], http_port: int, grpc_port: int, datab
 
 @contextlib.contextmanager
 def running(binary: Path, folder: Path) -> Iterator[Release]:
-    """Start the release that ``binary`` belongs to in ``folder``; its configuration lies beside it."""
+    """Start the release that ``binary`` belongs to in ``folder``; its configuration is next to the binary."""
     binary = binary.resolve(strict=True)
     shipped = next(
         (
@@ -97,9 +97,9 @@ def running(binary: Path, folder: Path) -> Iterator[Release]:
     )
     if shipped is None:
         raise FileNotFoundError(
-            f"{binary} has no polaris-server.yaml beside it, nor in conf/: unpack the whole release."
+            f"{binary} has no polaris-server.yaml next to it or in conf/: unpack the whole release."
         )
-    # Translations, plugins, first accounts; up to v1.12 the translations stand with the apiserver.
+    # Translations, plugins, first accounts; up to v1.12 the translations are with the apiserver.
     for part in ("conf", "apiserver"):
         if (binary.parent / part).is_dir():
             shutil.copytree(binary.parent / part, folder / part)
@@ -131,11 +131,11 @@ def running(binary: Path, folder: Path) -> Iterator[Release]:
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) -> None:
-    """Until it answers, and lists itself: from then on its caches are filled."""
+    """Wait until it answers and lists itself, which means that its caches are loaded."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"The server ended at its start:\n{output.read_text(errors='replace')[-3000:]}")
+            raise RuntimeError(f"The server exited at startup:\n{output.read_text(errors='replace')[-3000:]}")
         with contextlib.suppress(requests.RequestException, KeyError, ValueError):
             headers = {"X-Polaris-Token": log_in(url, "polaris", "polaris")}
             query = {"namespace": "Polaris", "service": "polaris.checker"}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server as the contract tests see it: the same face for a simulated and for a real one."""
+"""A server as the contract tests see it: the same interface for a simulated and a real one."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tests.simulator import PROFILES, Node
 from tests.simulator.profiles import Profile
 
 NAMESPACE = "maintenance-contract"
-#: v1.12.2 and v1.14.2 count calls from the first full minute after their start on. Before, they hold 1024 of them, and
-#: every further one waits for that moment (plugin/statis/local; v1.17.1 does not).
+#: v1.12.2 and v1.14.2 start to count calls at the first full minute after startup. Until then, they queue 1024 calls,
+#: and every further call waits for that minute (plugin/statis/local; v1.17.1 does not).
 PATIENCE = 90.0
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 @dataclass
 class Server:
-    """One server under test, simulated or real, as seen from outside, by plain requests.
+    """One server under test, simulated or real, as seen from outside with plain requests.
 
     The facts come from the server itself, never from the code under test.
     """
@@ -38,12 +38,12 @@ class Server:
     """The profile's name, or "real"."""
     url: str
     token: str
-    """Of the main account."""
+    """The token of the main account."""
     grpc: tuple[str, int]
     node: Node | None = None
-    """Of the simulator; None: a real server."""
+    """The node of the simulator; None for a real server."""
     disposable: bool = True
-    """Ours alone, to be turned upside down: not a server that POLARIS_URL names."""
+    """Whether the server is only ours, so that tests may break it: not one that POLARIS_URL names."""
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
     @property
@@ -52,7 +52,7 @@ class Server:
 
     @functools.cached_property
     def like(self) -> Profile:
-        """The simulator's profile that this server is, or the newest one that a real server can be, by its routes."""
+        """The simulator's profile of this server; for a real one, the newest profile that fits its routes."""
         if self.node is not None:
             return self.node.profile
         if self.has("GET", "/maintain/v1/server/functions"):
@@ -65,11 +65,11 @@ class Server:
 
     @functools.cached_property
     def store(self) -> str:
-        """boltdb or mysql: only the leaderships of the latter have a time of creation."""
+        """boltdb or mysql: only the leaderships of mysql have a creation time."""
         if self.node is not None:
             return self.node.store.kind
         if not self.has("GET", "/maintain/v1/leaders"):
-            return "boltdb"  # as tests.contract.release starts it
+            return "boltdb"  # as started by tests.contract.release
         return "mysql" if self.call("GET", "/maintain/v1/leaders").json()[0]["Ctime"] else "boltdb"
 
     def client(self, token: str | None = "", **settings: Any) -> Client:
@@ -82,14 +82,14 @@ class Server:
     def call(
         self, method: str, path: str, body: Any = None, *, token: str | None = "", **more: Any
     ) -> requests.Response:
-        """A request that shares nothing with the code under test."""
+        """A request that shares no code with the code under test."""
         headers = dict(more.pop("headers", JSON_HEADERS))
         if token is not None:
             headers["X-Polaris-Token"] = token or self.token
         return requests.request(method, self.url + path, json=body, headers=headers, timeout=PATIENCE, **more)
 
     def has(self, method: str, path: str) -> bool:
-        """Has it that route? A method that no route has tells without calling any: 405 lists what there is."""
+        """Whether it has that route. A method that no route has shows this without a call: 405 lists the methods."""
         reply = self.call("PATCH", path, token=None)
         return method in reply.headers.get("Allow", "").split(", ")
 
@@ -101,10 +101,10 @@ class Server:
         found = self.call("GET", "/maintain/v1/log/outputlevel").json()
         return {entry["Name"]: entry["Level"] for entry in found} if isinstance(found, list) else dict(found)
 
-    # Instances, over the naming API
+    # Instances, through the naming API
 
     def register(self, service: str, host: str = "10.1.0.1", port: int = 8080, **values: Any) -> str:
-        """A new instance in NAMESPACE; its id, as soon as the server lists it. With ttl=5 it has a health check."""
+        """Register an instance in NAMESPACE; its id, once the server lists it. With ttl=5 it has a health check."""
         ttl = values.pop("ttl", None)
         body = {"service": service, "namespace": NAMESPACE, "host": host, "port": port, **values}
         if ttl is not None:
@@ -116,29 +116,29 @@ class Server:
         return identity
 
     def deregister(self, identity: str, service: str) -> None:
-        """Soft-deletes it, and waits until the server lists it no more."""
+        """Soft-delete it, and wait until the server no longer lists it."""
         reply = self.call("POST", "/naming/v1/instances/delete", [{"id": identity}]).json()
         assert reply["code"] == 200000, reply
         self.until(lambda: not self.lists(identity, service), f"{identity} to be gone")
 
     def lists(self, identity: str, service: str) -> bool:
-        """Does the list of live instances hold it?"""
+        """Whether the list of live instances contains it."""
         query = {"namespace": NAMESPACE, "service": service, "limit": "100"}
         listed = self.call("GET", "/naming/v1/instances", params=query).json().get("instances") or []
         return any(entry["id"] == identity for entry in listed)
 
     @staticmethod
     def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
-        """Waits for what a server's caches need time for."""
+        """Wait for something that takes time because of a server's caches."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+            assert time.monotonic() < deadline, f"waited {seconds:g} s without success for {what}"
             time.sleep(0.05)
 
     # Accounts
 
     def sub_token(self) -> str:
-        """The token of an account that is not the main one, and enabled."""
+        """The token of an enabled account that is not the main one."""
         if self.node is not None:
             return self.node.fleet.tokens.sub
         if not self.disposable:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections: what servers list, what they close, and the traps that the client code is built around."""
+"""Connections: what servers list, what they close, and the pitfalls that the client code avoids."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CLOSE = "/maintain/v1/apiserver/conn/close"
 @pytest.fixture
 def clients(server: Server) -> Iterator[Clients]:
     if not server.grpc[0].startswith("127."):
-        pytest.skip("clients of other addresses need a server on loopback")
+        pytest.skip("clients with other addresses need a server on loopback")
     with Clients() as opened:
         yield opened
 
 
 def listed(server: Server, host: str, protocol: str = "grpc") -> set[str]:
-    """By a request that shares nothing with the code under test."""
+    """Use a request that shares no code with the code under test."""
     reply = server.call("GET", STATS, params={"protocol": protocol, "host": host})
     return {address for entry in reply.json()["Stats"] for address in entry["Actives"]}
 
@@ -70,7 +70,7 @@ def test_our_end_of_the_connection_is_what_the_server_lists(server: Server) -> N
 
 @pytest.mark.parametrize("protocol", ["l5pb", "GRPC", "service-grpc"])
 def test_a_protocol_that_is_not_counted(server: Server, protocol: str) -> None:
-    """No server has these names, whatever its configuration: l5pb has no limit of connections."""
+    """No server has these names, whatever its configuration: l5pb has no connection limit."""
     assert connections.stats(server.client(), protocol) is None
 
 
@@ -82,7 +82,7 @@ def test_the_named_ports_and_no_others(server: Server, clients: Clients) -> None
     assert listed(server, ALICE) == {alice[1].address, alice[3].address}
 
 
-# All but the published dialect, which has the close at another path.
+# All but the published dialect, in which the close has another path.
 RELEASES = ("v1.8.0", "v1.12.2", "v1.14.1", "v1.16.0", "v1.17.1", "v1.18.1", "head")
 
 
@@ -102,14 +102,14 @@ def test_why_a_close_looks_first(server: Server, clients: Clients, entries: str)
 
 
 def test_a_close_of_what_is_not_counted_is_silent(server: Server) -> None:
-    """Which is why the module asks for the statistics first."""
+    """This is why the module reads the statistics first."""
     connections.close(server.client(), "l5pb", ALICE, [1])
 
 
 def test_an_account_that_is_not_the_owner_closes_nothing(server: Server, clients: Clients) -> None:
     alice = connect(server, clients, ALICE)
     client = server.client(server.sub_token())
-    if server.has("GET", "/maintain/v1/server/functions"):  # HEAD: without a policy it may not even look
+    if server.has("GET", "/maintain/v1/server/functions"):  # HEAD: without a policy it may not even read
         with pytest.raises(PolarisError) as refused:
             connections.stats(client, "grpc", ALICE)
         assert refused.value.kind == "permission"
@@ -160,6 +160,6 @@ def test_the_module_leaves_its_own_connection_open(server: Server, clients: Clie
     result = polaris_conn_close.run(server.client(), options, False)
     assert ended(me)
     assert result["remaining"] == []
-    # (A request of this test itself may still have been listed at the first look, and not any more at the second.)
+    # (A request of this test itself may still have been listed in the first answer, and no longer in the second.)
     left = [entry["reason"] for entry in result["not_closed"] if entry["reason"] != "not_open"]
     assert left == ["own_connection"]

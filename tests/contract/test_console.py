@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Details of answers in which a simulator easily differs from a real server.
+"""Details of answers in which a simulator can easily differ from a real server.
 
-Each expectation is written down by version, and the version of a real server is told by its routes: so the simulator's
-profile and the server that it stands for are held to the same words.
+Each expectation is recorded per version, and the version of a real server is known from its routes. So the simulator's
+profile and the server that it represents must meet the same expectations.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def service() -> str:
 
 @pytest.fixture
 def version(server: Server) -> str:
-    """The profile of the server, or the one that a real server is like."""
+    """The profile of the server, or the one that matches a real server."""
     return server.like.name
 
 
@@ -51,11 +51,11 @@ def test_the_count_is_of_what_is_registered(server: Server, service: str, versio
     server.register(service, "10.1.0.2")
     assert count() == before + 2
     server.deregister(gone, service)
-    # boltdb up to v1.12 counts what is marked as deleted as well.
+    # boltdb up to v1.12 also counts instances that are marked as deleted.
     assert count() == before + (2 if version == "v1.12.2" and server.store == "boltdb" else 1)
 
 
-# --- what the decoder of a clean takes and refuses -------------------------------------------------------------------
+# --- what the decoder of a clean accepts and refuses -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("sent", "echoed"), [(0, "UNKNOWN"), (1, "HEARTBEAT"), (7, 7), (-1, -1)])
@@ -110,7 +110,7 @@ def test_chinese(server: Server, body: dict[str, Any], code: int, text: str) -> 
     assert (reply["code"], reply["info"]) == (code, text)
 
 
-# --- what lists hold -------------------------------------------------------------------------------------------------
+# --- contents of lists -----------------------------------------------------------------------------------------------
 
 
 def test_an_instance_without_a_health_check(server: Server, service: str) -> None:
@@ -194,5 +194,5 @@ def test_the_functions_that_policies_name(server: Server, version: str) -> None:
     assert len(groups) == 16
     assert list(groups)[:5] == ["Client", "Namespace", "Service", "ServiceContract", "Instance"]
     assert {"CleanInstance", "BatchCleanInstances", "DescribeInstanceLastHeartbeat"} <= set(groups["Instance"])
-    # Those of the maintenance API itself are in no group, though policies can name them.
+    # Those of the maintenance API itself are in no group, although policies can name them.
     assert not {"CloseConnections", "FreeOSMemory"} & {name for functions in groups.values() for name in functions}

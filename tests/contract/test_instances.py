@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of instances, cleaning them, and their heartbeats: what the look-up for live ones relies on, and the traps.
+"""Lists of instances, cleaning, and heartbeats: what the lookup of live instances relies on, and the pitfalls.
 
-A real server keeps what it was told from test to test: every test has a service of its own.
+A real server keeps its data from test to test, so every test has its own service.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def service() -> str:
 
 
 def register_many(server: Server, service: str, count: int) -> list[str]:
-    """The ids of so many instances, once the server lists them."""
+    """The ids of this many instances, once the server lists them."""
     ids = []
     for start in range(0, count, 50):
         bodies = [
@@ -47,7 +47,7 @@ def register_many(server: Server, service: str, count: int) -> list[str]:
 
 
 def crashes(server: Server, instance: str) -> bool:
-    """Does it closed the connection, once its health check knows the instance?"""
+    """Whether the server closes the connection, once its health check knows the instance."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
@@ -143,7 +143,7 @@ def test_services(server: Server, service: str) -> None:
 
 
 def test_registered_and_deregistered_shows_at_once(server: Server, service: str) -> None:
-    """The look-up for live ones is one request, without waiting for caches."""
+    """Looking up live instances takes one request, without waiting for caches."""
     client = server.client()
     body = {"service": service, "namespace": NAMESPACE, "host": "10.1.0.1", "port": 8080}
     registered = server.call("POST", LIST, [body]).json()["responses"][0]["instance"]["id"]
@@ -198,7 +198,7 @@ def run_clean(server: Server, **options: object) -> dict[str, object]:
 
 
 def test_a_deleted_instance_is_cleaned_and_a_live_one_is_not(server: Server, service: str) -> None:
-    """The whole module; and the answer of the server is the same, whatever there was."""
+    """The whole module; the answer of the server is the same, whatever it removed."""
     dead = server.register(service, "10.1.0.1", 8080)
     server.register(service, "10.1.0.2", 8080)
     own = server.register(service, "10.1.0.3", 8080, id=f"own-{service}")
@@ -218,7 +218,7 @@ def test_a_deleted_instance_is_cleaned_and_a_live_one_is_not(server: Server, ser
 
 
 def test_what_is_cleaned_right_after_its_end_is_served_no_more(server: Server, service: str) -> None:
-    """A row that leaves the store before a node has noticed its end is served until that node restarts."""
+    """A node lists a row until it restarts if the row left the store before the node noticed its deletion."""
     question = {"type": 1, "service": {"name": service, "namespace": NAMESPACE}}
     if server.call("POST", "/v1/Discover", question).status_code == 404:
         pytest.skip("a simulated server has no discovery")
@@ -254,7 +254,7 @@ def test_batch_clean(server: Server, service: str) -> None:
 
 
 def test_refusals_of_other_accounts(server: Server) -> None:
-    """Cleaning takes the main account; what was refused by text, by code, or as a failing server is told apart."""
+    """Cleaning needs the main account; refusals by text, by code and as a server failure are distinguished."""
     for call in (
         lambda client: cleaning.clean(client, {"id": "no-such-id"}),
         lambda client: cleaning.clean_batch(client, 1),
@@ -299,5 +299,5 @@ def test_heartbeats(server: Server, service: str) -> None:
 
 @pytest.mark.profiles("v1.17.1", "v1.18.1", "head")
 def test_a_deletion_that_the_cache_has_missed(server: Server) -> None:
-    """0 on a server that is well; the two figures behind it exist on real servers of every version."""
+    """0 on a healthy server; the two figures behind it exist on real servers of every version."""
     assert instances.unnoticed_deletions(server.client()) >= 0

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory of what a server really registers, its own node and instances of services."""
+"""The inventory of what a server really registers: its own node and instances of services."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support import environment_of
 
 
 def ansible_inventory(folder: Path, server: Server, *args: str, **options: Any) -> str:
-    """The output of ansible-inventory with the plugin, asked of that server."""
+    """The output of ansible-inventory with the plugin for that server."""
     wanted = {"plugin": "polarismesh.maintenance.polaris", "url": server.url, **options}
     (folder / "polaris.yml").write_text(json.dumps(wanted))
     environment = environment_of(folder / "results.jsonl", {"POLARIS_TOKEN": server.token})
@@ -59,5 +59,5 @@ def test_instances_of_services(server: Server, tmp_path: Path) -> None:
         assert (hosts["10.7.0.1_8081"]["polaris_isolated"], hosts["10.7.0.1_8081"]["polaris_weight"]) == (True, 7)
         assert "service_token" not in json.dumps(listed)
     finally:
-        # Without waiting: a node with a boltdb store does not notice the end of what has not changed for 5 seconds.
+        # Without waiting: a node with a boltdb store does not notice a deletion if nothing changed for 5 seconds.
         server.call("POST", "/naming/v1/instances/delete", [{"id": each} for each in (first, second, third)])

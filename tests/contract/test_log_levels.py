@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GET and PUT of the log levels: both forms of the list, the real and the published way to set, what is refused."""
+"""GET and PUT of log levels: both forms of the list, the real and the published way to set them, and refusals."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_published_form_is_found_out_once_not_once_a_call(server: Server) ->
 
 
 def test_the_published_post_is_405_where_put_is_the_way(server: Server) -> None:
-    """Why the fall-back comes second: no released server has it."""
+    """This is why the fallback comes second: no released server has it."""
     reply = server.call("POST", LEVELS, {"scope": "naming", "level": "info"})
     if server.name == "documented":
         assert reply.status_code == 200
@@ -110,7 +110,7 @@ def test_unknown_scope_lists_the_servers_own_and_changes_nothing(server: Server)
 
 def test_a_sub_account_reads_and_may_not_write(server: Server) -> None:
     sub = server.client(server.sub_token())
-    # HEAD asks for a policy even to read.
+    # HEAD requires a policy even for reading.
     if server.has("GET", "/maintain/v1/server/functions"):
         with pytest.raises(PolarisError) as refused:
             log_levels.read(sub)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One login, and then its token."""
+"""A login, and the use of its token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.contract.server import Server
 @pytest.fixture(autouse=True)
 def own_server(server: Server) -> None:
     if not server.disposable:
-        pytest.skip("the passwords of a server that is not ours are not known")
+        pytest.skip("the passwords of a server that is not ours are unknown")
 
 
 def test_the_token_of_a_login_may_write(server: Server) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory: which figures servers show, and what a free does to them."""
+"""Memory: the figures that servers show, and how freeing memory changes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FREE = "/maintain/v1/memory/free"
 
 
 def metric(server: Server, name: str) -> int | None:
-    """By a request that shares nothing with the code under test."""
+    """Use a request that shares no code with the code under test."""
     found = re.search(rf"^{name} (\S+)$", server.call("GET", "/metrics", token=None).text, re.MULTILINE)
     return int(float(found.group(1))) if found else None
 
@@ -32,7 +32,7 @@ def test_a_free_collects_and_gives_back(server: Server) -> None:
     assert after is not None
     assert before.sys >= before.heap_in_use + before.heap_idle
     assert before.heap == before.heap_in_use + before.releasable > 0
-    # What was idle has gone back, but for what the server took in again between the two.
+    # Idle memory was returned, except what the server allocated again between the two requests.
     assert after.releasable < max(before.releasable, 8 * 1024 * 1024)
     if collections is not None:
         assert metric(server, "go_gc_cycles_forced_gc_cycles_total") == collections + 1
@@ -51,7 +51,7 @@ def test_metrics_and_pprof_show_the_same_heap(server: Server) -> None:
     profile = memory._memory(memory._figures(memory._HEAP_COMMENT, text), memory._HEAP_PROFILE)
     assert found is not None
     assert profile is not None
-    # A moment lies between the two.
+    # Some time passes between the two.
     for one, other in ((found.sys, profile.sys), (found.heap_in_use, profile.heap_in_use)):
         assert one == pytest.approx(other, rel=0.25)
 

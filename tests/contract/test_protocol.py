@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the client relies on below the calls: content types, forms of refusal, what is JSON, who is who."""
+"""What the client relies on below the calls: content types, kinds of refusal, JSON, and identity."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLEAN = "/maintain/v1/instance/clean"
 BATCH = "/maintain/v1/instance/batchclean"
 HEARTBEAT = "/maintain/v1/instance/heartbeat"
 
-#: method, path, body, query: one of every kind of call, none of which does harm.
+#: method, path, body, query: one call of every kind, all of them harmless.
 CALLS: dict[str, tuple[str, str, Any, Any]] = {
     "read levels": ("GET", LEVELS, None, None),
     "set level": ("PUT", LEVELS, {"scope": "naming", "level": "info"}, None),
@@ -31,16 +31,16 @@ CALLS: dict[str, tuple[str, str, Any, Any]] = {
     "free memory": ("POST", FREE, None, None),
     "clean nobody": ("POST", CLEAN, {"id": "nobody"}, None),
     "batch clean": ("POST", BATCH, {"batch_size": 1}, None),
-    "heartbeat of nobody": ("GET", HEARTBEAT, None, {"id": "nobody"}),
+    "heartbeat of an unknown instance": ("GET", HEARTBEAT, None, {"id": "nobody"}),
     "leaders": ("GET", "/maintain/v1/leaders", None, None),
     "locations": ("GET", "/maintain/v1/cmdb/info", None, None),
     "instances": ("GET", "/naming/v1/instances", None, {"namespace": "Polaris", "service": "polaris.checker"}),
 }
-READS = ("read levels", "read connections", "heartbeat of nobody", "leaders", "locations", "instances")
+READS = ("read levels", "read connections", "heartbeat of an unknown instance", "leaders", "locations", "instances")
 
 
 def send(server: Server, call: str, token: str | None) -> PolarisError | None:
-    """The error that the collection's client makes of the answer, if it is one."""
+    """The error that the collection's client creates from the answer, if it is an error."""
     method, path, body, query = CALLS[call]
     client = server.client(token)
     try:
@@ -78,7 +78,7 @@ def test_only_the_owner_may_write(server: Server, call: str) -> None:
     skip_unless(server, call)
     error = send(server, call, server.sub_token())
     assert error is not None
-    # HEAD does not say of a clean whether the token is wrong or the account may not.
+    # For a clean, HEAD does not say whether the token is wrong or the account lacks rights.
     silent = call == "clean nobody" and error.info == "access is not approved"
     assert error.kind == ("auth" if silent else "permission"), (error.msg, error.as_dict())
     assert "main (owner)" in error.msg
@@ -90,16 +90,16 @@ def test_the_owner_may_do_it_all(server: Server, call: str) -> None:
     if call == "batch clean" and not server.disposable:
         pytest.skip("would remove a row of a server that is not ours")
     error = send(server, call, server.token)
-    if call == "heartbeat of nobody":
+    if call == "heartbeat of an unknown instance":
         assert error is not None
         assert (error.kind, error.status, error.code) == ("not_found", 400, 400202)
     elif error is not None:
-        # Only a simulator that counts no connections may say so.
+        # Only a simulator that does not count connections may answer this.
         assert (call, error.info) == ("read connections", "not found the protocol")
 
 
 def test_without_a_content_type_no_handler_is_reached(server: Server) -> None:
-    """Why the client sends the JSON headers with and without a body."""
+    """This is why the client sends the JSON headers with and without a body."""
     nothing = server.call("POST", FREE, headers={"Accept": "application/json"})
     assert nothing.status_code == 406  # requests sends Content-Length: 0
     method = "PUT" if server.has("PUT", LEVELS) else "POST"
@@ -151,14 +151,14 @@ def test_the_grpc_port_is_named_as_what_it_may_be(server: Server) -> None:
         log_levels.read(grpc)
     grpc.close()
     if server.real:
-        # It hangs up without a word, so that the sentence has to name both.
+        # It closes the connection without an answer, so the message has to name both causes.
         assert failure.value.kind in ("server", "protocol")
         assert "8091" in failure.value.msg
         assert "HTTP port" in failure.value.msg
 
 
 def test_our_own_end_of_the_connection_is_known(server: Server) -> None:
-    """As the server writes it in its list of connections."""
+    """The address as the server writes it in its list of connections."""
     client = server.client()
     reply = get(client, "/maintain/v1/apiserver/conn/stats", {"protocol": "http"})
     if reply.status == 400:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What servers tell of themselves: routes, switches, nodes, leaders, clients, locations, profiles."""
+"""What servers report about themselves: routes, switches, nodes, leaders, clients, locations, profiles."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def has_leaders(server: Server) -> bool:
 
 def test_the_banner(server: Server) -> None:
     assert routes.is_polaris(server.client(token=None))
-    # Which is why it is asked for with another Accept than everything else.
+    # This is why it is requested with a different Accept header.
     assert server.call("GET", "/", token=None).status_code == 406
 
 
@@ -105,7 +105,7 @@ def test_on_boltdb_a_leadership_never_comes_back(server: Server) -> None:
     if not server.disposable:
         pytest.skip("would stop a job of a server that is not ours")
     client = server.client()
-    # A cleaning job, where there is one: it is missed less than the health checks.
+    # A cleaning job, if there is one: stopping it does less harm than stopping the health checks.
     key, ctime = min((leader.elect_key, leader.ctime) for leader in elections.leaders(client))
     if ctime is not None:
         pytest.skip("a MySQL store")
@@ -129,7 +129,7 @@ def test_the_health_checks_are_not_given_up_by_accident(server: Server) -> None:
 
     before = of_checker()
     try:
-        # (A node that does not lead has nothing to give up.)
+        # (A node that is not the leader has nothing to give up.)
         assert not polaris_leader_release.run(client, {"elect_key": KEY, "force": False}, False)["changed"]
     except PolarisError as error:
         assert error.kind == "guard"
@@ -196,7 +196,7 @@ def test_the_switch_of_profiles(server: Server) -> None:
         with pytest.raises(PolarisError) as caught:
             profiles.save(client, "heap", None, io.BytesIO())
         assert "polaris_pprof" in caught.value.msg
-        # Memory figures come from the metrics all the same.
+        # Memory figures still come from the metrics.
         assert memory.read(client) is not None
     finally:
         polaris_pprof.run(client, {"enabled": True}, False)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make demo`: the main job of the collection, on a simulated fleet, by the commands that an operator would type."""
+"""`make demo`: the main tasks of the collection on a simulated fleet, with the commands that an operator would type."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tools import collection_tree
 
 HERE = Path(__file__).parent
 WIDTH = 96
-# Two releases side by side, as in the middle of an upgrade: they answer in different forms.
+# Two releases side by side, as in the middle of an upgrade: their answers have different forms.
 PROFILES = ["v1.18.1", "v1.18.1", "v1.18.1", "v1.17.1", "v1.17.1"]
-#: What an operator writes to let the inventory plugin find all nodes of a cluster by the address of one.
+#: The file with which the inventory plugin finds all nodes of a cluster from the address of one.
 INVENTORY = """\
 plugin: polarismesh.maintenance.polaris
 url: {url}
@@ -33,7 +33,7 @@ compose:
   ansible_connection: "'local'"
 """
 SDK_CLIENTS = ["127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.24"]
-#: The report is the one thing to keep: everything else is gone with the demo.
+#: The report is the only thing that is kept: everything else is removed at the end of the demo.
 REPORT = collection_tree.ROOT / ".cache" / "demo" / "fleet.html"
 
 
@@ -44,7 +44,7 @@ def heading(number: int, text: str) -> None:
 
 
 def is_neutral(name: str) -> bool:
-    """Whether a variable of the environment leaves the demo as it is."""
+    """Whether a variable of the environment does not affect the demo."""
     return not name.startswith(("ANSIBLE_", "POLARIS_")) or name == "ANSIBLE_FORCE_COLOR"
 
 
@@ -92,7 +92,7 @@ class Shell:
 
 
 class Applications(Clients):
-    """Clients that do what SDKs do: one whose connection ends connects again, to a node that it takes at random."""
+    """Clients that behave like SDKs: one whose connection is closed connects again, to a random node."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Applications(Clients):
         ]
 
     def serve(self, nodes: Sequence[Node]) -> None:
-        """From now on, connect again, to any of these nodes."""
+        """From now on, reconnect to any of these nodes."""
         self.nodes = nodes
         thread = threading.Thread(target=self._connect_again)
         thread.start()
@@ -133,7 +133,7 @@ def main() -> None:
         first = fleet.nodes[0].host
         before = [dict(node.levels) for node in fleet.nodes]
 
-        print("A simulated fleet of five Polaris servers runs now, in the middle of an upgrade:")
+        print("A simulated fleet of five Polaris servers is running, in the middle of an upgrade:")
         for profile, node in zip(PROFILES, fleet.nodes, strict=True):
             print(f"  {node.url}  {profile}")
         print("Only the main account may change anything; its token is in POLARIS_TOKEN.")
@@ -143,15 +143,15 @@ def main() -> None:
         output = shell.run("ansible-inventory", "--graph")
         expect(all(node.host in output for node in fleet.nodes), "the inventory misses a node.")
 
-        heading(2, "The levels now")
+        heading(2, "The current levels")
         shell.run("ansible-playbook", "levels.yml")
 
-        heading(3, "What would a change do? --check asks the server, --diff shows it, --limit takes one node")
+        heading(3, "What would a change do? --check asks the server, --diff shows it, --limit selects one node")
         log_level = ("ansible-playbook", "polarismesh.maintenance.log_level", *change)
         shell.run(*log_level, "--check", "--diff", "--limit", first)
         expect([node.levels for node in fleet.nodes] == before, "check mode changed something.")
 
-        heading(4, "Change the whole fleet; both forms of the server's answers are understood")
+        heading(4, "Change the whole fleet; both forms of the servers' answers work")
         shell.run(*log_level)
         expect(all(node.levels["naming"] == "debug" for node in fleet.nodes), "a node was not changed.")
 
@@ -159,11 +159,11 @@ def main() -> None:
         output = shell.run(*log_level)
         expect(output.count("changed=0") == len(PROFILES), "the second run changed something.")
 
-        heading(6, "A debug window of 3 seconds: raise, wait, put back exactly what each node had, come what may")
+        heading(6, "A debug window of 3 seconds: raise, wait, restore exactly what each node had, whatever happens")
         changed = [dict(node.levels) for node in fleet.nodes]
         window = ("ansible-playbook", "polarismesh.maintenance.debug_window")
         shell.run(*window, "-e", '{"levels": {"*": "debug"}}', "-e", "seconds=3")
-        expect([node.levels for node in fleet.nodes] == changed, "the window did not put the levels back.")
+        expect([node.levels for node in fleet.nodes] == changed, "the window did not restore the levels.")
 
         heading(
             7, "Two nodes are new and have no clients yet: close the surplus of the others, one connection at a time"
@@ -171,7 +171,7 @@ def main() -> None:
         with Applications(fleet.nodes[:3]) as applications:
             applications.serve(fleet.nodes)
             shell.run("ansible-playbook", "polarismesh.maintenance.conn_rebalance", "-e", "settle_seconds=1")
-            # Each node lost a fifth of its connections, as max_share says, and no client was left without one.
+            # Each node lost a fifth of its connections, as max_share demands, and every client still has one.
             expect(all(connection.open for connection in applications.connections), "a client is without a connection.")
 
             heading(8, "The whole fleet on one page")
@@ -185,7 +185,7 @@ def main() -> None:
                 "probe_defaults=false",
             )
 
-    print(f"\n\nDone: the fleet is stopped, and nothing is left but the report. Open it: {REPORT}")
+    print(f"\n\nDone: the fleet is stopped, and only the report is left. Open it: {REPORT}")
     print("For your own servers, see README.md.")
 
 

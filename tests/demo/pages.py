@@ -1,11 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the page of each runbook: its text is the comment of the playbook, its example a run on a simulated fleet.
+"""Write the page of each runbook: the text is the comment of the playbook, the example is a run on a simulated fleet.
 
-`make docs-pages` writes all pages; with ARGS=--text it leaves the examples as they are. So that none grows
-old, tests/unit/test_pages.py compares the text with the playbooks, and tests/integration/test_pages.py the examples
-with new runs.
+`make docs-pages` writes all pages; with ARGS=--text it keeps the examples. To keep them up to date,
+tests/unit/test_pages.py compares the text with the playbooks, and tests/integration/test_pages.py the examples with new
+runs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BEFORE_EXAMPLE = "The output of a run on a simulated fleet:\n\n.. code-block:: t
 BEFORE_MESSAGES = (
     "URL stands for the URL of the server, CALL for the method and the path, REASON for what the machine said.\n"
 )
-#: What each example is run with; `dest` is a folder that is gone afterwards.
+#: The variables of each example; `dest` is a directory that is removed afterwards.
 EXAMPLES: dict[str, list[str]] = {
     "log_level": ["levels=naming=debug"],
     "debug_window": ['{"levels": {"naming": "debug"}}', "seconds=2"],
@@ -86,7 +86,7 @@ def header(playbook: Path) -> Header:
 
 
 def escaped(text: str) -> str:
-    """Text of a comment as text of reStructuredText."""
+    """The text of a comment as reStructuredText."""
     return re.sub(r"([\\*`|]|(?<=http):)", r"\\\1", text)
 
 
@@ -111,7 +111,7 @@ def page(name: str, output: str) -> str:
 
 
 def troubleshooting() -> str:
-    """The guide to troubleshooting, with all messages about connections as the code has them."""
+    """The troubleshooting guide, with all messages about connections from the code."""
     path = PAGES / "guide_troubleshooting.rst"
     written, _, _ = path.read_text().partition(BEFORE_MESSAGES)
     placeholders = {"url": "URL", "call": "CALL", "timeout": 30, "detail": "REASON", "variables": "http_proxy"}
@@ -129,7 +129,7 @@ def troubleshooting() -> str:
 
 
 def example_of(name: str) -> str:
-    """The output that the page shows now."""
+    """The output that the page currently shows."""
     path = PAGES / f"runbook_{name}.rst"
     shown = path.read_text().partition(BEFORE_EXAMPLE)[2] if path.exists() else ""
     return textwrap.dedent(shown)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record `make demo` as an animated picture, docs/images/demo.svg, and take one of its report, docs/images/report.png.
+"""Record `make demo` as an animated picture, docs/images/demo.svg, and its report as docs/images/report.png.
 
-Long waits are shortened. The picture of the report needs chromium, and is left out where there is none.
+Long waits are shortened. The picture of the report needs chromium, and is skipped without it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COLOURS = {
 
 
 def record() -> list[tuple[float, str]]:
-    """Run the demo at a terminal; return when each line came, in seconds, and the line with its colours."""
+    """Run the demo in a terminal; return each line with its colours and its time in seconds."""
     command = [sys.executable, "-m", "tests.demo"]
     environment = os.environ | {"COLUMNS": str(COLUMNS - 2), "ANSIBLE_FORCE_COLOR": "true", "TERM": "xterm-256color"}
     ours, theirs = pty.openpty()
@@ -49,7 +49,7 @@ def record() -> list[tuple[float, str]]:
     while True:
         try:
             data = os.read(ours, 65536)
-        except OSError:  # what Linux says when the other side is closed
+        except OSError:  # the error of Linux when the other side is closed
             break
         if not data:
             break
@@ -67,7 +67,7 @@ def record() -> list[tuple[float, str]]:
 
 
 def spans(line: str) -> str:
-    """A line with its colours as parts of an SVG text, cut where the screen ends."""
+    """A line with its colours as parts of an SVG text, cut at the width of the screen."""
     parts, colour, room = [], None, COLUMNS
     for piece in re.split(r"(\x1b\[[\d;]*m)", line):
         code = re.fullmatch(r"\x1b\[([\d;]*)m", piece)
@@ -112,7 +112,7 @@ text {{ font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans M
 def photograph() -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
-        print("no chromium: the picture of the report is left as it is")
+        print("no chromium: the picture of the report is not updated")
         return
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
