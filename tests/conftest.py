@@ -97,6 +97,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 MARKERS = (
     "slow: only in `make test-all`; `make test` checks the same guarantee with a shorter test or fewer cases",
+    "sample: `make test` runs the test with the first of its parameters, `make test-all` with all",
     "core: depends on ansible-core; `make test-matrix` runs it with each supported version",
     "real: uses a real Polaris server (POLARIS_URL and POLARIS_TOKEN, or POLARIS_SERVER_BIN)",
 )
@@ -109,6 +110,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("--real"):
         for name in ("POLARIS_URL", "POLARIS_TOKEN", "POLARIS_USERNAME", "POLARIS_PASSWORD", "POLARIS_OWNER"):
             os.environ.pop(name, None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seen: set[str] = set()
+    for item in items:
+        if item.get_closest_marker("sample"):
+            test = item.nodeid.partition("[")[0]
+            if test in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(test)
 
 
 def pytest_sessionfinish() -> None:

@@ -20,7 +20,8 @@ class Subject:
     """One module.
 
     ``cases``: name -> options, run in this order against one fresh node; a name that starts with "fail" must fail,
-    the others must not. ``fleet``: options of the simulator. ``prepare``: what the server needs before the first case.
+    the others must not, and the first of those changes something if the module can. ``fleet``: options of the
+    simulator. ``prepare``: what the server needs before the first case.
     ``volatile``: result keys that differ from run to run, whatever the door.
     """
 
@@ -69,10 +70,10 @@ SUBJECTS: dict[str, Subject] = {
     "polaris_cmdb_info": Subject({"read": {}, "fail: wrong token": WRONG_TOKEN}),
     "polaris_conn_close": Subject(
         {
+            "one": {"protocol": "grpc", "host": ALICE, "port": 9102},
             "not open": {"protocol": "grpc", "host": ALICE, "port": 9999},
             "too few": {"protocol": "grpc", "host": ALICE, "amount": 4},
-            "fail: too many": {"protocol": "grpc", "host": ALICE, "max_connections": 2},
-            "one": {"protocol": "grpc", "host": ALICE, "port": 9102},
+            "fail: too many": {"protocol": "grpc", "host": ALICE, "max_connections": 1},
             "several": {
                 "connections": [{"protocol": "grpc", "host": BOB, "port": "9101"}, {"protocol": "grpc", "host": ALICE}]
             },
@@ -182,8 +183,8 @@ SUBJECTS: dict[str, Subject] = {
     "polaris_log_level_info": Subject({"read": {}, "fail: wrong token": WRONG_TOKEN}),
     "polaris_memory_free": Subject(
         {
-            "too little": {"min_releasable": "100G"},
             "free": {},
+            "too little": {"min_releasable": "100G"},
             "nothing left": {},
             "force": {"force": True},
             "fail: no size": {"min_releasable": "much"},
@@ -194,9 +195,9 @@ SUBJECTS: dict[str, Subject] = {
     "polaris_memory_info": Subject({"read": {}, "fail: nobody listens": NOBODY}),
     "polaris_pprof": Subject(
         {
-            "as it is": {"enabled": True},
             "off": {"enabled": False},
             "on": {"enabled": True},
+            "as it is": {"enabled": True},
             "fail: not said": {},
         },
         fleet={"profile": "head"},

@@ -135,6 +135,7 @@ def test_variables_of_a_node(inventory: Inventory, cluster: Fleet) -> None:
     }
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("profile", ["v1.8.0", "v1.14.1", "v1.17.1", "head", "documented"])
 def test_every_version(make_fleet: Callable[..., Fleet], tmp_path: Path, profile: str) -> None:
     inventory = Inventory(tmp_path, make_fleet(nodes=2, profile=profile))
@@ -219,6 +220,7 @@ def test_a_service_without_instances_is_warned_about(inventory: Inventory) -> No
     assert "has no instances of nosuch in the namespace production" in listed.told
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("service", ["polaris-servers", "all", "ungrouped"])
 def test_a_service_cannot_pass_for_a_group_that_means_something_else(inventory: Inventory, service: str) -> None:
     register(inventory.fleet.nodes[0], service)
@@ -276,6 +278,7 @@ def test_filters_decide_in_their_order(inventory: Inventory, cluster: Fleet) -> 
     assert list(inventory.list().hosts) == ["127.0.1.1"]
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("condition", "words"),
     [

@@ -261,6 +261,7 @@ def test_where_no_node_can_tell_the_nodes_the_plan_says_so(
     assert sum(not each.open for each in held) == 2
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [

@@ -239,6 +239,7 @@ def test_restores_when_the_terminal_is_closed(mixed: Fleet, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("seconds", [0, 100000])
+@pytest.mark.sample
 def test_bad_seconds_change_nothing(seconds: object, mixed: Fleet, playbook: Playbook) -> None:
     run = playbook(NAME, mixed, extra_vars={"levels": RAISED, "seconds": seconds})
     assert run.returncode == 2

@@ -137,6 +137,7 @@ def test_a_server_that_asks_for_no_account(
     assert "no_authentication" in warned(written(tmp_path)[1])
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("dest", [None, "", "nowhere/report.html", "folder/", "folder", "report.json"])
 def test_a_bad_dest_is_one_sentence_and_no_request(
     dest: str | None, fleet: Fleet, playbook: Playbook, tmp_path: Path
@@ -149,6 +150,7 @@ def test_a_bad_dest_is_one_sentence_and_no_request(
     assert fleet.requests == []
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize(
     "variables",
     [

@@ -122,6 +122,7 @@ def test_limit(trio: Fleet, playbook: Playbook) -> None:
     assert "What the other 2 of polaris_servers have heard is missing here: they are left out." in run.output
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("variables", [{"service": "pay ments"}, {"namespace": "a b"}])
 def test_bad_variables_are_one_sentence_and_no_request(
     variables: dict[str, Any], trio: Fleet, playbook: Playbook

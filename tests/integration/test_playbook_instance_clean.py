@@ -166,6 +166,7 @@ def test_limit(trio: Fleet, playbook: Playbook) -> None:
     assert sent(trio) == [2]
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize(
     "variables",
     [

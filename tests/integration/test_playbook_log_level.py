@@ -77,6 +77,7 @@ def test_a_node_that_fails_is_named_and_does_not_stop_the_others(mixed: Fleet, p
     assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("levels", [None, "naming: [debug", {"naming": "debgu"}])
 def test_bad_levels_are_one_sentence_once_and_no_request(levels: object, mixed: Fleet, playbook: Playbook) -> None:
     """(All that can be wrong with them: tests of the unit _variables.)"""

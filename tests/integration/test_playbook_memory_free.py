@@ -46,6 +46,7 @@ def test_freed_where_it_is_worth_it_and_summed_up(uneven: Fleet, playbook: Playb
     assert [node.heap.forced for node in uneven.nodes] == [1, 1, 0]
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("least", ["0", 0])
 def test_the_threshold_is_the_operators(least: Any, uneven: Fleet, playbook: Playbook) -> None:
     playbook(NAME, inventory(uneven), extra_vars={"min_releasable": "100M"}, args=["--limit", "node1,node2"]).ok()
@@ -93,6 +94,7 @@ def test_without_figures_it_says_that_this_is_unknown(make_fleet: Callable[..., 
     assert fleet.nodes[0].heap.forced == 1
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("least", ["much", [1]])
 def test_what_is_no_size_is_one_sentence_and_no_request(least: Any, uneven: Fleet, playbook: Playbook) -> None:
     run = playbook(NAME, inventory(uneven), extra_vars={"min_releasable": least})
