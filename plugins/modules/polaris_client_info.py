@@ -10,11 +10,11 @@ module: polaris_client_info
 short_description: List the clients that report themselves to a Polaris server
 version_added: 1.0.0
 description:
-  - Reads which SDK clients gave a Polaris cluster an address at which Prometheus finds their metrics. The server nodes
-    are part of that list.
-  - Clients without such an address are not listed; M(polarismesh.maintenance.polaris_conn_info) counts all that hold a
-    connection.
-  - Servers up to v1.15 have no such call. It asks for no account.
+  - Lists the SDK clients that gave a Polaris cluster an address at which Prometheus finds their metrics. The server
+    nodes are part of that list.
+  - Clients without such an address are not listed; M(polarismesh.maintenance.polaris_conn_info) counts all clients
+    that have a connection.
+  - Servers up to v1.15 do not have this call. It needs no account.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -67,7 +67,7 @@ clients:
       type: str
       sample: http://10.0.0.7:28080/metrics
     labels:
-      description: Its further labels.
+      description: Its other labels.
       type: dict
       sample: {app: checkout}
 error:
@@ -87,7 +87,7 @@ SPEC = spec()
 
 
 def described(reported: ReportedClient) -> Result:
-    """One client, with the labels that Prometheus gives a meaning put in their places."""
+    """One client. The labels with a meaning to Prometheus become keys of their own."""
     labels = dict(reported.labels)
     host, _colon, port = reported.target.rpartition(":")
     scheme, path = labels.pop("__scheme__", "http"), labels.pop("__metrics_path__", "/metrics")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_cmdb_info
-short_description: List where hosts are, as a Polaris server knows it
+short_description: List the locations of hosts that a Polaris server knows
 version_added: 1.0.0
 description:
-  - Reads the locations of hosts that the CMDB plugin of one Polaris server has loaded, for routing to what is near.
+  - Lists the locations of hosts that the CMDB plugin of one Polaris server has loaded, for routing by location.
   - Without such a plugin the list is empty.
-  - Servers up to v1.13 have no such call.
+  - Servers up to v1.13 do not have this call.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -24,7 +24,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See where hosts are
+- name: List the locations
   polarismesh.maintenance.polaris_cmdb_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -64,15 +64,15 @@ locations:
       type: str
       sample: north-1a
     region_id:
-      description: The number of the region; V(0) where it has none.
+      description: The number of the region; V(0) if it has none.
       type: int
       sample: 1
     zone_id:
-      description: The number of the zone; V(0) where it has none.
+      description: The number of the zone; V(0) if it has none.
       type: int
       sample: 11
     campus_id:
-      description: The number of the campus; V(0) where it has none.
+      description: The number of the campus; V(0) if it has none.
       type: int
       sample: 111
 error:

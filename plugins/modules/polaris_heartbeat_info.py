@@ -10,11 +10,11 @@ module: polaris_heartbeat_info
 short_description: See when instances sent their last heartbeat to a Polaris server
 version_added: 1.0.0
 description:
-  - Reads the last heartbeat that one Polaris server has seen of one instance, of many, or of all those of a service.
-  - Ages are those on the clock of the server, whatever time it is there and in whatever zone.
-  - A server may keep heartbeats to itself (the health checker C(heartbeatMemory), which is the one of the shipped
-    configuration), so that only the node to which a client sends them knows. The playbook
-    C(polarismesh.maintenance.heartbeat_audit) asks all nodes.
+  - Reads the last heartbeat that one Polaris server has received from one instance, from many, or from all instances of
+    a service.
+  - Ages are measured on the clock of the server, whatever its time and time zone are.
+  - With the health checker C(heartbeatMemory) of the shipped configuration, only the node that receives the heartbeats
+    of a client knows them. The playbook C(polarismesh.maintenance.heartbeat_audit) asks all nodes.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.parallel
@@ -35,17 +35,18 @@ options:
       - Alone, all instances of the namespace.
     type: str
 notes:
-  - Servers up to v1.14.1 crash in this call, and close the connection, for every instance that they watch. This is a
-    failure that says so.
-  - A server writes its local time without the zone. Where its zone was set back by an hour between the last heartbeat
-    and now, an age of more than that hour is one hour too short. Where it was set forward, it is one hour too long.
-  - The server knows an instance that has just been registered after a second or two only.
+  - Servers up to v1.14.1 crash in this call, and close the connection, for every instance that they watch. The error
+    says so.
+  - A server writes its local time without the time zone. If its clock was set back by an hour (the end of summer time)
+    after the last heartbeat, an age of more than an hour is one hour too short. If it was set forward, the age is one
+    hour too long.
+  - A server knows a newly registered instance only after a second or two.
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 """
 
 EXAMPLES = r"""
-- name: When did this instance send its last heartbeat
+- name: Read the last heartbeat of an instance
   polarismesh.maintenance.polaris_heartbeat_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -54,7 +55,7 @@ EXAMPLES = r"""
     host: 10.0.0.7
     port: 8080
 
-- name: Look at all instances of a service
+- name: Read all instances of a service
   polarismesh.maintenance.polaris_heartbeat_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -62,7 +63,7 @@ EXAMPLES = r"""
     namespace: default
   register: heartbeats
 
-- name: Show those that have been silent for too long
+- name: Show the overdue ones
   ansible.builtin.debug:
     msg: "{{ heartbeats.instances | selectattr('overdue') | map(attribute='host') }}"
 """
@@ -76,7 +77,7 @@ url:
 instances:
   description:
     - The instances, in the order of the task.
-    - Those of a service are sorted by service, host and port.
+    - The instances of a service are sorted by service, host and port.
   type: list
   elements: dict
   returned: success
@@ -86,7 +87,7 @@ instances:
       type: str
       sample: 5a3c5ee4a1e4fb1f7f9c1f0b3e35b1a0a9a2a7d4
     service:
-      description: The service. V(null) where the task names the instance by its id and the server does not tell.
+      description: The service. V(null) if the task names the instance by its id and the server does not return it.
       type: str
       sample: payments
     namespace:
@@ -94,7 +95,7 @@ instances:
       type: str
       sample: default
     host:
-      description: The host. V(null) where the task names the instance by its id and it is not found.
+      description: The host. V(null) if the task names the instance by its id and it is not found.
       type: str
       sample: 10.0.0.7
     port:
@@ -103,37 +104,37 @@ instances:
       sample: 8080
     found:
       description:
-        - Whether this server watches the heartbeats of such an instance.
-        - It does not where there is none, or where the instance has no health check. From v1.14.0 on, servers do not
-          watch each other in this way, either.
+        - Whether this server watches the heartbeats of this instance.
+        - It does not if there is no such instance, or if the instance has no health check. From v1.14.0 on, servers do
+          not watch each other in this way either.
       type: bool
       sample: true
     health_check:
       description:
         - Whether the instance has a health check.
-        - V(null) where the task names an instance that is not found, because that tells nothing about it.
+        - V(null) if the task names an instance that is not found.
       type: bool
       sample: true
     last_heartbeat:
       description:
-        - When the last heartbeat came, in seconds since 1970 on the clock of the server.
-        - V(null) where this server has seen none. Another node may have.
+        - The time of the last heartbeat, in epoch seconds on the clock of the server.
+        - V(null) if this server has received none. Another node may have.
       type: int
       sample: 1700000000
     age_seconds:
       description:
-        - How many seconds ago that was, on the clock of the server.
-        - V(null) where RV(instances[].last_heartbeat) is.
+        - The age of the last heartbeat in seconds, on the clock of the server.
+        - V(null) if RV(instances[].last_heartbeat) is.
       type: int
       sample: 5
     ttl:
-      description: How many seconds may pass between two heartbeats. V(null) where that is not known.
+      description: The maximum number of seconds between two heartbeats. V(null) if that is unknown.
       type: int
       sample: 5
     overdue:
       description:
         - Whether the last heartbeat is older than three times RV(instances[].ttl).
-        - V(null) where one of the two is not known.
+        - V(null) if one of the two is unknown.
       type: bool
       sample: false
 error:
@@ -168,7 +169,7 @@ Asked = t.Union[Target, Instance]
 
 
 def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> Result:
-    """What is known of an instance. The answer may leave out parts of its name, depending on the version."""
+    """What is known of an instance. Some versions omit parts of its name in the answer."""
     ttl = asked.ttl if isinstance(asked, Instance) else None
     age = None
     result = {
@@ -200,12 +201,12 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         asked = sorted(listing.instances, key=lambda one: (one.namespace, one.service, one.host, one.port, one.id))
         if not listing.complete:
             warnings.append(
-                f"{client.url} lists other instances from moment to moment: {len(asked)} of about {listing.amount} "
-                f"were looked at."
+                f"{client.url} returned a different list of instances on each read: {len(asked)} of about "
+                f"{listing.amount} were read; try again when fewer instances are registering."
             )
     else:
         asked = _identity.targets(params)
-    # A list leaves the flag out for an instance that was registered without it, and not every server lists it.
+    # Some servers omit the flag, and all omit it for an instance that was registered without it.
     watched = [one for one in asked if not (isinstance(one, Instance) and one.health_check is False)]
     beats = client.collect(lambda one: heartbeats.last(client, one.id), watched, "heartbeats read")
     known = {one.id: heartbeat for one, heartbeat in zip(watched, beats)}

@@ -10,12 +10,12 @@ module: polaris_instance_batch_clean
 short_description: Remove all deleted instances from the store of Polaris for good
 version_added: 1.0.0
 description:
-  - Deregistered instances stay in the store of Polaris, marked as deleted, until the server tidies up. This module
-    removes them, one batch after the other, until the server finds no more.
-  - Live instances are not touched. The server picks what is marked as deleted.
+  - Deregistered instances stay in the store of Polaris, marked as deleted, until the server removes them. This module
+    removes them, batch by batch, until the server finds no more.
+  - Live instances are not touched. The server selects what is marked as deleted.
   - The nodes of a cluster share the store. Run this task on one node only, or use the playbook
     C(polarismesh.maintenance.instance_clean).
-  - Servers do the same by themselves every ten minutes, with their job C(CleanDeletedInstances), if it is switched on.
+  - Servers do the same every ten minutes, if their job C(CleanDeletedInstances) is switched on.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -25,27 +25,28 @@ attributes:
   check_mode:
     support: partial
     details:
-      - No server tells what it has marked as deleted, so in check mode a warning says that the number is unknown.
-      - Check mode does fail where the server cannot be reached, does not accept the account, or does not have this
-        call. Whether the account may write cannot be known without writing.
+      - Servers do not show what they have marked as deleted, so in check mode a warning says that the number is
+        unknown.
+      - Check mode fails if the server cannot be reached, does not accept the account, or does not have this call.
+        Whether the account may write cannot be known without writing.
   diff_mode:
     support: none
     details:
-      - No server tells what it has marked as deleted.
+      - Servers do not show what they have marked as deleted.
   idempotent:
     support: full
 options:
   batch_size:
-    description: How many instances the server removes at one time, in one transaction, from V(1) to V(1000).
+    description: The maximum number of instances in one transaction of the server, from V(1) to V(1000).
     type: int
     default: 100
   max_rows:
-    description: Remove no more than so many in this task. Without it, all are removed.
+    description: The maximum number of instances to remove. Without it, all are removed.
     type: int
 notes:
   - This call came with Polaris v1.13.0.
-  - From v1.17.0 on the server spares instances that were deleted less than 10 minutes ago. Older ones do not, and a
-    node that has not noticed the deletion yet then goes on naming the instance to clients until that node restarts.
+  - From v1.17.0 on the server spares instances that were deleted less than 10 minutes ago. Older servers do not.
+    A node that has not noticed the deletion then returns the instance to clients until that node restarts.
   - A request is never repeated.
 seealso:
   - module: polarismesh.maintenance.polaris_instance_clean
@@ -75,20 +76,20 @@ url:
   sample: http://127.0.0.1:8090
 rows_affected:
   description:
-    - How many instances the server says that it removed.
-    - After a failure, how many it had removed until then. The last batch is not among them.
+    - How many instances the server reported as removed.
+    - After a failure, how many it had removed before. The last batch is not included.
   type: int
   returned: success, and a failure after the first request
   sample: 250
 batches:
-  description: In how many batches, the last one included, which may have found nothing.
+  description: The number of batches, including the last one, which may have found nothing.
   type: int
   returned: success, and a failure after the first request
   sample: 3
 outcome_unknown:
-  description: The last batch was sent and no answer came, so that nobody knows whether its instances were removed.
+  description: The last batch was sent and not answered, so it is unknown whether its instances were removed.
   type: bool
-  returned: when no answer came
+  returned: if no response came
   sample: true
 error:
   description: What failed. The notes describe its keys and kinds.
@@ -107,12 +108,12 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner im
 
 SPEC = spec({"batch_size": {"type": "int", "default": 100}, "max_rows": {"type": "int"}})
 
-#: The server makes room for so many at once, and one statement of them.
+#: The server allocates memory for a whole batch, and makes one statement of it.
 LARGEST_BATCH = 1000
 
 CHECK_MODE_WARNING = (
-    "check mode: no server tells what it has marked as deleted, so nothing was removed, and how many instances would "
-    "be removed is unknown."
+    "check mode: servers do not show what they have marked as deleted, so how many instances would be removed is "
+    "unknown; nothing was removed."
 )
 
 
@@ -122,21 +123,21 @@ def sizes(params: Params) -> t.Tuple[int, t.Optional[int]]:
     if not 1 <= batch_size <= LARGEST_BATCH:
         raise PolarisError("refused", f"batch_size must be from 1 to {LARGEST_BATCH}; got {batch_size}.")
     if max_rows is not None and max_rows < 1:
-        raise PolarisError("refused", f"max_rows must be 1 or more, or be left out for all; got {max_rows}.")
+        raise PolarisError("refused", f"max_rows must be 1 or more, or be left out to remove all; got {max_rows}.")
     return batch_size, max_rows
 
 
 def next_size(batch_size: int, max_rows: t.Optional[int], rows: int) -> int:
-    """The size of the next batch, so that no more than ``max_rows`` go in all; 0 when those have gone."""
+    """The size of the next batch, so that no more than ``max_rows`` are removed; 0 at the end."""
     return batch_size if max_rows is None else max(min(batch_size, max_rows - rows), 0)
 
 
 def interrupted(error: PolarisError, rows: int, batches: int) -> PolarisError:
-    """The error of a batch, with what had been done before it."""
+    """The error of a batch, with what was done before it."""
     if batches:
-        error.msg = f"{error.msg.rstrip('.')}. {rows} instances had been removed before, in {batches} batches."
+        error.msg = f"{error.msg.rstrip('.')}. {rows} instances were removed before, in {batches} batches."
     if error.outcome_unknown:
-        error.msg += " Nobody knows whether the last batch was removed; run it again, which removes what is left."
+        error.msg += " Whether the last batch was removed is unknown; run this again to remove what is left."
     error.partial = {"changed": rows > 0 or error.outcome_unknown, "rows_affected": rows, "batches": batches}
     if error.outcome_unknown:
         error.partial["outcome_unknown"] = True

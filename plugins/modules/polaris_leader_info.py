@@ -10,8 +10,8 @@ module: polaris_leader_info
 short_description: List which node of a Polaris cluster leads what
 version_added: 1.0.0
 description:
-  - Lists the work that only one node of a cluster does at a time, such as health checks and the cleaning jobs, and the
-    node that does it.
+  - Lists the jobs that only one node of a cluster does at a time, such as health checks and cleaning, and the node that
+    does each.
   - With a MySQL store all nodes return the same list. With a boltdb store each node is alone and leads everything.
   - Servers up to v1.13 do not have this call.
 extends_documentation_fragment:
@@ -33,7 +33,7 @@ EXAMPLES = r"""
     token: "{{ polaris_token }}"
   register: election
 
-- name: Name the work without a leader
+- name: Name the jobs without a leader
   ansible.builtin.debug:
     msg: "No leader for {{ election.leaders | rejectattr('valid') | map(attribute='elect_key') | join(', ') }}"
   when: election.leaders | rejectattr('valid') | length > 0
@@ -52,7 +52,7 @@ leaders:
   returned: success
   contains:
     elect_key:
-      description: The work.
+      description: The job.
       type: str
       sample: polaris.checker
     host:

@@ -10,8 +10,8 @@ module: polaris_log_level
 short_description: Set the log levels of a Polaris server
 version_added: 1.0.0
 description:
-  - Sets the level of one, several or all log scopes of one Polaris server, and only of those that differ.
-  - Every scope and level is checked before the first one is set, and all are read back afterwards.
+  - Sets the levels of one, several or all log scopes of one Polaris server. Only levels that differ are set.
+  - Every scope and level is checked before the first level is set, and all levels are read back afterwards.
   - Levels belong to one server node and are lost when it restarts. To change a whole fleet, run this task on every
     node, or use the playbook C(polarismesh.maintenance.log_level).
 extends_documentation_fragment:
@@ -29,16 +29,16 @@ attributes:
 options:
   levels:
     description:
-      - "What to set, as scope and level, for example V({naming: debug, store: info})."
+      - "The levels to set, by scope, for example V({naming: debug, store: info})."
       - The key V(*) means every other scope that the server has.
       - The levels are V(debug), V(info), V(warn), V(error), V(fatal) and V(none), in lower case. V(none) silences a
-        scope wholly, its errors too.
+        scope completely, including its errors.
       - Either this or O(scope) with O(level) is required.
     type: dict
   scope:
     description:
-      - One scope, such as V(naming), or V(*) for all that the server has.
-      - Which scopes there are differs by version and configuration of the server;
+      - One scope, such as V(naming), or V(*) for all scopes of the server.
+      - The scopes depend on the version and the configuration of the server.
         M(polarismesh.maintenance.polaris_log_level_info) lists them.
     type: str
   level:
@@ -47,14 +47,14 @@ options:
     choices: [debug, info, warn, error, fatal, none]
   expected:
     description:
-      - The level that scopes must have now to be changed, as scope and level.
-      - A scope that has another one is left alone, and RV(kept) names it. So what somebody else has set in the meantime
-        survives when old levels are restored.
-      - Scopes that are not named here are changed whatever they have.
+      - The levels that scopes must have now to be changed, by scope.
+      - A scope that has another level is left alone, and RV(kept) names it. So a level that somebody else has set in
+        the meantime stays when old levels are restored.
+      - Scopes that are not named here are changed whatever their level is.
     type: dict
   ignore_unknown_scopes:
     description:
-      - Leave out the scopes that this server does not have, with a warning, instead of failing.
+      - Ignore scopes that this server does not have, with a warning, instead of failing.
       - Useful in a fleet of several versions.
     type: bool
     default: false
@@ -82,7 +82,7 @@ EXAMPLES = r"""
       "*": error
   register: quiet
 
-- name: Put back what was there
+- name: Restore the old levels
   polarismesh.maintenance.polaris_log_level:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -99,7 +99,7 @@ url:
 levels:
   description:
     - The level of every scope of the server, as read back after the change.
-    - In check mode, what they would be.
+    - In check mode, the levels as they would be.
   type: dict
   returned: success
   sample: {auth: info, cache: info, naming: debug}
@@ -120,13 +120,13 @@ kept:
   returned: success, when O(expected) is given
   sample: {}
 unchanged_scopes:
-  description: The scopes that were asked for, and certainly have their old level.
+  description: The scopes that the task names and that certainly have their old level.
   type: list
   elements: str
   returned: failure during the change
   sample: [store]
 unknown_scopes:
-  description: The scopes of which nobody knows whether they were set, because the answer of the server was lost.
+  description: The scopes for which it is unknown whether they were set, because the response of the server was lost.
   type: list
   elements: str
   returned: failure during the change
@@ -167,7 +167,7 @@ SPEC = spec(
 
 
 def wanted_levels(params: Params) -> Levels:
-    """What the task asks for, as scope -> level; a bad level is an error that names all of them."""
+    """What the task asks for, as scope -> level; the error about a bad level names all bad levels."""
     if params["levels"] is None:
         wanted = {params["scope"]: params["level"]}
     else:
@@ -191,14 +191,14 @@ def unknown_scopes(wanted: Levels, current: Levels) -> t.List[str]:
 
 
 def changes(wanted: Levels, current: Levels) -> Levels:
-    """Scope -> new level of those that differ, sorted by scope. A named scope goes before ``*``."""
+    """Scope -> new level of the scopes that differ, sorted. A scope that is named takes precedence over ``*``."""
     rest = wanted.get(ALL)
     target = {scope: wanted.get(scope, rest) for scope in current}
     return {scope: level for scope, level in sorted(target.items()) if level is not None and level != current[scope]}
 
 
 def split(todo: Levels, current: Levels, expected: t.Mapping[str, t.Any]) -> t.Tuple[Levels, Levels]:
-    """What is to be changed, and the scopes that are left alone because they have another level than expected."""
+    """What is to be changed, and what is left alone because its level is not the expected one."""
     kept = {scope: current[scope] for scope in todo if scope in expected and current[scope] != expected[scope]}
     return {scope: level for scope, level in todo.items() if scope not in kept}, kept
 
@@ -219,17 +219,17 @@ def set_levels(client: Client, before: Levels, todo: Levels) -> Levels:
     if wrong:
         raise PolarisError(
             "server",
-            f"{client.url} accepted the levels but reads back others ({'; '.join(wrong)}): somebody else sets them at "
-            f"the same time, or the server keeps them; look, and run again.",
+            f"{client.url} accepted the levels but reads back others ({'; '.join(wrong)}): something else sets them "
+            f"at the same time, or the server ignores the change; check, and run again.",
             partial=partial(before, todo, after),
         )
     return after
 
 
 def interrupted(client: Client, error: PolarisError, before: Levels, todo: Levels, done: t.List[str]) -> PolarisError:
-    """The error of a change that stopped half way, with what is set and what not, read from the server if it can be."""
+    """The error of a change that stopped half way, with what is set and what is not, as the server shows if it can."""
     rest = [scope for scope in todo if scope not in done]
-    # The server may still be at work on a request that it did not answer in time.
+    # The server may still be working on a request that it did not answer in time.
     unknown = rest[:1] if error.outcome_unknown else []
     try:
         report = partial(before, todo, log_levels.read(client), unknown)
@@ -252,7 +252,7 @@ def interrupted(client: Client, error: PolarisError, before: Levels, todo: Level
 
 
 def partial(before: Levels, todo: Levels, after: Levels, unanswered: t.Sequence[str] = ()) -> Result:
-    """What a change that failed has done, judged by the levels that the server shows now."""
+    """What a failed change has done, judged by the levels that the server shows now."""
     changed = [scope for scope in todo if after.get(scope) != before[scope]]
     unknown = [scope for scope in unanswered if scope not in changed]
     return {
@@ -272,8 +272,8 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     if unknown and not params["ignore_unknown_scopes"]:
         raise PolarisError(
             "not_found",
-            f"{client.url} has no log scope {', '.join(unknown)}, but {', '.join(before)}: correct the name, or set "
-            f"ignore_unknown_scopes where the nodes differ; nothing was changed.",
+            f"{client.url} has no log scope {', '.join(unknown)}; it has {', '.join(before)}: correct the name, or set "
+            f"ignore_unknown_scopes if the nodes differ; nothing was changed.",
         )
     expected = params.get("expected")
     todo, kept = split(changes(wanted, before), before, expected or {})
@@ -288,7 +288,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     if expected is not None:
         result["kept"] = kept
     if unknown:
-        result["warnings"] = [f"{client.url} has no log scope {', '.join(unknown)}: left out."]
+        result["warnings"] = [f"{client.url} has no log scope {', '.join(unknown)}: ignored."]
     return result
 
 

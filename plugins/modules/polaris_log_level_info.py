@@ -30,7 +30,7 @@ EXAMPLES = r"""
     token: "{{ polaris_token }}"
   register: log
 
-- name: Name the scopes that write more than they should
+- name: Show the scopes at debug
   ansible.builtin.debug:
     msg: "{{ log.levels | dict2items | selectattr('value', 'equalto', 'debug') | map(attribute='key') }}"
 """

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_memory_free
-short_description: Let a Polaris server give memory back to its system
+short_description: Make a Polaris server give memory back to the operating system
 version_added: 1.0.0
 description:
-  - Lets one Polaris server collect all its garbage and give the memory that is then free back to the operating system.
-  - Does so only where the heap holds enough that could go back; a second run right after the first one changes nothing.
+  - Makes one Polaris server collect all garbage and give the memory that is then free back to the operating system.
+  - Does so only if the heap has enough memory that could go back. A second run right after the first changes nothing.
   - The figures come from the metrics of the server (C(/metrics)), or else from its heap profile (C(/debug/pprof/heap)).
-    Where it shows neither, memory is freed without looking, and the figures are V(null).
-  - The collection makes every client of that node wait, for a moment on a large heap. In a cluster, take the nodes one
-    at a time, as the playbook C(polarismesh.maintenance.memory_free) does.
-  - The call is sent once and never repeated. The server answers when it has finished, and cuts the connection after 60
-    seconds though the work goes on; the task then fails, saying that the outcome is unknown.
+    If it shows neither, memory is freed in any case, and the figures are V(null).
+  - During the collection every client of that node waits, for a moment if the heap is large. In a cluster, free the
+    nodes one at a time, as the playbook C(polarismesh.maintenance.memory_free) does.
+  - The call is sent once and never repeated. The server answers when it has finished. After 60 seconds it closes the
+    connection although the work continues; the task then fails and says that the outcome is unknown.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -27,19 +27,20 @@ attributes:
   check_mode:
     support: full
     details:
-      - The figures after it are then those of a heap whose idle part has all gone back. The collection itself finds
-        garbage as well, and so mostly frees more.
+      - RV(memory_after) then assumes that the whole idle part of the heap has gone back. A real collection also finds
+        garbage, and usually frees more.
   diff_mode:
     support: full
   idempotent:
     support: partial
     details:
-      - With O(force), or where the server shows no figures, memory is freed in every run.
+      - With O(force), or if the server shows no figures, memory is freed in every run.
 options:
   min_releasable:
     description:
-      - Free only when the heap holds at least this much that could go back to the system.
-      - A number of bytes, or one with the unit V(K), V(M), V(G) or V(T) (of 1024 each), such as V(64M) or V(1.5G).
+      - Free only if at least this much of the heap could go back to the system.
+      - A number of bytes, or a number with the unit V(K), V(M), V(G) or V(T) (powers of 1024), such as V(64M) or
+        V(1.5G).
     type: str
     default: 32M
   force:
@@ -48,18 +49,20 @@ options:
     default: false
   timeout:
     description:
-      - How long one request may take, in seconds. The server itself cuts the connection after 60.
+      - How long one request may take, in seconds. The server itself closes the connection after 60 seconds.
     type: float
     default: 90
 seealso:
+  - module: polarismesh.maintenance.polaris_memory_info
+    description: Only reads the figures.
   - module: polarismesh.maintenance.polaris_profile
-    description: Saves what holds the memory that does not go back.
+    description: Shows what holds the memory that does not go back.
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 """
 
 EXAMPLES = r"""
-- name: Give memory back, where it is worth a collection
+- name: Give memory back, if it is worth a collection
   polarismesh.maintenance.polaris_memory_free:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -72,16 +75,9 @@ EXAMPLES = r"""
     force: true
   register: freed
 
-- name: See what went back
+- name: Show what went back
   ansible.builtin.debug:
     msg: "{{ (freed.released or 0) | human_readable }} went back to the system"
-
-- name: Only read the figures
-  polarismesh.maintenance.polaris_memory_free:
-    url: http://127.0.0.1:8090
-    token: "{{ polaris_token }}"
-  check_mode: true
-  register: memory
 """
 
 RETURN = r"""
@@ -91,7 +87,7 @@ url:
   returned: always
   sample: http://127.0.0.1:8090
 memory_before:
-  description: The heap of the server before, in bytes. V(null) where the server shows no figures.
+  description: The heap of the server before, in bytes. V(null) if the server shows no figures.
   type: dict
   returned: success, and when the outcome is unknown
   contains: &memory
@@ -100,43 +96,43 @@ memory_before:
       type: int
       sample: 1048576000
     heap_idle:
-      description: Without any object in it, or with the system already.
+      description: The part of the heap without any object, including what is already back with the system.
       type: int
       sample: 734003200
     heap_released:
-      description: Of that, what went back to the system already.
+      description: The part of RV(memory_before.heap_idle) that is already back with the system.
       type: int
       sample: 104857600
     releasable:
-      description: What could go back, that is RV(memory_before.heap_idle) less RV(memory_before.heap_released).
+      description: What could go back, RV(memory_before.heap_idle) minus RV(memory_before.heap_released).
       type: int
       sample: 629145600
     heap_in_use:
       description:
-        - With objects in it.
-        - Where the server does not show that, all that it has mapped beside RV(memory_before.heap_idle).
+        - The part of the heap with objects.
+        - If the server does not show it, everything that it has mapped except RV(memory_before.heap_idle).
       type: int
       sample: 419430400
     sys:
-      description: All that the server has mapped, released parts included.
+      description: Everything that the server has mapped, released parts included.
       type: int
       sample: 1181116006
 memory_after:
-  description: The same after it. V(null) where the server shows no figures (any more).
+  description: The same afterwards. V(null) if the server shows no figures.
   type: dict
   returned: success, and when the outcome is unknown and the figures could be read
   contains: *memory
 released:
   description:
-    - By how many bytes the memory that is with the system has grown. V(null) without figures.
-    - V(0) when nothing was freed, or nothing came of it.
+    - The growth of RV(memory_before.heap_released) in bytes. V(null) without figures.
+    - V(0) if nothing was freed, or nothing went back.
   type: int
   returned: success, and when the outcome is unknown and the figures could be read
   sample: 629145600
 outcome_unknown:
-  description: The call was sent and no answer came, so the server may have freed memory, or may be at it still.
+  description: The call was sent and not answered. The server may have freed memory, or may still be working on it.
   type: bool
-  returned: when no answer came
+  returned: if no response came
   sample: true
 error:
   description: What failed. The notes describe its keys and kinds.
@@ -162,7 +158,7 @@ SPEC = spec(
         "min_releasable": {"type": "str", "default": "32M"},
         "force": {"type": "bool", "default": False},
     },
-    # A full collection takes seconds, and calls of several callers queue up; the server itself hangs up after 60 s.
+    # A full collection takes seconds, and calls queue up; the server itself closes the connection after 60 s.
     timeout=90,
 )
 
@@ -174,24 +170,24 @@ def size_in_bytes(text: str) -> int:
     except (ValueError, OverflowError):
         raise PolarisError(
             "refused",
-            f"min_releasable is no size: {text!r}; write a number of bytes, or one with K, M, G or T, such as 64M.",
+            f"min_releasable is not a size: {text!r}; write a number of bytes, or one with K, M, G or T, such as 64M.",
         ) from None
 
 
 def worth_it(memory: t.Optional[Memory], min_releasable: int, force: bool) -> bool:
-    """Whether to free. Without figures nothing speaks against it."""
+    """Whether to free memory. Without figures it is freed in any case."""
     return force or memory is None or memory.releasable >= min_releasable
 
 
 def would_be(memory: t.Optional[Memory]) -> t.Optional[Memory]:
-    """The heap when all that is idle now has gone back."""
+    """The heap when its whole idle part has gone back."""
     if memory is None:
         return None
     return Memory(memory.heap_idle, max(memory.heap_idle, memory.heap_released), memory.heap_in_use, memory.sys)
 
 
 def report(before: t.Optional[Memory], after: t.Optional[Memory]) -> Result:
-    """The figures of a result. A heap may take memory in again at once: then 0 bytes were released, not less."""
+    """The figures of a result. If the heap takes memory back at once, 0 bytes were released, not fewer."""
     return {
         "memory_before": before.as_dict() if before else None,
         "memory_after": after.as_dict() if after else None,
@@ -206,12 +202,12 @@ def free(client: Client, before: t.Optional[Memory]) -> None:
         if not error.outcome_unknown:
             raise
         error.msg = (
-            f"{client.url} got the call to free memory and gave no answer to it ({reason(error)}): the outcome is "
-            f"unknown, and the server may be at it still. The call is not repeated; look at the figures of the node "
-            f"before you run this again, and raise the option timeout where its heap is large."
+            f"{client.url} received the call to free memory and did not answer ({reason(error)}): the outcome is "
+            f"unknown, and the server may still be working on it. The call is not repeated; check the figures of the "
+            f"node before you run this again, and raise the option timeout if its heap is large."
         )
         error.partial = {"changed": True, "outcome_unknown": True, **report(before, None)}
-        # Where the node is too busy to show its figures, those before are all that is known.
+        # If the node is too busy to show its figures, only the figures before are known.
         with contextlib.suppress(PolarisError):
             error.partial.update(report(before, memory.read(client)))
         raise
@@ -222,16 +218,16 @@ def reason(error: PolarisError) -> str:
 
 
 def read_again(client: Client, before: t.Optional[Memory], warnings: t.List[str]) -> t.Optional[Memory]:
-    """The figures after it. Memory was freed, whatever comes of reading them."""
+    """The figures afterwards. That they cannot be read is a warning, because memory was freed."""
     if before is None:
         return None
     try:
         after = memory.read(client)
     except PolarisError as error:
-        warnings.append(f"Memory was freed, but the figures after it are unknown: {error.msg}")
+        warnings.append(f"Memory was freed, but the figures afterwards are unknown: {error.msg}")
         return None
     if after is None:
-        warnings.append(f"Memory was freed, but {client.url} shows no figures any more.")
+        warnings.append(f"Memory was freed, but {client.url} no longer shows figures.")
     return after
 
 
@@ -242,8 +238,8 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     warnings: t.List[str] = []
     if before is None:
         warnings.append(
-            f"{client.url} shows no memory figures (neither in /metrics nor by pprof), so min_releasable has no say: "
-            f"memory is freed in every run."
+            f"{client.url} shows no memory figures (neither in /metrics nor by pprof), so min_releasable is ignored "
+            f"and memory is freed in every run."
         )
     after = before
     if wanted and check_mode:

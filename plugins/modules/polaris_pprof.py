@@ -10,13 +10,12 @@ module: polaris_pprof
 short_description: Switch the profiles of a Polaris server on or off
 version_added: 1.0.0
 description:
-  - Switches on or off that one Polaris server gives profiles (C(/debug/pprof)), while it runs, and only if it is
-    otherwise.
+  - Switches the profiles (C(/debug/pprof)) of one running Polaris server on or off, if they are not already.
   - The switch belongs to one node and is lost when it restarts.
-  - No release up to v1.18.1 can do this; there C(enablePprof) in polaris-server.yaml decides, at its start. On those
-    the task only succeeds when it is as wanted already.
-  - Everybody who reaches the port can read profiles, without any account, and on servers that have this call can call
-    it, too. Switch profiles off when you have yours.
+  - Releases up to v1.18.1 do not have this call. They read C(enablePprof) in polaris-server.yaml at startup. On such a
+    server the task only succeeds if the profiles are already as wanted.
+  - Everybody who can reach the port can read profiles without an account. On servers that have this call, everybody can
+    call it as well. Switch profiles off when you have saved yours.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -31,7 +30,7 @@ attributes:
     support: full
 options:
   enabled:
-    description: Whether the server gives profiles.
+    description: Whether the profiles are on.
     type: bool
     required: true
 seealso:
@@ -54,7 +53,7 @@ url:
   returned: always
   sample: http://127.0.0.1:8090
 enabled:
-  description: Whether the server gives profiles now. In check mode, whether it would.
+  description: Whether the profiles are on now. In check mode, whether they would be.
   type: bool
   returned: success
   sample: true
@@ -88,8 +87,8 @@ def switch(client: Client, wanted: bool, check_mode: bool) -> None:
     if not check_mode and profiles.enabled(client) != wanted:
         raise PolarisError(
             "server",
-            f"{client.url} accepted the switch, but its profiles are still {'off' if wanted else 'on'}: somebody else "
-            f"switches them at the same time, or something before it answers; look, and run again.",
+            f"{client.url} accepted the switch, but its profiles are still {'off' if wanted else 'on'}: something else "
+            f"switches them at the same time, or a proxy answered; check, and run again.",
         )
 
 

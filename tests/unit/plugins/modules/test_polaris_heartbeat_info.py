@@ -154,8 +154,9 @@ def test_a_whole_service_of_many_pages(store: str, make_fleet: MakeFleet, read: 
     assert by_id[unchecked.id]["health_check"] is False
     assert by_id[rows[0].id]["health_check"] is True
     asked = [request.query["id"] for request in fleet.requests if request.path == HEARTBEAT]
-    assert unchecked.id not in asked
-    assert len(asked) == 450
+    # With a boltdb store the flag is null in the list, so that only the heartbeat tells.
+    assert (unchecked.id in asked) is (store == "boltdb")
+    assert len(asked) == (451 if store == "boltdb" else 450)
 
 
 def test_a_whole_namespace(fleet: Fleet, read: Read) -> None:
@@ -180,7 +181,7 @@ def test_an_incomplete_list_is_said(fleet: Fleet, make_client: MakeClient, monke
     )
     client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
     result = run(client, params(service="payments", namespace="default"), False)
-    assert "1 of about 12 were looked at" in result["warnings"][0]
+    assert "1 of about 12 were read" in result["warnings"][0]
 
 
 @pytest.mark.parametrize("profile", ["v1.8.0", "v1.12.2", "v1.14.1"])

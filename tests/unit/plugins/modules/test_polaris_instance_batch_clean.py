@@ -137,7 +137,7 @@ def test_check_mode_finds_out_what_can_be_known(cause: str, make_fleet: MakeFlee
         ({"batch_size": 0}, "batch_size must be from 1 to 1000; got 0."),
         ({"batch_size": -1}, "batch_size must be from 1 to 1000; got -1."),
         ({"batch_size": 1001}, "batch_size must be from 1 to 1000; got 1001."),
-        ({"max_rows": 0}, "max_rows must be 1 or more, or be left out for all; got 0."),
+        ({"max_rows": 0}, "max_rows must be 1 or more, or be left out to remove all; got 0."),
     ],
 )
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -174,7 +174,7 @@ def test_a_failure_half_way_tells_what_is_done(fleet: Fleet, clean: Callable[...
         clean(fleet)
     assert caught.value.kind == "server"
     assert caught.value.partial == {"changed": True, "rows_affected": 200, "batches": 2}
-    assert "200 instances had been removed before, in 2 batches." in caught.value.msg
+    assert "200 instances were removed before, in 2 batches." in caught.value.msg
     fleet.nodes[0].clear_faults()
     assert clean(fleet)["rows_affected"] == 150
 
@@ -187,7 +187,7 @@ def test_a_lost_answer_is_unknown_and_not_sent_again(kind: Any, fleet: Fleet, cl
         clean(fleet)
     expected = {"changed": True, "rows_affected": 100, "batches": 1, "outcome_unknown": True}
     assert caught.value.partial == expected
-    assert "Nobody knows whether the last batch was removed" in caught.value.msg
+    assert "Whether the last batch was removed is unknown" in caught.value.msg
     assert sizes(fleet) == [100, 100]
 
 

@@ -54,7 +54,7 @@ def test_what_is_no_size_is_refused_by_name_before_any_request(
     with pytest.raises(PolarisError) as caught:
         free(make_client(fleet.nodes[0]), min_releasable=text)
     assert caught.value.kind == "refused"
-    assert f"min_releasable is no size: {text!r}" in caught.value.msg
+    assert f"min_releasable is not a size: {text!r}" in caught.value.msg
     assert not fleet.requests
 
 
@@ -120,7 +120,7 @@ def test_without_figures_it_is_freed_and_said_that_nobody_knows(
     assert result["memory_before"] is None
     assert result["memory_after"] is None
     assert result["released"] is None
-    assert "min_releasable has no say" in result["warnings"][0]
+    assert "min_releasable is ignored" in result["warnings"][0]
     assert fleet.nodes[0].heap.forced == 1
 
 
@@ -211,7 +211,7 @@ def test_memory_that_was_freed_stays_so_when_figures_fail_after_it(fleet: Fleet,
     assert result["memory_before"]["releasable"] > 0
     assert result["memory_after"] is None
     assert result["released"] is None
-    assert "Memory was freed, but the figures after it are unknown" in result["warnings"][0]
+    assert "Memory was freed, but the figures afterwards are unknown" in result["warnings"][0]
 
 
 def test_the_figures_that_the_decision_needs_are_enough(fleet: Fleet, make_client: MakeClient) -> None:
