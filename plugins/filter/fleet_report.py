@@ -48,6 +48,10 @@ options:
     type: list
     elements: str
     default: []
+  compare:
+    description: The JSON file of an earlier report of the same fleet. Empty to compare with none.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -60,15 +64,18 @@ RETURN = r"""
 _value:
   description:
     - The report. It has C(schema), C(generated), C(limit), C(summary), C(nodes), C(versions), C(connections),
-      C(memory), C(log_levels), C(heartbeats), C(leaders), C(warnings) and C(registered) (the addresses under which
-      servers registered themselves).
+      C(memory), C(log_levels), C(heartbeats), C(leaders), C(warnings), C(registered) (the addresses under which
+      servers registered themselves), and C(changes) since O(compare).
     - Memory is in bytes, times are epoch seconds.
   type: dict
 """
 
 import typing as t
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import Fleet, read_node, report_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_changes import changes_of, read_earlier
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
 
 #: The registered results of the playbook, without their prefix.
@@ -83,6 +90,7 @@ def fleet_report(
     limit: str = "",
     target: str = "",
     inventory: t.Sequence[str] = (),
+    compare: str = "",
 ) -> t.Dict[str, t.Any]:
     """The report; ``hosts`` are the variables of each."""
     nodes = tuple(
@@ -94,7 +102,13 @@ def fleet_report(
         for host in hosts
     )
     fleet = Fleet(nodes, generated, namespace, service, limit, target, tuple(map(str, inventory)))
-    return report_of(fleet, warnings_of(fleet))
+    report = report_of(fleet, warnings_of(fleet))
+    if compare:
+        try:
+            report["changes"] = changes_of(report, read_earlier(compare, [node.name for node in nodes]))
+        except ValueError as error:
+            raise AnsibleFilterError(str(error)) from error
+    return report
 
 
 class FilterModule:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ._rebalance import LOOPBACK, Answer, RefusedError, Rules, check_hosts, decide, open_ports
+from ._report_changes import absolute, read_earlier
 from ._summary import Node, Run, counted
 
 Plan = t.Dict[str, t.Any]
@@ -161,9 +162,31 @@ def profile_name(node: str, kind: str, moment: str) -> str:
     return f"{re.sub('[^A-Za-z0-9._-]', '_', node)}-{kind}-{moment}.pb.gz"
 
 
+# --- fleet_report ----------------------------------------------------------------------------------------------------
+
+
+def report_files(run: Run) -> Plan:
+    """Where the report is written. All that can be wrong with its files is found before any server is asked."""
+    page = absolute(run.given["dest"])
+    data = page.with_suffix(".json")
+    if str(run.given["dest"]).endswith("/") or page.is_dir() or not page.parent.is_dir() or page == data:
+        raise RefusedError(
+            f"dest must be a file for the page, such as report.html, in a folder that exists on the machine that runs "
+            f"this playbook (not .json, which is the name of the data beside it); got {run.given['dest']}. No server "
+            f"was asked."
+        )
+    if run.given["compare"] is not None:
+        try:
+            read_earlier(run.given["compare"], [node.name for node in run.nodes])
+        except ValueError as error:
+            raise RefusedError(f"{error} No server was asked.") from error
+    return {"page": str(page), "data": str(data), "generated": run.given["moment"]}
+
+
 PLANS: t.Dict[str, Planner] = {
     "conn_rebalance_hosts": Planner(("polaris_cluster",), rebalance_hosts),
     "conn_rebalance": Planner(("polaris_before", "polaris_server", "ansible_connection", "ansible_host"), rebalance),
     "conn_drain": Planner(("polaris_counted", "polaris_server"), drain),
+    "fleet_report": Planner((), report_files),
     "memory_incident": Planner(("polaris_memory", "ansible_connection"), incident),
 }

@@ -165,6 +165,13 @@ def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
     return found
 
 
+def mode(value: t.Any, rule: Rule) -> str:
+    """The permissions of a file, as text: a number may be the digits or what they mean as octal ones."""
+    if not isinstance(value, str) or not re.fullmatch(r"0?[0-7]{3}", value.strip()):
+        raise _refused('permissions of three or four digits in quotes, such as "0640"', value)
+    return value.strip()
+
+
 def names(value: t.Any, rule: Rule) -> t.List[str]:
     """A list of names or addresses, or text that separates them by commas."""
     found = value.split(",") if isinstance(value, str) else value
@@ -272,6 +279,7 @@ TYPES: t.Dict[str, t.Callable[[t.Any, Rule], t.Any]] = {
     "path": text,
     "list": items,
     "names": names,
+    "mode": mode,
     "levels": levels,
     "undo": undo,
     "new_file": new_file,

@@ -99,7 +99,7 @@ def test_check_mode_writes_nothing_and_says_so(fleet: Fleet, playbook: Playbook,
     assert not (tmp_path / "report.json").exists()
     assert run.one("Write the page")["changed"] is True
     assert f"would write: {tmp_path / 'report.html'} and {tmp_path / 'report.json'}" in run.output
-    assert "1 node, 1 read" in run.output
+    assert "1 node, 1 read in full" in run.output
 
 
 def test_without_heartbeats_and_probes_nothing_is_asked_for_them(
@@ -124,8 +124,8 @@ def test_a_refused_token_is_on_the_page_and_fails(fleet: Fleet, playbook: Playbo
     assert run.returncode == 2
     assert report["nodes"][0]["status"] == "partial"
     assert {failure["kind"] for failure in report["nodes"][0]["failures"]} == {"auth"}
-    lines = [line for line in run.one("Summary")["msg"] if line.startswith("FAILED on node1")]
-    assert len(lines) == len(set(lines)) < len(report["nodes"][0]["failures"])
+    lines = [line for line in run.one("Summary")["lines"] if line.startswith("FAILED on node1")]
+    assert len(lines) == 1 < len(report["nodes"][0]["failures"])
     assert "Not read" in page
 
 
@@ -145,7 +145,11 @@ def test_a_bad_dest_is_one_sentence_and_no_request(
     (tmp_path / "folder").mkdir()
     run = playbook(NAME, fleet, extra_vars={} if dest is None else {"dest": dest})
     assert run.returncode == 2
-    assert run.one("Check the variables")["msg"].startswith("Give the variable dest:")
+    messages = {entry.result["msg"] for entry in run.results if entry.status == "failed"}
+    assert len(messages) == 1
+    assert messages.pop().startswith(
+        ("Give the variable dest: the file for the page", "dest must be a file for the page")
+    )
     assert "Traceback" not in run.output
     assert fleet.requests == []
 
@@ -161,7 +165,7 @@ def test_a_bad_dest_is_one_sentence_and_no_request(
 def test_a_slice_is_refused(variables: dict[str, Any], fleet: Fleet, playbook: Playbook) -> None:
     run = playbook(NAME, fleet, extra_vars={"dest": "report.html", **variables})
     assert run.returncode == 2
-    assert run.one("Refuse to run in slices")["msg"].startswith("This is one slice of a sliced job")
+    assert run.one("Check the variables")["msg"].startswith("This is one slice of a sliced job")
     assert fleet.requests == []
 
 
@@ -170,3 +174,24 @@ def test_a_job_in_a_workflow_is_no_slice(fleet: Fleet, playbook: Playbook, tmp_p
     inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
     playbook(NAME, inventory, extra_vars={"dest": "report.html", **names}, args=["--limit", "node1"]).ok()
     assert written(tmp_path)[1]["limit"] == "node1"
+
+
+def test_compare_tells_what_has_changed_and_refuses_another_fleet(
+    mixed: Fleet, playbook: Playbook, tmp_path: Path
+) -> None:
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    short = {"heartbeats": False, "probe_defaults": False}
+    playbook(NAME, inventory, extra_vars={"dest": "before.html", **short}).ok()
+    mixed.nodes[1].levels["naming"] = "debug"
+    extra = {"dest": "report.html", "compare": "before.json", "language": "zh", **short}
+    run = playbook(NAME, inventory, extra_vars=extra).ok()
+    page, report = written(tmp_path)
+    assert report["changes"]["levels"] == [{"node": "node2", "scope": "naming", "before": "info", "now": "debug"}]
+    assert any("1 log level changed (node2)" in line for line in run.one("Summary")["lines"])
+    assert '<html lang="zh-CN">' in page
+    other = {"polaris_servers": {"hosts": {"elsewhere": {"polaris_url": mixed.url}}}}
+    asked = len(mixed.requests)
+    run = playbook(NAME, other, extra_vars=extra)
+    assert run.returncode == 2
+    assert "before.json is a report of another fleet" in run.output
+    assert len(mixed.requests) == asked

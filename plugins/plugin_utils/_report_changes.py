@@ -1,0 +1,101 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private. What has changed since an earlier report of the same fleet."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+from ._report import SCHEMA, Values
+
+Report = t.Mapping[str, t.Any]
+
+#: The figures of the summary whose differences are told.
+FIGURES = ("nodes", "read", "connections", "memory_in_use", "memory_releasable", "deviating_levels", "overdue")
+
+
+def absolute(path: str) -> Path:
+    """A path that a user gave, from the folder that the playbook was called in."""
+    return Path(path).expanduser().resolve()
+
+
+def read_earlier(path: str, names: t.Iterable[str]) -> Values:
+    """The report in this file. Raises ValueError with a sentence."""
+    try:
+        text = absolute(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"compare: {path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    return earlier_report(text, path, names)
+
+
+def earlier_report(text: str, path: str, names: t.Iterable[str]) -> Values:
+    """The report in a file.
+
+    :param names: the hosts of this run, by which a report of another fleet is known.
+    :raises ValueError: it is none that can be compared; a sentence.
+    """
+    try:
+        report = json.loads(text)
+    except ValueError:
+        report = None
+    if not isinstance(report, dict) or not isinstance(report.get("nodes"), list):
+        raise ValueError(f"compare: {path} is not the JSON file of a fleet report.")
+    if report.get("schema") != SCHEMA:
+        raise ValueError(
+            f"compare: {path} has schema {report.get('schema')!r}, and this version of the collection reads schema "
+            f"{SCHEMA}. Compare with a report that this version wrote."
+        )
+    before = {str(node.get("name")) for node in report["nodes"]}
+    if before and not before & set(names):
+        raise ValueError(f"compare: {path} is a report of another fleet: it has none of these hosts.")
+    return report
+
+
+def changes_of(now: Report, before: Report) -> Values:
+    """What is different now."""
+    old = {node["name"]: node for node in before["nodes"]}
+    new = {node["name"]: node for node in now["nodes"]}
+    both = [name for name in new if name in old]
+    return {
+        "since": before["generated"],
+        "figures": {
+            figure: {"before": before["summary"].get(figure), "now": now["summary"].get(figure)} for figure in FIGURES
+        },
+        "nodes_came": [name for name in new if name not in old],
+        "nodes_gone": [name for name in old if name not in new],
+        "versions": different(both, old, new, lambda node: node["version"] or node["oldest_version"]),
+        "status": different(both, old, new, lambda node: node["status"]),
+        "connections": different(both, old, new, lambda node: node["connections_total"]),
+        "memory": different(both, old, new, lambda node: (node["memory"] or {}).get("heap_in_use")),
+        "levels": [
+            {"node": name, "scope": scope, "before": levels.get(scope), "now": level}
+            for name in both
+            for levels in [old[name]["levels"] or {}]
+            for scope, level in sorted((new[name]["levels"] or {}).items())
+            if old[name]["levels"] is not None and levels.get(scope) != level
+        ],
+        "warnings_new": findings(now, before),
+        "warnings_gone": findings(before, now),
+    }
+
+
+def different(
+    names: t.Iterable[str], old: t.Mapping[str, Report], new: t.Mapping[str, Report], read: t.Callable[[Report], t.Any]
+) -> t.Dict[str, Values]:
+    """Node -> its value before and now, where it is another. What was not known is told, too, as null."""
+    pairs = ((name, read(old[name]), read(new[name])) for name in names)
+    return {name: {"before": before, "now": now} for name, before, now in pairs if before != now}
+
+
+def findings(these: Report, those: Report) -> t.List[Values]:
+    """The warnings of one report that the other does not have, at the places where it does not have them."""
+    known = {(entry["id"], where) for entry in those["warnings"] for where in entry["where"]}
+    found = []
+    for entry in these["warnings"]:
+        where = [place for place in entry["where"] if (entry["id"], place) not in known]
+        if where:
+            found.append({**{key: entry[key] for key in ("severity", "id", "title", "noun")}, "where": where})
+    return found

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The summary of fleet_report: the report in a few lines, and where the rest of it is."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._report_text import age
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failures, size
+
+#: So many places of a finding are named.
+PLACES = 5
+
+
+def summarize(run: Run) -> Summary:
+    report: Result = run.given["report"]
+    summary = report["summary"]
+    lines = [
+        Line(f"Polaris fleet report{dry(run)}: {counted(summary['nodes'], 'node')}, {read(summary)}"),
+        *map(Line, figures(report)),
+    ]
+    lines += [
+        Line(
+            f"{entry['severity'].upper() if entry['severity'] == 'critical' else entry['severity']}: {entry['title']} "
+            f"({places(entry['where'])})",
+            failure=entry["severity"] == "critical",
+        )
+        for entry in report["warnings"]
+    ]
+    lines += map(Line, changed(report["changes"])) if report["changes"] else []
+    unread = {
+        Node(node["name"], own=tuple(filter(None, [node["url"]]))): each["msg"]
+        for node in report["nodes"]
+        for each in node["failures"][:1]
+    }
+    lines += failures("FAILED", unread)
+    if run.given.get("page"):
+        verb = "would write" if run.check_mode else "written"
+        lines.append(Line(f"{verb}: {run.given['page']} and {run.given['data']}"))
+    partial = [node["name"] for node in report["nodes"] if node["status"] == "partial" and node["failures"]]
+    foreign = [node["name"] for node in report["nodes"] if node["status"] == "failed"]
+    failure = None
+    if partial or foreign:
+        failure = (
+            f"{counted(len(partial) + len(foreign), 'node')} could not be read in full: {places(partial + foreign)}."
+        )
+    data = {
+        "summary": summary,
+        "warnings": [{key: entry[key] for key in ("severity", "id", "title", "where")} for entry in report["warnings"]],
+        "changes": report["changes"],
+        "page": run.given.get("page"),
+        "data": run.given.get("data"),
+    }
+    return Summary(lines, data, failure)
+
+
+def read(summary: Result) -> str:
+    text = f"{summary['read']} read in full"
+    text += f", {summary['partial']} in part" if summary["partial"] else ""
+    return text + (f", {summary['failed']} NOT READ" if summary["failed"] else "")
+
+
+def figures(report: Result) -> t.Iterator[str]:
+    summary, connections = report["summary"], report["connections"]
+    if summary["connections"] is not None:
+        by_protocol = ", ".join(f"{name} {connections['totals'][name]}" for name in connections["protocols"])
+        yield f"connections: {summary['connections']} ({by_protocol})"
+    if summary["memory_in_use"] is not None:
+        yield f"memory: {size(summary['memory_in_use'])} in use, {size(summary['memory_releasable'])} releasable"
+    yield f"log levels that deviate: {summary['deviating_levels']}"
+    if summary["overdue"] is not None:
+        overdue = report["heartbeats"]["overdue"]
+        longest = f", silent for up to {age(overdue[0]['age_seconds'])}" if overdue else ""
+        yield f"overdue heartbeats: {summary['overdue']}{longest}"
+
+
+def changed(changes: Result) -> t.Iterator[str]:
+    """What has changed, in a few lines."""
+    yield f"since {changes['since'] or 'the earlier report'}:"
+    parts = [
+        f"{name.replace('_', ' ')} {shown(name, each['before'])} -> {shown(name, each['now'])}"
+        for name, each in changes["figures"].items()
+        if each["before"] != each["now"]
+    ]
+    yield f"  {', '.join(parts)}" if parts else "  all figures are the same"
+    for what, names in (("came", changes["nodes_came"]), ("gone", changes["nodes_gone"])):
+        if names:
+            yield f"  {what}: {places(names)}"
+    if changes["levels"]:
+        nodes = list(dict.fromkeys(each["node"] for each in changes["levels"]))
+        yield f"  {counted(len(changes['levels']), 'log level')} changed ({places(nodes)})"
+    for what in ("new", "gone"):
+        for entry in changes[f"warnings_{what}"]:
+            yield f"  {what}: {entry['title']} ({places(entry['where'])})"
+
+
+def shown(name: str, value: t.Any) -> str:
+    if value is None:
+        return "?"
+    return size(value) if name.startswith("memory") else str(value)
+
+
+def places(names: t.Sequence[str]) -> str:
+    more = f" and {len(names) - PLACES} more" if len(names) > PLACES else ""
+    return ", ".join(map(str, names[:PLACES])) + more
+
+
+def dry(run: Run) -> str:
+    return " (check mode: no file was written)" if run.check_mode else ""
+
+
+SUMMARY = Summarizer((), summarize)

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has changed since an earlier report, and which file is none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import SCHEMA, Fleet, Node, report_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_changes import (
+    changes_of,
+    earlier_report,
+)
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
+
+
+def node(name: str, grpc: int = 100, **changes: Any) -> Node:
+    told: dict[str, Any] = {
+        "is_polaris": True,
+        "version": "v1.18.1",
+        "protocols": ("grpc",),
+        "connections": {"grpc": grpc},
+        "levels": {"naming": "info", "store": "info"},
+        "memory": {"heap_in_use": 100, "releasable": 10, "sys": 0},
+    }
+    return Node(name, **{**told, **changes})
+
+
+def report(*nodes: Node, generated: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:
+    fleet = Fleet(nodes, generated)
+    return report_of(fleet, warnings_of(fleet))
+
+
+def test_nothing_has_changed() -> None:
+    now = report(node("a"), node("b"))
+    changes = changes_of(now, report(node("a"), node("b")))
+    assert changes.pop("since") == "2026-01-01T00:00:00Z"
+    figures = changes.pop("figures")
+    assert all(each["before"] == each["now"] for each in figures.values())
+    assert not any(changes.values())
+
+
+def test_nodes_that_came_and_went() -> None:
+    changes = changes_of(report(node("a"), node("c")), report(node("a"), node("b")))
+    assert (changes["nodes_came"], changes["nodes_gone"]) == (["c"], ["b"])
+
+
+def test_figures_of_the_fleet_and_of_each_node() -> None:
+    changes = changes_of(report(node("a", 150), node("b")), report(node("a"), node("b")))
+    assert changes["figures"]["connections"] == {"before": 200, "now": 250}
+    assert changes["connections"] == {"a": {"before": 100, "now": 150}}
+    assert changes["memory"] == {}
+
+
+def test_levels_versions_and_states_that_changed() -> None:
+    now = report(node("a", levels={"naming": "debug", "store": "info"}), node("b", version="v1.19.0"), Node("c"))
+    changes = changes_of(now, report(node("a"), node("b"), node("c")))
+    assert changes["levels"] == [{"node": "a", "scope": "naming", "before": "info", "now": "debug"}]
+    assert changes["versions"]["b"] == {"before": "v1.18.1", "now": "v1.19.0"}
+    assert changes["status"] == {"c": {"before": "ok", "now": "failed"}}
+
+
+def test_levels_that_were_not_read_before_did_not_change() -> None:
+    assert changes_of(report(node("a")), report(node("a", levels=None)))["levels"] == []
+
+
+def test_findings_are_new_and_gone_by_their_place() -> None:
+    before = report(node("a", protocols=()), node("b"))
+    now = report(node("a"), node("b", protocols=()))
+    changes = changes_of(now, before)
+    assert [(entry["id"], entry["where"]) for entry in changes["warnings_new"]] == [("limits_off", ["b"])]
+    assert [(entry["id"], entry["where"]) for entry in changes["warnings_gone"]] == [("limits_off", ["a"])]
+
+
+def test_a_report_survives_its_file() -> None:
+    written = report(node("a"))
+    assert earlier_report(json.dumps(written), "r.json", ["a", "z"]) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "is not the JSON file of a fleet report"),
+        ("<html>", "is not the JSON file of a fleet report"),
+        ("[]", "is not the JSON file of a fleet report"),
+        ('{"nodes": [], "schema": 1}', f"has schema 1, and this version of the collection reads schema {SCHEMA}"),
+        (json.dumps({"schema": SCHEMA, "nodes": [{"name": "x"}]}), "is a report of another fleet"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_a_sentence(text: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=rf"^compare: r.json {expected}"):
+        earlier_report(text, "r.json", ["a"])
