@@ -269,8 +269,8 @@ ZH: t.Dict[str, str] = {
         "它们注册为服务器，但没有被询问。请加入它们，或使用 inventory 插件 polarismesh.maintenance.polaris 自动发现。"
     ),
     "Nodes are registered as 127.0.0.1": "有节点注册为 127.0.0.1",
-    "Others cannot find them by that address. Set self_address (from v1.17.2 on), probe_address or network_inter in "
+    "Others cannot find them by that address. Set self_address (from v1.17.2 on) or probe_address in "
     "polaris-server.yaml.": (
-        "其他节点无法通过该地址找到它们。请在 polaris-server.yaml 中设置 self_address（v1.17.2 起）、probe_address 或 network_inter。"
+        "其他节点无法通过该地址找到它们。请在 polaris-server.yaml 中设置 self_address（v1.17.2 起）或 probe_address。"
     ),
 }
