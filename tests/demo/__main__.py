@@ -63,7 +63,6 @@ class Shell:
             "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
             "ANSIBLE_HOME": str(folder / "ansible"),
             "ANSIBLE_INVENTORY": "polaris.yml",
-            "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
             "POLARIS_TOKEN": fleet.tokens.owner,
             "NO_PROXY": "*",
