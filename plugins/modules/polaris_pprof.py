@@ -83,13 +83,28 @@ def switch(client: Client, wanted: bool, check_mode: bool) -> None:
     except PolarisError as error:
         if error.kind == "unsupported":
             error.msg = f"{error.msg} {how_to_profile(wanted, by_call=False)}"
-        raise
+        if not error.outcome_unknown:
+            raise
+        check_after_lost_answer(client, wanted, error)
     if not check_mode and profiles.enabled(client) != wanted:
         raise PolarisError(
             "server",
             f"{client.url} accepted the switch, but its profiles are still {'off' if wanted else 'on'}: something else "
             f"switches them at the same time, or a proxy answered; check, and run again.",
         )
+
+
+def check_after_lost_answer(client: Client, wanted: bool, error: PolarisError) -> None:
+    """Raise the error of a switch that got no answer, unless a new look shows that it took effect."""
+    still = "off" if wanted else "on"
+    try:
+        if profiles.enabled(client) == wanted:
+            return
+        error.msg = f"{error.msg.rstrip('.')}. The profiles are still {still}; the request may still take effect."
+    except PolarisError:
+        error.msg = f"{error.msg.rstrip('.')}. It is unknown whether the profiles are still {still}."
+        error.partial = {"changed": True}
+    raise error
 
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:

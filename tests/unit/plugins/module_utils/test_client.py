@@ -31,7 +31,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._api impor
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Settings
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import KINDS, PolarisError, shorten
 from tests.sending import get, post, put
-from tests.unit.raw_server import Answer, Part, RawServer, Request, response
+from tests.raw_server import Answer, Part, RawServer, Request, response
 
 TOKEN = "a-token/that+nobody=has"
 MakeClient = Callable[..., Client]

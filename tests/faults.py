@@ -1,0 +1,386 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every module against every fault, and a page of what came out: `python -m tests.faults` writes the page.
+
+A fault is a raw server, or an address, that goes wrong in one way. The modules run through both doors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import re
+import socket
+import ssl
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import trustme
+from ansible.module_utils import basic
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils import _client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import validated
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import perform
+from tests.clients import ALICE, Clients, until
+from tests.raw_server import Part, RawServer, Request, response
+from tests.simulator import Fault, Fleet
+
+PAGE = Path(__file__).parent.parent / "docs" / "docsite" / "rst" / "guide_faults.rst"
+PACKAGE = "ansible_collections.polarismesh.maintenance.plugins.modules"
+INSTANCE = {"service": "payments", "namespace": "default", "host": "10.0.0.1", "port": 8080}
+TOKEN = "the-token-of-this-test"
+
+#: Module -> options with which it asks a server.
+MODULES: dict[str, dict[str, Any]] = {
+    "polaris_client_info": {},
+    "polaris_cmdb_info": {},
+    "polaris_conn_close": {"protocol": "grpc", "host": "127.0.0.21"},
+    "polaris_conn_info": {"protocol": "grpc"},
+    "polaris_heartbeat_info": INSTANCE,
+    "polaris_instance_batch_clean": {},
+    "polaris_instance_clean": {**INSTANCE, "settle": 0},
+    "polaris_leader_info": {},
+    "polaris_leader_release": {"elect_key": "MaintainJob"},
+    "polaris_log_level": {"scope": "naming", "level": "debug"},
+    "polaris_log_level_info": {},
+    "polaris_memory_free": {"force": True},
+    "polaris_memory_info": {},
+    "polaris_pprof": {"enabled": False},
+    "polaris_profile": {"dest": "DEST"},
+    "polaris_server_info": {},
+}
+Answer = Callable[[Request], Iterable[Part]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a module made of a fault.
+
+    :param outcome: ``error.kind``, or "ok".
+    :param requests: how many the server got; None where there is no server.
+    """
+
+    outcome: str
+    msg: str
+    changed: bool
+    requests: int | None
+    seconds: float
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One way to go wrong: ``serve`` gives the URL and, where there is a server, its requests so far."""
+
+    name: str
+    kinds: frozenset[str]
+    serve: Callable[[], AbstractContextManager[tuple[str, list[Request] | None]]]
+    options: Mapping[str, Any]
+    environment: Mapping[str, str]
+
+
+@contextlib.contextmanager
+def raw(answer: bytes | list[Part] | Answer, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[Request]]]:
+    def constant(request: Request) -> Iterable[Part]:
+        return [answer] if isinstance(answer, bytes) else answer  # type: ignore[return-value]
+
+    server = RawServer(answer if callable(answer) else constant, tls)
+    try:
+        yield server.url, server.requests
+    finally:
+        server.close()
+
+
+@contextlib.contextmanager
+def at(url: str) -> Iterator[tuple[str, None]]:
+    yield url, None
+
+
+@contextlib.contextmanager
+def plain(scheme: str, says: bytes) -> Iterator[tuple[str, None]]:
+    """A server that says the same to whatever comes, or resets the connection where it has nothing to say."""
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _address = listener.accept()
+                connection.recv(10)
+                connection.sendall(says)
+                if says:
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):
+                        pass
+                else:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", None
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def wrong(
+    name: str,
+    kinds: str,
+    serve: Callable[[], AbstractContextManager[Any]],
+    *,
+    options: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Wrong:
+    return Wrong(name, frozenset(kinds.split()), serve, options or {}, environment or {})
+
+
+def certified(host: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert(host).configure_cert(context)
+    return context
+
+
+HALF = b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"half": '
+PAGE_502 = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+WRONGS: list[Wrong] = [
+    wrong("nothing listens", "unreachable", lambda: at("http://127.0.0.1:1")),
+    wrong("the name cannot be resolved", "unreachable", lambda: at("http://no-such-host.invalid:8090")),
+    wrong("reset", "server", lambda: plain("http", b"")),
+    wrong("closed without an answer", "server", lambda: raw([])),
+    wrong("half an answer", "server", lambda: raw(HALF)),
+    wrong("no answer in time", "timeout", lambda: raw([5.0]), options={"timeout": 0.3}),
+    wrong(
+        "an answer that drips",
+        "timeout",
+        lambda: raw([HALF[:60], *[part for _n in range(20) for part in (b" ", 0.1)]]),
+        options={"timeout": 0.3},
+    ),
+    wrong("an answer without end", "protocol", lambda: raw(response(b'"' + b"x" * 3_000_000 + b'"'))),
+    wrong("500 with a text", "server", lambda: raw(response(b"it broke", 500))),
+    wrong("502 page of a proxy", "server", lambda: raw(response(PAGE_502, 502))),
+    wrong("redirect", "protocol", lambda: raw(response(b"", 302, "Location: http://127.0.0.9/login"))),
+    wrong("not JSON", "protocol", lambda: raw(response(b"{nonsense"))),
+    wrong("JSON of another kind", "protocol", lambda: raw(response(b'"text"'))),
+    wrong("a web site", "protocol", lambda: raw(response(b"<html>Welcome</html>"))),
+    wrong("404 of a web site", "protocol", lambda: raw(response(b"<html>Not here</html>", 404))),
+    wrong("not HTTP (the gRPC port)", "protocol", lambda: raw(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" * 3)),
+    wrong("wrong token", "auth", lambda: raw(response(b"invalid token", 400))),
+    wrong(
+        "account without rights",
+        "permission",
+        lambda: raw(response(b"only owner account can access maintain API", 400)),
+    ),
+    wrong("rate limit", "refused", lambda: raw(response(b'{"code": 403001, "info": "too many"}', 403))),
+    wrong("a certificate that is not trusted", "tls", lambda: raw(response(), certified("127.0.0.1"))),
+    wrong(
+        "a certificate of another name",
+        "tls",
+        lambda: raw(response(), certified("elsewhere.example")),
+    ),
+    wrong("HTTPS at a plain port", "tls", lambda: plain("https", b"HTTP/1.1 400 Bad Request\r\n\r\n")),
+    # The alert of a server that expects TLS.
+    wrong("HTTP at an HTTPS port", "tls", lambda: plain("http", b"\x15\x03\x01\x00\x02\x02\x46")),
+    wrong(
+        "a proxy that is down",
+        "unreachable",
+        lambda: at("http://10.255.255.1:8090"),
+        environment={"http_proxy": "http://127.0.0.1:1"},
+    ),
+    wrong(
+        "a proxy of an unknown kind",
+        "refused",
+        lambda: at("http://10.255.255.1:8090"),
+        environment={"http_proxy": "ftp://127.0.0.1:1"},
+    ),
+    wrong("a token that cannot be one", "refused", lambda: raw(response()), options={"token": "two words"}),
+]
+
+
+# --- both doors ------------------------------------------------------------------------------------------------------
+
+
+def in_process(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The result by the in-process door: the run() of the module in this process."""
+    module = importlib.import_module(f"{PACKAGE}.{name}")
+    checked = validated(module.SPEC, options, name)
+    assert checked.error is None, checked.error
+    outcome = perform(module.run, checked.params, checked.secrets, check_mode=False, diff_mode=False)
+    return {**outcome.result, "warnings": outcome.warnings}
+
+
+def as_module(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The result by the module door: the main() of the module, with its arguments as Ansible hands them over."""
+    module = importlib.import_module(f"{PACKAGE}.{name}")
+    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
+    output = io.StringIO()
+    with (
+        mock.patch.object(basic, "_ANSIBLE_ARGS", arguments),
+        mock.patch.object(basic, "_ANSIBLE_PROFILE", "legacy", create=True),
+        contextlib.redirect_stdout(output),
+        contextlib.suppress(SystemExit),
+    ):
+        module.main()
+    result: dict[str, Any] = json.loads(output.getvalue())
+    return result
+
+
+DOORS: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {"in-process": in_process, "module": as_module}
+
+
+def cell(name: str, fault: Wrong, door: str) -> Cell:
+    """Run one module against one fault."""
+    with contextlib.ExitStack() as stack:
+        url, requests = stack.enter_context(fault.serve())
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(mock.patch.object(_client, "MAX_BODY", 1_000_000))
+        clean = {key: value for key, value in ENVIRONMENT.items() if "proxy" not in key.lower()}
+        stack.enter_context(mock.patch.dict("os.environ", {**clean, **fault.environment}, clear=True))
+        given = {key: f"{folder}/file" if value == "DEST" else value for key, value in MODULES[name].items()}
+        options = {"url": url, "token": TOKEN, "retries": 0, "timeout": 5.0, **given, **fault.options}
+        started = time.monotonic()
+        result = DOORS[door](name, options)
+        seconds = time.monotonic() - started
+        left = sorted(Path(folder).iterdir())
+        assert not result.get("failed") or left == [], f"{name} left {left} after {fault.name}"
+        return Cell(
+            outcome=result["error"]["kind"] if result.get("failed") else "ok",
+            msg=str(result.get("msg", "")).replace(url, "URL").replace(folder, "FOLDER"),
+            changed=result["changed"],
+            requests=None if requests is None else len(requests),
+            seconds=seconds,
+            result=result,
+        )
+
+
+#: As it was before any fault.
+ENVIRONMENT = dict(os.environ)
+
+
+# --- faults of the call that changes something -----------------------------------------------------------------------
+
+#: Module -> the call of it that changes something, which alone goes wrong.
+WRITES: dict[str, tuple[str, str]] = {
+    "polaris_conn_close": ("POST", "/maintain/v1/apiserver/conn/close"),
+    "polaris_instance_batch_clean": ("POST", "/maintain/v1/instance/batchclean"),
+    "polaris_instance_clean": ("POST", "/maintain/v1/instance/clean"),
+    "polaris_leader_release": ("POST", "/maintain/v1/leaders/release"),
+    "polaris_log_level": ("PUT", "/maintain/v1/log/outputlevel"),
+    "polaris_memory_free": ("POST", "/maintain/v1/memory/free"),
+    "polaris_pprof": ("POST", "/maintain/v1/pprof/enable"),
+}
+WRITE_FAULTS: dict[str, Fault] = {
+    "refused by the server": Fault("status", 400, "no such thing"),
+    "account without rights": Fault("status", 400, "only owner account can access maintain API"),
+    "500 with a text": Fault("status", 500, "it broke"),
+    "504 of a proxy": Fault("status", 504, "gateway timeout"),
+    "closed, nothing done": Fault("cut"),
+    "closed, all done": Fault("drop"),
+    "no answer in time": Fault("hang"),
+}
+
+
+def write_cell(name: str, fault: Fault) -> tuple[Cell, int]:
+    """Run a module against a simulated server whose one call goes wrong; and how often that call was sent."""
+    method, path = WRITES[name]
+    store = "mysql" if name == "polaris_leader_release" else "boltdb"
+    with Fleet(nodes=1, profile="head", store=store) as fleet, Clients() as clients:
+        node = fleet.nodes[0]
+        if name == "polaris_conn_close":
+            clients.connect((node.host, node.grpc_port), ALICE, 2)
+            assert until(lambda: len(node.connections["grpc"]) == 2)
+        row = fleet.store.register("payments", host="10.0.0.1", port=8080)
+        fleet.store.deregister(row.id, ago=3600)
+        node.fault(method, path, fault)
+        options = {"url": node.url, "token": fleet.tokens.owner, "retries": 1, "timeout": 0.5, **MODULES[name]}
+        started = time.monotonic()
+        result = in_process(name, options)
+        seconds = time.monotonic() - started
+        sent = sum((request.method, request.path) == (method, path) for request in fleet.requests)
+        outcome = result["error"]["kind"] if result.get("failed") else "ok"
+        msg = str(result.get("msg", "")).replace(node.url, "URL")
+        return Cell(outcome, msg, result["changed"], None, seconds, result), sent
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+HEADER = """\
+..
+  Copyright (c) 2026, PolarisMesh Maintenance contributors
+  GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+  SPDX-License-Identifier: GPL-3.0-or-later
+
+..
+  Written by python -m tests.faults; a test compares this page with what the modules do. Do not edit it by hand.
+
+.. _ansible_collections.polarismesh.maintenance.docsite.guide_faults:
+
+What each module does when something fails
+==========================================
+
+Every module was run against every fault, as a module and in the controller's process, with the same result.
+``retries`` was 0 in the first table and 1 in the second.
+
+A server that goes wrong from the first request
+-----------------------------------------------
+
+Nothing is changed in any of these cases.
+
+"""
+SECOND = """
+Only the call that changes something goes wrong
+-----------------------------------------------
+
+The modules have looked first, without a fault. What is sent once is sent once: only a log level is set again after a
+failure. *changed* is what the result says.
+
+"""
+
+
+def page() -> str:
+    """The page, from what the modules do now."""
+    lines = [
+        HEADER,
+        ".. list-table::\n    :header-rows: 1\n",
+        "    * - What goes wrong\n      - ``error.kind``\n      - The message\n      - Exceptions",
+    ]
+    for fault in WRONGS:
+        cells = {name: cell(name, fault, "in-process") for name in MODULES}
+        usual = cells["polaris_log_level_info"]
+        others: dict[str, list[str]] = {}
+        for name, one in cells.items():
+            if one.outcome != usual.outcome:
+                others.setdefault(one.outcome, []).append(f"``{name}``")
+        told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in sorted(others.items())) or "none"
+        lines.append(f"    * - {fault.name}\n      - ``{usual.outcome}``\n      - {literal(usual.msg)}\n      - {told}")
+    lines += [SECOND, ".. list-table::\n    :header-rows: 1\n"]
+    lines.append("    * - Module\n" + "\n".join(f"      - {name}" for name in WRITE_FAULTS))
+    for name in WRITES:
+        told = []
+        for fault in WRITE_FAULTS.values():
+            one, sent = write_cell(name, fault)
+            changed = f"changed: {str(one.changed).lower()}"
+            told.append(f"      - {one.outcome}, {changed}, sent {'once' if sent == 1 else f'{sent} times'}")
+        lines.append(f"    * - ``{name}``\n" + "\n".join(told))
+    return "\n".join(lines) + "\n"
+
+
+def literal(text: str) -> str:
+    """A message as RST: ports and paths of this run taken out, and nothing in it is markup."""
+    text = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", text)
+    return re.sub(r"([*`|_\\])", r"\\\1", text)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"written: {PAGE}\n")
