@@ -87,6 +87,10 @@ test-matrix: ## The tests that depend on ansible-core, with each supported versi
 	done; \
 	if [ -n "$$failed" ]; then echo "tests failed with ansible-core$$failed" >&2; exit 1; fi
 
+.PHONY: fault-page
+fault-page: venv ## Write docs/docsite/rst/guide_faults.rst: what each module does when something fails
+	@PYTHONPATH="$(COLLECTIONS)" .venv/bin/python -m tests.faults
+
 .PHONY: benchmark
 benchmark: venv ## Compare the module, the in-process action and ansible.builtin.uri: time, CPU, memory
 	@$(IN_VENV) .venv/bin/python -m tests.benchmark $(ARGS)

@@ -15,9 +15,9 @@ import pytest
 import trustme
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import KINDS
+from tests.raw_server import RawServer, response
 from tests.simulator import PROFILES, Fault, Fleet
 from tests.support import PlaybookRun
-from tests.raw_server import RawServer, response
 
 MODULE = "polarismesh.maintenance.polaris_log_level"
 LEVELS = "/maintain/v1/log/outputlevel"

@@ -30,8 +30,8 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._answers i
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning, elections, memory
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Settings
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import KINDS, PolarisError, shorten
-from tests.sending import get, post, put
 from tests.raw_server import Answer, Part, RawServer, Request, response
+from tests.sending import get, post, put
 
 TOKEN = "a-token/that+nobody=has"
 MakeClient = Callable[..., Client]
