@@ -237,7 +237,7 @@ def test_the_execution_node_knows_the_installed_collection_alone(execution_node:
     assert not [path for path in folder.rglob("*") if path.is_symlink()]
 
 
-@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_doors_on_an_execution_node(in_process: bool, make_fleet: Callable[..., Fleet], launch: Launch) -> None:
     """With nothing set, a task runs in the worker of ansible-playbook; with the variable, as a module. Same result."""
     fleet = make_fleet(nodes=2)

@@ -506,6 +506,7 @@ def test_a_host_with_the_name_of_a_group_sets_no_variable_of_the_group(inventory
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -158,7 +158,6 @@ def test_where_nobody_tells_the_nodes_the_summary_says_so(mixed: Fleet, clients:
     assert ended(alice)
 
 
-@pytest.mark.sample
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [

@@ -190,6 +190,7 @@ def test_a_node_that_cannot_be_read_is_named_and_nothing_is_closed(
     assert "FAILED on node3: nothing listens at http://127.0.0.1:1" in run.output
 
 
+@pytest.mark.slow
 def test_a_node_that_does_not_count_is_named_with_what_to_configure(
     cluster: Fleet, clients: Clients, playbook: Playbook
 ) -> None:
@@ -206,6 +207,7 @@ def test_a_limit_that_leaves_nodes_out_is_refused(cluster: Fleet, clients: Clien
     assert cluster.requests == []
 
 
+@pytest.mark.slow
 def test_a_limit_that_leaves_nothing_out_and_a_target_pattern_pass(
     cluster: Fleet, clients: Clients, playbook: Playbook
 ) -> None:
@@ -230,6 +232,7 @@ def test_a_part_of_the_cluster_is_refused_unless_its_size_is_given(
     assert sum(not each.open for each in held) == 2
 
 
+@pytest.mark.slow
 def test_hosts_of_several_clusters_are_refused(
     cluster: Fleet, make_fleet: Callable[..., Fleet], clients: Clients, playbook: Playbook
 ) -> None:
@@ -244,6 +247,7 @@ def test_hosts_of_several_clusters_are_refused(
     refused(rebalance(playbook, named), cluster, "The hosts belong to several clusters (eu, us)")
 
 
+@pytest.mark.slow
 def test_a_node_that_is_two_hosts_is_refused(cluster: Fleet, clients: Clients, playbook: Playbook) -> None:
     connect(clients, cluster.nodes[0], HOSTS)
     hosts = inventory(cluster)
@@ -251,6 +255,7 @@ def test_a_node_that_is_two_hosts_is_refused(cluster: Fleet, clients: Clients, p
     refused(rebalance(playbook, hosts), cluster, "the same node twice", cluster.url)
 
 
+@pytest.mark.slow
 def test_where_no_node_can_tell_the_nodes_the_plan_says_so(
     cluster: Fleet, clients: Clients, playbook: Playbook
 ) -> None:
@@ -261,7 +266,6 @@ def test_where_no_node_can_tell_the_nodes_the_plan_says_so(
     assert sum(not each.open for each in held) == 2
 
 
-@pytest.mark.sample
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [

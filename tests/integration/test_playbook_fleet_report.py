@@ -169,6 +169,7 @@ def test_a_slice_is_refused(variables: dict[str, Any], fleet: Fleet, playbook: P
     assert fleet.requests == []
 
 
+@pytest.mark.slow
 def test_a_job_in_a_workflow_is_no_slice(fleet: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     names = {"awx_workflow_job_id": 7, "awx_workflow_job_name": "Night", "awx_job_template_name": "Report"}
     inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)

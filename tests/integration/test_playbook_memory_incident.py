@@ -155,7 +155,6 @@ def test_nodes_without_figures_are_left_alone(
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.sample
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [

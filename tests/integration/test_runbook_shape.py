@@ -77,7 +77,11 @@ def test_every_node_fails(runbook: str, how: str, fleet: Fleet, playbook: Playbo
     assert "Traceback" not in run.output
 
 
-@pytest.mark.parametrize("arguments", [["-e", "target=nobody"], ["--limit", "other"]], ids=["target", "limit"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["-e", "target=nobody"], pytest.param(["--limit", "other"], marks=pytest.mark.slow)],
+    ids=["target", "limit"],
+)
 @pytest.mark.parametrize("runbook", RUNBOOKS)
 def test_no_host_is_a_failure(runbook: str, arguments: list[str], fleet: Fleet, playbook: Playbook) -> None:
     inventory = {**inventory_of(fleet), "others": {"hosts": {"other": {}}}}
