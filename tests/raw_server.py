@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A socket server that answers exactly the bytes it is told to, for what no well-behaved server does."""
+"""A socket server that answers exactly the given bytes, for behaviour of no well-behaved server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Part = bytes | float
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came in; header names in lower case."""
+    """A received request; header names in lower case."""
 
     method: str
     target: str
@@ -59,7 +59,7 @@ class RawServer:
         return [request.method for request in self.requests]
 
     def close(self) -> None:
-        """From now on connections are refused."""
+        """From now on, refuse connections."""
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -98,7 +98,7 @@ class RawServer:
 
 
 def read_request(incoming: Iterable[bytes]) -> Request:
-    """One request off the wire; ValueError when it is none."""
+    """Read one request; ValueError if it is not one."""
     method, target, _dummy = next(iter(incoming)).decode("latin-1").split(" ", 2)
     headers: dict[str, str] = {}
     for line in incoming:

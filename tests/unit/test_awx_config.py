@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration of AWX as data: surveys against the runbooks they belong to, and against what AWX takes."""
+"""The configuration of AWX as data: surveys must match their runbooks, and be valid for AWX."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ RUNBOOKS = [Path(template["playbook"]).stem for template in config.runbook_templ
 WINDOW = WORKFLOWS["Polaris debug window"]
 DRAIN = WORKFLOWS["Polaris drain, free memory, report"]
 
-#: Documented variables that no survey asks for: the inventory has the hosts, and the credential the account.
+#: Documented variables that no survey asks for: the inventory has the hosts, and the credential has the account.
 COMMON = {"target"}
 OPTIONS = {row.variable for row in OPTION_TABLE}
-#: surveys_en.yml says why.
+#: surveys_en.yml explains why.
 LEFT_OUT = {"mode", "save", "undo", "force"}
 
 
@@ -58,7 +58,7 @@ def test_a_survey_asks_what_its_runbook_documents(runbook: str) -> None:
         if limits := config.documented_range(text):
             assert (question["min"], question["max"]) == limits, variable
         if question["type"] == "multiplechoice":
-            # (true and false stand there as the default, and go without saying.)
+            # (true and false are the default there, and need no text.)
             named = set(question["choices"]) - {"true", "false"}
             assert all(re.search(rf"\b{re.escape(choice)}\b", text) for choice in named), variable
 
@@ -110,7 +110,7 @@ def test_the_drain_asks_what_its_job_templates_ask() -> None:
         if "approval_node" in node:
             continue
         for question in TEMPLATES[node["unified_job_template"]]["survey_spec"]["spec"]:
-            # One answer goes to all nodes.
+            # All nodes get the same answer.
             assert question["variable"] not in asked
             asked[question["variable"]] = question
     for question in DRAIN["survey_spec"]["spec"]:
@@ -144,7 +144,7 @@ def test_whatever_happens_to_the_jobs_of_a_window_the_last_one_restores() -> Non
         "restore": None,
     }
     raising, waiting, restoring = (TEMPLATES[nodes[name]["unified_job_template"]] for name in steps[1:])
-    # Answers of the workflow's survey reach all of its jobs, and go before the variables of a job template.
+    # Answers of the workflow's survey reach all of its jobs, and override the variables of a job template.
     asked = {question["variable"] for question in WINDOW["survey_spec"]["spec"]}
     assert not asked & (raising["extra_vars"].keys() | restoring["extra_vars"].keys() | {"levels", "undo"})
     assert waiting["timeout"] == restoring["timeout"] == -1
@@ -152,7 +152,7 @@ def test_whatever_happens_to_the_jobs_of_a_window_the_last_one_restores() -> Non
 
 
 def way_through(workflow: dict[str, Any], outcomes: dict[str, str]) -> list[str]:
-    """The nodes that run, in order, when these end in another way than by success."""
+    """The nodes that run, in order, if these do not end with success."""
     nodes = {node["identifier"]: node for node in workflow["simplified_workflow_nodes"]}
     assert len(nodes) == len(workflow["simplified_workflow_nodes"])
     led_to = {each for node in nodes.values() for kind, to in node.items() if kind.endswith("_nodes") for each in to}
@@ -200,7 +200,7 @@ def test_the_credential_type_is_one_that_awx_takes() -> None:
     fields = {field["id"]: field for field in TYPE["inputs"]["fields"]}
     for field in fields.values():
         assert field.keys() <= {"id", "label", "type", "format", "secret", "help_text"}
-        # AWX adds the type where it is missing, and would differ from this file for ever.
+        # AWX adds the type if it is missing, and would then always differ from this file.
         assert field["type"] == "string"
         assert field["label"]
     assert set(TYPE["inputs"]["required"]) <= fields.keys()
@@ -209,7 +209,7 @@ def test_the_credential_type_is_one_that_awx_takes() -> None:
     strict = jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
     for template in TYPE["injectors"]["env"].values():
         assert strict.from_string(template).render(**dict.fromkeys(fields, "EXAMPLE")) == "EXAMPLE"
-    # Every field arrives somewhere.
+    # Every field is used somewhere.
     assert sorted(config.injected({name: name for name in fields}).values()) == sorted(fields)
 
 
@@ -233,7 +233,7 @@ def test_what_is_injected_is_the_account_of_the_modules(inputs: dict[str, str], 
     check_account({**dict.fromkeys(ACCOUNT), **options})
 
 
-# --- two languages ----------------------------------------------------------------------------------------------------
+# --- two languages ---------------------------------------------------------------------------------------------------
 
 TEXTS = {"question_name", "question_description"}
 
@@ -255,7 +255,7 @@ def test_the_chinese_texts_are_chinese_and_name_the_same_values() -> None:
         for text in (survey["name"], survey["description"], *(asked[key] for asked in survey["spec"] for key in TEXTS)):
             assert re.search("[\u4e00-\u9fff]", text), (name, text)
         for question, asked in zip(config.surveys("en")[name]["spec"], survey["spec"], strict=True):
-            # What is to be typed: choices, numbers, sizes, paths.
+            # The values to type: choices, numbers, sizes, paths.
             typed = re.compile(
                 "|".join([*question.get("choices", []), r"[0-9]+(?:[.][0-9]+)*[MG]?", "/[a-z/]+", "naming: debug"])
             )
@@ -274,12 +274,12 @@ def test_the_language_is_chosen_when_applying() -> None:
     assert surveys[DRAIN["name"]] == config.surveys("zh")["drain_free_report"]
 
 
-# --- the items, as awx.awx and infra.aap_configuration take them ------------------------------------------------------
+# --- the items, as awx.awx and infra.aap_configuration take them -----------------------------------------------------
 
 
 @functools.cache
 def full_items() -> dict[str, Any]:
-    """All that can be configured, with nothing left out."""
+    """Everything that can be configured."""
     return config.configured(
         {
             "polaris_awx_operators": ["Operators"],
@@ -317,7 +317,7 @@ def test_everything_has_its_label_and_who_hears_of_failures() -> None:
     for item in (*full_items()["controller_templates"], *full_items()["controller_workflows"]):
         assert item["labels"] == ["Polaris"]
         assert item["notification_templates_error"] == ["Polaris"]
-    # What somebody attached by hand stays where nothing is configured.
+    # Items attached by hand stay if nothing is configured.
     for item in (*TEMPLATES.values(), *WORKFLOWS.values()):
         assert not any(key.startswith("notification_templates") for key in item)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event filter of the rulebooks: which node an alert names, and what of an alert gets through."""
+"""The event filter of the rulebooks: the node that an alert names, and the parts of an alert that it passes on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.polarismesh.maintenance.plugins.inventory import polari
 ROOT = Path(__file__).parents[2]
 # As ansible-rulebook loads it.
 FILTER: dict[str, Any] = {}
-# (Under `ansible-test units`, runpy takes every path for a package.)
+# (Under `ansible-test units`, runpy treats every path as a package.)
 exec((ROOT / "extensions" / "eda" / "plugins" / "event_filter" / "alerts.py").read_text(), FILTER)
 
 
@@ -50,7 +50,7 @@ def host(instance: Any) -> str | None:
 def test_all_spellings_of_a_node_are_one_node(name: str, spellings: list[str]) -> None:
     events = filtered(*map(alert, spellings))
     assert [event["node"] for event in events] == [name] * len(spellings)
-    # A name of a host keeps its case, which means something to Ansible.
+    # A host name keeps its case, which matters to Ansible.
     assert {event["host"].lower() for event in events} == {name}
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the simulator's own tests share: a client that sends exactly what it is told, and plain sockets."""
+"""Fixtures of the simulator's own tests: a client that sends exactly what it is given, and plain sockets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Answer:
     text: str
 
     def json(self) -> Any:
-        """The body, whatever its label."""
+        """The body, whatever its content type."""
         return json.loads(self.text)
 
 
@@ -39,7 +39,7 @@ Ask = Callable[..., Answer]
 
 @pytest.fixture
 def ask() -> Ask:
-    """Send one request with these headers and no others; the owner's token and JSON labels unless told otherwise."""
+    """Send one request with only these headers; by default the owner's token and the JSON content types."""
 
     def send(
         node: Node,
@@ -71,7 +71,7 @@ def ask() -> Ask:
 
 @pytest.fixture
 def dial() -> Iterator[Callable[..., socket.socket]]:
-    """Open TCP connections from a loopback address of one's own; all are closed at the end of the test."""
+    """Open TCP connections from chosen loopback addresses; all are closed at the end of the test."""
     with contextlib.ExitStack() as stack:
 
         def connect(host: str, port: int, source: str = "127.0.0.1") -> socket.socket:
@@ -87,7 +87,7 @@ def dial() -> Iterator[Callable[..., socket.socket]]:
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Has the other side left the connection open? Waits a moment for news."""
+    """Whether the other side has left the connection open. Waits a moment for data."""
     connection.settimeout(0.1)
     try:
         return connection.recv(1) != b""
@@ -99,13 +99,13 @@ def is_open(connection: socket.socket) -> bool:
 
 @pytest.fixture
 def still_open() -> Callable[[socket.socket], bool]:
-    """Tell whether a connection is open still."""
+    """Whether a connection is still open."""
     return is_open
 
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], None]:
-    """Wait until something is so; fail when it does not become so."""
+    """Wait until a condition is true; fail if it does not become true."""
 
     def wait(condition: Callable[[], bool]) -> None:
         for _dummy in range(500):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heartbeats: what a node knows, and on whose clock."""
+"""Heartbeats: what a node knows, and by which clock."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_not_found_has_many_reasons(fleet: Fleet, ask: Ask) -> None:
     own = next(iter(fleet.store.by_service["Polaris", "polaris.checker"]))
     for row_id in ("nothing", unchecked.id, gone.id, own):
         assert code(ask(node, "GET", f"{BEAT}?id={row_id}")) == (400, 400202)
-    # A port that is no number counts as 0.
+    # A port that is not a number counts as 0.
     answer = ask(node, "GET", f"{BEAT}?service=s&namespace=n&host=10.0.0.1&port=x")
     assert code(answer) == (400, 400202)
     assert (answer.json()["instance"]["port"], len(answer.json()["instance"]["id"])) == (0, 40)

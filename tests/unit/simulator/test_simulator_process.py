@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulator as a process of its own, as people, playbooks and the demo start it."""
+"""The simulator as a separate process, as people, playbooks and the demo start it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         processes.append(process)
         deadline = time.monotonic() + 60
         while not ready.exists():
-            assert process.poll() is None, "It ended instead of getting ready."
+            assert process.poll() is None, "It exited before it was ready."
             assert time.monotonic() < deadline
             time.sleep(0.02)
         return process, json.loads(ready.read_text())
@@ -103,7 +103,7 @@ def test_shutdown_over_http(start: Start) -> None:
     [
         (("--profile", "v0"), "Unknown profile 'v0'"),
         (("--set", "nonsense=1"), "Unknown setting 'nonsense'"),
-        (("--address", "nowhere"), "an IPv4 address, not 'nowhere'"),
+        (("--address", "nowhere"), "must be an IPv4 address; got 'nowhere'"),
         (("--tls", "/nothing/cert", "/nothing/key"), "No such file"),
     ],
 )
@@ -138,10 +138,10 @@ def test_tls_with_client_certificates(start: Start, tmp_path: Path) -> None:
     assert good.text == "Polaris Server"
     with pytest.raises((requests.exceptions.SSLError, requests.exceptions.ConnectionError)):
         requests.get(ready["url"] + "/", verify=files["ca"], timeout=10)
-    # Go tells a client that speaks plain HTTP what it did wrong.
+    # Go tells a client that uses plain HTTP about its mistake.
     plain = requests.get(ready["url"].replace("https", "http") + "/", timeout=10)
     assert (plain.status_code, plain.text) == (400, "Client sent an HTTP request to an HTTPS server.\n")
-    # A client that says nothing keeps nobody waiting.
+    # A silent client does not block others.
     with socket.create_connection((ready["hosts"][0], ready["port"]), timeout=5):
         assert requests.get(ready["url"] + "/", verify=files["ca"], cert=files["client"], timeout=10).ok
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fleet report finds, and that its page is safe, complete and well formed. Plain values only."""
+"""What the fleet report finds, and that its page is safe, complete and well formed. Only plain values."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_one_failed_read_leaves_the_rest_of_the_node() -> None:
     [
         (["info", "info", "debug"], "info", {"node3": "debug"}),
         (["debug", "debug", "info"], "debug", {"node3": "info"}),
-        (["debug", "info"], "info", {"node1": "debug"}),  # no majority: the one that servers ship with is usual
+        (["debug", "info"], "info", {"node1": "debug"}),  # no majority: the default level of servers counts as usual
         (["debug", "warn"], "warn", {"node1": "debug"}),
         (["debug", "error", "debug", "error"], "error", {"node1": "debug", "node3": "debug"}),
         (["warn"], "warn", {}),
@@ -272,7 +272,7 @@ def test_without_a_shared_store_every_node_leads_for_itself(address: str) -> Non
     assert "every node for itself" in fleet_report_html(report)
 
 
-# --- secrets, and text that nobody vouches for -----------------------------------------------------------------------
+# --- secrets and untrusted text --------------------------------------------------------------------------------------
 
 
 def hostile_report() -> Values:
@@ -328,7 +328,7 @@ VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """A page with what the tests want to know of it; fails where tags do not match."""
+    """A page with the parts that the tests check; fails if tags do not match."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -374,7 +374,7 @@ class Page(HTMLParser):
 
 @functools.cache
 def big_report(count: int) -> Values:
-    """Nodes with differing figures, and some of everything that a page can show."""
+    """Nodes with different figures, and some of everything that a page can show."""
     hosts = []
     for index in range(1, count + 1):
         late = [beat(f"i{number}", 20 + number) for number in range(count)] + [beat("never", None)]
@@ -480,7 +480,7 @@ def test_an_empty_fleet_is_a_page_as_well() -> None:
     Page(fleet_report_html(fleet_report([])))
 
 
-# --- how colours and figures read ------------------------------------------------------------------------------------
+# --- format of colours and figures -----------------------------------------------------------------------------------
 
 
 def luminance(colour: str) -> float:

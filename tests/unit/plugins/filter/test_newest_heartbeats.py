@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter newest_heartbeats: of what several nodes know, the newest counts."""
+"""The filter newest_heartbeats: the newest of what several nodes know."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_newest_counts(order: str) -> None:
 
 
 def test_ages_count_and_not_times() -> None:
-    """node1's clock is a day ahead: its 600 seconds are long ago all the same."""
+    """node1's clock is a day ahead, but its 600 seconds are still long ago."""
     entry = merged(node1=seen(600, at=1700086400), node2=seen(3, at=1700000000))
     assert (entry["node"], entry["last_heartbeat"]) == ("node2", 1700000000)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter rebalance_plan: what it takes from a playbook, and what it gives back. The plan itself: plugin_utils."""
+"""The filter rebalance_plan: its input from a playbook and its output. The plan itself is tested in plugin_utils."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.polarismesh.maintenance.plugins.filter.rebalance_plan i
 
 
 def results(**nodes: dict[str, list[int]]) -> dict[str, Any]:
-    """As polaris_conn_info gives them; keywords are node -> client address -> ports."""
+    """Results as polaris_conn_info returns them; keywords are node -> client address -> ports."""
     return {
         node: {
             "protocol": "grpc",
@@ -26,7 +26,7 @@ def results(**nodes: dict[str, list[int]]) -> dict[str, Any]:
 
 
 def test_figures() -> None:
-    # Ports in any order: a server lists them as its map has them.
+    # Ports in any order: a server lists them in the order of its map.
     held = {f"10.0.0.{number}": list(range(10, 0, -1)) for number in range(30)}
     plan = rebalance_plan(results(old0=held, old1=held, old2=held, new1={}, new2={}), spare=["10.0.0.99"])
     assert {key: plan[key] for key in ("total", "mean", "limit", "count", "runs")} == {

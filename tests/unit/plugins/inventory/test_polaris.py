@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the inventory plugin decides: names, addresses, URLs, filters."""
+"""The decisions of the inventory plugin: names, addresses, URLs, filters."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_no_two_hosts_ever_have_one_name(triples: list[tuple[str, str, int]]) ->
         ("::1", "polaris.example", "polaris.example"),
         ("localhost", "10.0.0.1", "10.0.0.1"),
         ("0.0.0.0", "10.0.0.1", "10.0.0.1"),
-        # All of 127.0.0.0/8 is this machine, when it is this machine that was asked.
+        # All of 127.0.0.0/8 is this machine, if this machine was asked.
         ("127.0.1.2", "127.0.1.1", "127.0.1.2"),
         ("127.0.1.2", "localhost", "127.0.1.2"),
         ("127.0.0.1", "127.0.1.1", "127.0.1.1"),

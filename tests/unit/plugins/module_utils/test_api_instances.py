@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of instances, put together from pages while the instances change."""
+"""Lists of instances, combined from pages while the instances change."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MakeClient = Callable[..., Client]
 
 
 class Restless:
-    """As much of a client as a list takes, for a server whose instances change after every answer.
+    """The part of a client that a list needs, for a server whose instances change after every answer.
 
-    ``order``: of the list, anew for each answer. ``change``: what happens to the ids after an answer.
+    ``order``: the order of the list in each answer. ``change``: how the ids change after an answer.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ def listing(server: Restless) -> Listing:
 
 
 def some_ids(count: int) -> list[str]:
-    """Of the two kinds there are: computed ones, and some that clients bring."""
+    """Ids of both kinds: computed ones, and some that clients chose."""
     return [f"{random.randrange(16**8):08x}-{n}" if n % 10 else f"own-{n}" for n in range(count)]
 
 
@@ -90,7 +90,7 @@ def test_a_list_that_holds_still(count: int) -> None:
 
 @pytest.mark.parametrize("count", [101, 250, 2000])
 def test_pages_in_another_order_each_time(count: int) -> None:
-    """As on a MySQL store, v1.17.2 and later, where all changed in the same second. Ids of their own may be missing."""
+    """As on a MySQL store, from v1.17.2 on, if all changed in the same second. Ids chosen by clients may be missing."""
     server = Restless([one for one in some_ids(count) if not one.startswith("own")], shuffled)
     found = listing(server)
     assert found.complete
@@ -99,7 +99,7 @@ def test_pages_in_another_order_each_time(count: int) -> None:
 
 
 def test_pages_in_another_order_each_time_without_wildcards() -> None:
-    """Then nobody can be sure, and it must be said."""
+    """Then the result is uncertain, and says so."""
     found = listing(Restless(some_ids(1000), shuffled, wildcards=False))
     assert not found.complete
 
@@ -114,7 +114,7 @@ def test_none_that_is_there_all_the_time_is_missing_from_a_complete_list(data: s
     chance = random.Random(data.draw(st.integers(0, 1000), label="seed"))
 
     def change(ids: list[str]) -> None:
-        if chance.random() < moves:  # one changes, and stands at the top of the list from now on
+        if chance.random() < moves:  # one changes, and is at the top of the list from now on
             ids.insert(0, ids.pop(chance.randrange(len(ids))))
         if chance.random() < comes:
             ids.insert(0, f"{chance.randrange(16**8):08x}-new")
@@ -151,7 +151,7 @@ def test_the_token_of_the_service_is_dropped(fleet: Fleet, make_client: MakeClie
 def test_a_namespace_and_all_of_it_on_every_version(
     profile: str, make_fleet: MakeFleet, make_client: MakeClient
 ) -> None:
-    """Older servers list the instances of a service only, so that all services are read."""
+    """Older servers list only the instances of one service, so all services are read."""
     fleet = make_fleet(profile=profile)
     for number in range(130):
         fleet.store.register("payments", host=f"10.0.0.{number}")
@@ -223,11 +223,11 @@ def test_an_answer_of_something_else(body: bytes, fleet: Fleet, make_client: Mak
         ("2024-01-02 03:04:05", "2024-01-02 03:04:20", 15),
         ("2023-12-31 23:59:58", "2024-01-01 00:00:03", 5),
         ("2024-02-28 12:00:00", "2024-03-01 12:00:00", 2 * 86400),
-        # The clock of the server was set back a little, or its two times were rounded differently.
+        # The server's clock was set back a little, or its two times were rounded differently.
         ("2024-01-02 03:04:05", "2024-01-02 03:04:04", 0),
         # The night in which summer time ends: 02:59:58 is followed by 02:00:00.
         ("2024-10-27 02:59:58", "2024-10-27 02:00:03", 5),
-        # ... and the one in which it begins: the hour that never was counts.
+        # ... and the one in which it begins: the skipped hour is counted.
         ("2024-03-31 01:59:58", "2024-03-31 03:00:03", 3605),
     ],
 )

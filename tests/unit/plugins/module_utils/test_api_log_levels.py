@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The calls for log levels: forms of the list, the published dialect, and pages that are no answer of Polaris."""
+"""The calls for log levels: forms of the list, the published dialect, and pages that are not answers of Polaris."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_neither_way_to_set(fleet: Fleet, make_client: MakeClient) -> None:
 
 
 def test_the_published_way_is_not_tried_after_another_failure(fleet: Fleet, make_client: MakeClient) -> None:
-    """A POST after a PUT that failed might do something twice."""
+    """A POST after a failed PUT might do something twice."""
     client = answering(fleet, make_client, "invalid scope name", 400)
     with pytest.raises(PolarisError):
         log_levels.write(client, "naming", "debug")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client over real HTTP and real TLS: what it sends, what it repeats, the sentence for everything that fails."""
+"""The client over real HTTP and real TLS: what it sends, what it repeats, and the message for every failure."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def failure_of(call: Callable[[], Any]) -> PolarisError:
         call()
     error = failure.value
     assert error.kind in KINDS
-    # One sentence, for one line of a terminal.
+    # One sentence that fits one line of a terminal.
     assert error.msg.endswith(".")
     assert "\n" not in error.msg
     assert TOKEN not in error.msg
@@ -91,7 +91,7 @@ def test_every_request_carries_the_json_headers_and_the_token(
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept"] == "application/json"
     assert request.headers["x-polaris-token"] == TOKEN
-    # A translated answer could not be understood.
+    # A translated answer could not be parsed.
     assert "accept-language" not in request.headers
 
 
@@ -172,7 +172,7 @@ def test_no_redirect_is_followed(serve: Serve, make_client: MakeClient, status: 
     assert (error.kind, error.status) == ("protocol", status)
     assert f"redirects to 127.0.0.1:{target.port};" in error.msg
     assert "location-password" not in error.msg
-    # Neither the token nor anything else gets there, and asking again would be of no use.
+    # Neither the token nor anything else is sent there, and repeating the request would be useless.
     assert target.requests == []
     assert len(server.requests) == 1
 
@@ -233,12 +233,12 @@ def test_an_answer_that_is_none(serve: Serve, make_client: MakeClient, case: str
     assert sentence in error.msg
     assert server.url in error.msg
     assert (error.method, error.path) == (method, "/x")
-    # A GET changes nothing, so nothing about it is unknown.
+    # A GET changes nothing, so its outcome is never unknown.
     assert error.outcome_unknown == (unknown and method == "POST")
 
 
 def test_a_drip_fed_answer_ends_with_the_time_out(serve: Serve, make_client: MakeClient) -> None:
-    """A time-out for each byte would let such a server hold a task for ever."""
+    """With a timeout for each byte, such a server could block a task forever."""
     server = serve([HEAD_10, *[part for _dummy in range(10) for part in (b"1", 0.5)]])
     begin = time.monotonic()
     assert failure_of(lambda: get(make_client(server.url, timeout=1.0), "/x")).kind == "timeout"
@@ -283,7 +283,7 @@ def test_nothing_listens(serve: Serve, make_client: MakeClient) -> None:
 
 
 def test_packets_that_are_dropped(make_client: MakeClient) -> None:
-    # A listener whose queue is full leaves the next connection without an answer, as a firewall does.
+    # A listener with a full queue does not answer the next connection, like a firewall.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         address = full.getsockname()
         waiting = [socket.socket() for _dummy in range(4)]
@@ -368,7 +368,7 @@ def context_of(certificate: trustme.LeafCert, clients: trustme.CA | None = None)
 def test_an_own_authority_is_trusted(
     serve: Serve, make_client: MakeClient, authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # That of the environment is another one: what the task says counts.
+    # The environment names another one: the task takes precedence.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", trustme_file(trustme.CA(), Path(ca_file).with_name("other.pem")))
     server = serve(response(), context_of(authority.issue_cert("127.0.0.1")))
     assert get(make_client(server.url, ca_path=ca_file), "/x").status == 200
@@ -471,7 +471,7 @@ def test_https_to_a_server_that_speaks_http(serve: Serve, make_client: MakeClien
 def test_http_to_a_server_that_speaks_https(serve: Serve, make_client: MakeClient, authority: trustme.CA) -> None:
     server = serve(response(), context_of(authority.issue_cert("127.0.0.1")))
     error = failure_of(lambda: get(make_client(server.url.replace("https:", "http:"), token=TOKEN), "/x"))
-    # A server may also just hang up, and then nobody can know.
+    # A server may also just close the connection; then the reason is unknown.
     assert error.kind in ("tls", "server")
     assert server.requests == []
 
@@ -551,7 +551,7 @@ def test_the_pauses_between_grow(serve: Serve, make_client: MakeClient, monkeypa
 
 
 def test_what_became_unknown_stays_unknown(serve: Serve, make_client: MakeClient) -> None:
-    """The first PUT may have been obeyed, though the second one certainly never left."""
+    """The first PUT may have taken effect, although the second one was certainly never sent."""
 
     def answer(request: Request) -> list[Part]:
         server.close()
@@ -663,7 +663,7 @@ def test_each_reports_every_item_and_keeps_to_the_limit(make_client: MakeClient)
             under_way += 1
             most = max(most, under_way)
         if item < parallel:
-            together.wait()  # proves that so many really run at one time
+            together.wait()  # proves that this many really run simultaneously
         with lock:
             under_way -= 1
         return item * 10
@@ -808,7 +808,7 @@ def test_no_url_ever_echoes_credentials(scheme: str, user: str, secret: str, res
     with pytest.raises(PolarisError) as failure:
         normalized_url(url)
     assert "S3cret" not in failure.value.msg
-    # What a result or an invocation shows of the URL has these replaced.
+    # These are replaced in the URL that a result or invocation shows.
     shown = url
     for hidden in sorted(credentials_in_url(url), key=len, reverse=True):
         shown = shown.replace(hidden, "********")
@@ -887,7 +887,7 @@ def test_certificates_of_the_environment_that_are_not_there(
     assert "REQUESTS_CA_BUNDLE" in error.msg
 
 
-# What the environment says wrong is told as that, and as not sent
+# Mistakes in the environment are reported as such, and as not sent
 
 
 @pytest.mark.parametrize(
@@ -957,7 +957,7 @@ def test_an_exception_that_nobody_foresaw_is_told_as_what_it_is(
 
     monkeypatch.setattr(client._session, "send", fails)
     error = failure_of(lambda: post(client, "/x"))
-    # Whether it was sent cannot be known.
+    # Whether it was sent is unknown.
     assert (error.kind, error.outcome_unknown) == ("unreachable", True)
     assert "UnheardOfError: the moon is full" in error.msg
     assert "crashed" not in error.msg
@@ -974,9 +974,9 @@ def test_an_exception_that_nobody_foresaw_is_told_as_what_it_is(
 def test_what_is_sent_once_does_not_trust_a_connection_that_was_kept_alive(
     serve: Serve, make_client: MakeClient, call: Callable[[Client], Any]
 ) -> None:
-    """Something between may close it without a word, and then it is unknown whether the request arrived."""
+    """Something in between may close it silently; then it is unknown whether the request arrived."""
     kept_alive = b'HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{"rows_affected":1}'
-    # It answers one request of a connection, and holds it open for a while without reading on.
+    # It answers one request per connection, and keeps it open for a while without reading further.
     server = serve(lambda request: [kept_alive, 2.0])
     client = make_client(server.url, timeout=10.0)
     assert get(client, "/x").status == 200

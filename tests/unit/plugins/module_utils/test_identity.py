@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a task names instances, and what it is told when it names them wrongly."""
+"""How a task names instances, and the messages for wrong names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def refusal(**options: Any) -> str:
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
-        # Read off real servers (v1.12.2 to v1.18.1), which gave these ids to instances registered without one.
+        # From real servers (v1.12.2 to v1.18.1), which gave these ids to instances registered without one.
         (("default", "svcA", "10.1.0.1", 8080), "1da23781a2f30f90cc33881a91f97685f3fd4e44"),
         (("default", "svcA", "10.1.0.2", 8080), "ba5b5653fcfe7622e16d94cf7bb8aeb5a681326d"),
         (("default", "svcAuto", "10.1.0.9", 1), "5ed4e2a5d1f90cd95a15286118ff4de8206b7c0a"),
@@ -77,11 +77,11 @@ def test_an_id_that_follows_from_the_rest_is_no_id_of_its_own() -> None:
     computed = targets(**PAYMENTS)[0]
     assert not computed.own_id
     assert targets(id=computed.id, **PAYMENTS) == [computed]
-    assert targets(id=computed.id)[0].own_id  # nobody can tell from which parts it was made
+    assert targets(id=computed.id)[0].own_id  # the parts that it was computed from are unknown
 
 
 def test_a_result_can_be_given_back_as_it_is() -> None:
-    """An instance named by its id alone has null for the rest in a result."""
+    """In a result, an instance named by its id alone has null for the other parts."""
     back = [{"id": "abc", "service": None, "namespace": None, "host": None, "port": None}]
     assert targets(instances=back)[0].request() == {"id": "abc"}
 
@@ -211,7 +211,7 @@ def test_a_whole_service_and_a_whole_namespace() -> None:
 
 @given(st.dictionaries(st.sampled_from([*PAYMENTS, "id", "vpc_id", "weight"]), st.none() | st.text() | st.integers()))
 def test_whatever_is_given_is_taken_or_refused(values: dict[str, Any]) -> None:
-    """Never a traceback, and never an instance without a whole name."""
+    """Never a traceback, and never an instance with an incomplete name."""
     try:
         found = targets(instances=[values])
     except PolarisError as error:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The common options: whose account counts, what is refused, what reaches the client."""
+"""The common options: which account is used, what is refused, what reaches the client."""
 
 from __future__ import annotations
 
@@ -101,5 +101,5 @@ def test_every_option_reaches_the_client() -> None:
     }
     assert settings({**NOBODY, **options}) == Settings(**options, parallel=1)  # type: ignore[arg-type]
     assert settings({**NOBODY, **options, "parallel": 3}).parallel == 3
-    # Not silently 1: the client refuses it.
+    # Not silently changed to 1: the client refuses it.
     assert settings({**NOBODY, **options, "parallel": 0}).parallel == 0

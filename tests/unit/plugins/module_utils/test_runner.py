@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runner: every failure a result, a login at most once, and no secret left in anything."""
+"""The runner: every failure becomes a result, at most one login, and no secret is shown anywhere."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_one_login_and_then_its_token(fleet: Fleet) -> None:
         ("GET", "/maintain/v1/log/outputlevel"),
         ("GET", "/maintain/v1/log/outputlevel"),
     ]
-    # The caller shows the parameters, and must know what to leave out.
+    # The caller shows the parameters, and must know what to censor.
     assert fleet.tokens.owner in secrets
     assert len(outcome.warnings) == 1
     assert "published password of its default account" in outcome.warnings[0]
@@ -134,7 +134,7 @@ def test_no_secret_is_left(fleet: Fleet) -> None:
     secrets: set[str] = set()
     outcome = outcome_of(leaky("the-secret"), fleet.url, diff_mode=True, secrets=secrets, token="the-secret")
     assert "the-secret" not in json.dumps([outcome.result, outcome.warnings])
-    # Flags stay flags, as a module's own.
+    # Booleans stay booleans, as in a module.
     assert outcome.result["changed"] is True
     assert outcome.result["nothing"] is None
     assert "the-secret" in secrets

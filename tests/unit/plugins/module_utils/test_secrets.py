@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No secret is left in any place of a result, and what a runbook needs of it stays."""
+"""No secret is left anywhere in a result, and what a runbook needs from it stays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._secrets i
 )
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_categories=("Cc",)), max_size=30)
-# Long enough not to be a part of the stars by chance, and no word of Polaris.
+# Long enough not to match the stars by chance, and not a word of Polaris.
 SECRETS = (
     st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=40)
     .filter(lambda secret: secret.strip() and secret not in PUBLIC)

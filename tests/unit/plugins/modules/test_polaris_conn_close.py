@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is closed, and above all what is not: decisions with plain values, the rest with real connections."""
+"""What is closed and, above all, what is not: decisions with plain values, the rest with real connections."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ class Scene:
         return set(self.node.connections[protocol])
 
     def hang_up(self, *connections: Connection) -> None:
-        """The client ends these, and the server has seen it."""
+        """The client closes these, and the server has noticed."""
         for each in connections:
             each.close()
         assert until(lambda: not {each.address for each in connections} & self.listed())
@@ -278,7 +278,7 @@ class Scene:
 
     @property
     def sent(self) -> list[str]:
-        """The addresses in all requests to close."""
+        """The addresses in all close requests."""
         return [f"{entry['Host']}:{entry['Port']}" for request in self.posts for entry in json.loads(request.body)]
 
 
@@ -325,7 +325,7 @@ def test_a_whole_host_and_no_other(scene: Scene) -> None:
     assert ended(alice)
     assert all(each.open for each in [*bob, *web])
     assert shown(result) == [each.address for each in alice]
-    # Also then by port, so that a host without any could never be what the server closes.
+    # Even then by port, so that the server can never be asked to close a whole host.
     assert scene.sent == [each.address for each in alice]
 
 
@@ -363,7 +363,7 @@ def test_each_request_follows_a_look_at_that_very_host(scene: Scene) -> None:
             before = requests[number - 1]
             assert before.path == "/maintain/v1/apiserver/conn/stats"
             assert [before.query["host"]] == [entry["Host"] for entry in json.loads(request.body)]
-    # The plan itself is made from one look at all, not one a host.
+    # The plan is based on one request for all hosts, not one per host.
     assert "host" not in requests[0].query
     assert len(requests) == 2 * len(hosts) + 2
 
@@ -409,7 +409,7 @@ def test_one_that_is_opened_meanwhile_is_left_alone(scene: Scene, monkeypatch: p
 
 
 def ending(scene: Scene, monkeypatch: pytest.MonkeyPatch, connection: Connection) -> None:
-    """The client ends its connection in the only moment that is left, between the look and the request."""
+    """The client closes its connection in the only remaining gap, between the reading and the request."""
     send = connections.close
 
     def too_late(client: Client, protocol: str, host: str, ports: list[int]) -> None:
@@ -423,7 +423,7 @@ def test_the_window_that_remains_is_told(scene: Scene, monkeypatch: pytest.Monke
     alice, bob = scene.connect(ALICE, 3), scene.connect(BOB)
     ending(scene, monkeypatch, alice[0])
     result = scene.close(protocol="grpc", host=ALICE, port=alice[0].port)
-    assert ended(alice[1:])  # what the server does with a port it does not know
+    assert ended(alice[1:])  # the server's reaction to an unknown port
     assert bob[0].open
     assert f"all other connections of {ALICE} (grpc, 2) ended at the same time" in result["warnings"][0]
 
@@ -467,7 +467,7 @@ def test_too_many_in_all_closes_none(scene: Scene) -> None:
 
 
 def test_our_own_connection_is_left_open(scene: Scene) -> None:
-    me = "127.0.0.1"  # that is where loopback is dialled from
+    me = "127.0.0.1"  # connections to loopback come from this address
     others = scene.connect(me, 2, "http")
     result = scene.close(protocol="http", host=me)
     assert ended(others)
@@ -570,7 +570,7 @@ def test_a_failure_half_way_is_reported_item_by_item(scene: Scene) -> None:
         (CAROL, "failed"),
     ]
     assert all(each.open for each in bob + carol)
-    # Running again finishes the work.
+    # Running it again finishes the work.
     scene.node.clear_faults()
     assert shown(scene.close(connections=hosts)) == [each.address for each in bob + carol]
 
@@ -607,6 +607,6 @@ def test_a_server_of_the_published_dialect(make_scene: Callable[..., Scene]) -> 
     assert ended(alice + bob)
     assert result["count"] == 3
     paths = [request.path.rpartition("/")[2] for request in scene.posts]
-    assert paths == ["close", "conn", "conn"]  # found out once
-    # ... and by the names that are published with it.
+    assert paths == ["close", "conn", "conn"]  # detected once
+    # ... and with the published names.
     assert json.loads(scene.posts[2].body) == [{"protocol": "grpc", "host": BOB, "port": bob[0].port}]

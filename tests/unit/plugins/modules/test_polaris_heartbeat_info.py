@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long ago an instance was heard of, wherever the server is and whatever its clock says."""
+"""The age of an instance's last heartbeat, in any time zone and with any clock of the server."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_age_is_that_on_the_clock_of_the_server(
 
 @pytest.mark.parametrize("profile", ["v1.14.2", "v1.17.1", "v1.18.1", "head"])
 def test_one_by_its_address_and_by_its_id(profile: str, make_fleet: MakeFleet, read: Read) -> None:
-    """v1.14.2 and v1.17.1 leave service and namespace out of the answer."""
+    """v1.14.2 and v1.17.1 omit service and namespace in the answer."""
     fleet = make_fleet(profile=profile)
     node = fleet.nodes[0]
     row = payments(fleet, ttl=7)
@@ -188,7 +188,7 @@ def test_an_incomplete_list_is_said(fleet: Fleet, make_client: MakeClient, monke
 def test_servers_that_crash_in_this_call(profile: str, make_fleet: MakeFleet, read: Read) -> None:
     fleet = make_fleet(profile=profile)
     row = payments(fleet)
-    assert read(fleet.nodes[0], id="no-such")[0]["found"] is False  # those they answer
+    assert read(fleet.nodes[0], id="no-such")[0]["found"] is False  # those that they answer
     with pytest.raises(PolarisError) as caught:
         read(fleet.nodes[0], id=row.id)
     assert caught.value.kind == "server"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batches until nothing is left, and never more than was allowed."""
+"""Batches until nothing is left, and never more than allowed."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_check_mode_finds_out_what_can_be_known(cause: str, make_fleet: MakeFlee
             run(client, {"batch_size": 100, "max_rows": None}, check_mode)
         kinds.append(caught.value.kind)
     assert kinds == [{"token": "auth", "version": "unsupported", "nothing listens": "unreachable"}[cause]] * 2
-    assert len(sizes(fleet)) <= 1  # that of the real run
+    assert len(sizes(fleet)) <= 1  # the one of the real run
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_an_older_server(make_fleet: MakeFleet, clean: Callable[..., Result]) ->
 
 @pytest.mark.parametrize("token", ["no-such-token", "sub"])
 def test_a_refusal_comes_as_a_failure_of_the_server(token: str, fleet: Fleet, make_client: MakeClient) -> None:
-    """HTTP 500, with nothing but a text to tell it from a failing store."""
+    """HTTP 500, which only the text distinguishes from a failing store."""
     client = make_client(fleet.nodes[0], token=fleet.tokens.sub if token == "sub" else token)
     with pytest.raises(PolarisError) as caught:
         run(client, {"batch_size": 100, "max_rows": None}, False)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is cleaned, and above all what is not: a live instance must never be."""
+"""What is cleaned and, above all, what is not: a live instance must never be cleaned."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLEAN = "/maintain/v1/instance/clean"
 LIST = "/naming/v1/instances"
 
 
-# There is no waiting unless a test is about that.
+# Nothing waits, unless a test is about waiting.
 params = functools.partial(params_of, SPEC, settle=0)
 
 
@@ -81,7 +81,7 @@ def hosts(identities: list[dict[str, Any]]) -> list[str]:
     return [identity["host"] for identity in identities]
 
 
-# --- dead ones, and live ones ----------------------------------------------------------------------------------------
+# --- deleted and live instances --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("profile", ["v1.8.0", "v1.12.2", "v1.14.1", "v1.16.0", "v1.17.1", "v1.18.1", "head"])
@@ -128,7 +128,7 @@ def test_a_live_instance_with_an_id_of_its_own_is_found_by_its_address(site: Sit
 
 
 def test_a_live_instance_that_took_over_the_id_of_another_address(site: Site) -> None:
-    """The id computed from the old address is what the server would clean."""
+    """The server would clean the id computed from the old address."""
     old = site.dead("10.0.0.9")
     moved = site.live("10.0.0.10", id=old.id)
     error = site.refused(**tetrad(old))
@@ -138,7 +138,7 @@ def test_a_live_instance_that_took_over_the_id_of_another_address(site: Site) ->
 
 def test_networks_with_the_same_addresses(site: Site) -> None:
     one, other = site.live(vpc_id="v1"), site.dead(host="10.0.0.1", vpc_id="v2")
-    assert site.refused(**tetrad(one)).kind == "guard"  # without a vpc_id any of them may be meant
+    assert site.refused(**tetrad(one)).kind == "guard"  # without a vpc_id, it may mean any of them
     assert site.refused(**tetrad(one), vpc_id="v1").partial["live"][0]["vpc_id"] == "v1"
     result = site.clean(**tetrad(other), vpc_id="v2")
     assert result["cleaned"][0]["id"] == other.id
@@ -195,7 +195,7 @@ def test_all_fields_are_sent_and_the_token_of_the_service_is_in_no_result(site: 
 
 @pytest.mark.parametrize("profile", ["v1.12.2", "v1.17.1", "v1.18.1"])
 def test_a_service_that_does_not_exist(profile: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
-    """Nothing of it can be live; v1.12.2 cuts the connection. A clean of it succeeds, so it is said."""
+    """It cannot have live instances; v1.12.2 closes the connection. A clean succeeds, so a warning says this."""
     site = Site(make_fleet(profile=profile), make_client)
     many = [{"service": "paymnets", "namespace": "default", "host": "10.0.0.7", "port": port} for port in (1, 2)]
     forms: list[dict[str, Any]] = [{"instances": many}, many[0]]
@@ -205,7 +205,7 @@ def test_a_service_that_does_not_exist(profile: str, make_fleet: MakeFleet, make
         assert result["warnings"] == [f"{site.node.url} has no service default/paymnets: check the names."]
 
 
-# --- as few requests as it takes -------------------------------------------------------------------------------------
+# --- no more requests than needed ------------------------------------------------------------------------------------
 
 
 def test_large_lists_are_looked_up_a_service_at_a_time(site: Site) -> None:
@@ -243,12 +243,12 @@ def test_a_few_ids_are_looked_for_one_by_one_where_the_list_is_long(site: Site) 
     assert site.gets <= 4
 
 
-# --- lists that do not hold still ------------------------------------------------------------------------------------
+# --- lists that change while they are read ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("store", ["boltdb", "mysql"])
 def test_no_live_one_is_missed_where_pages_overlap(store: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
-    """With a MySQL store, what changed in the same second stands in another order on each page."""
+    """With a MySQL store, rows that changed in the same second are in a different order on each page."""
     site = Site(make_fleet(store=store), make_client)
     live = [site.live(f"10.2.{n >> 8}.{n & 255}") for n in range(350)]
     own = [site.live(f"10.3.0.{n}", id=f"own-{n}") for n in range(20)]
@@ -265,7 +265,7 @@ def test_an_instance_that_moves_to_a_page_that_was_read(site: Site, monkeypatch:
     def moving(client: Client, wanted: Any) -> Any:
         found = page(client, wanted)
         if wanted.get("offset"):
-            next(moves).modified = 1800000000.0  # it beats, say, and stands at the top of the list from now on
+            next(moves).modified = 1800000000.0  # for example by a heartbeat, which moves it to the top of the list
         return found
 
     monkeypatch.setattr(instances, "_page", moving)
@@ -307,7 +307,7 @@ def test_when_nobody_can_tell_nothing_is_cleaned(site: Site, monkeypatch: pytest
 
 
 def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, make_client: MakeClient) -> None:
-    """A row that leaves the store before a node has noticed its end is served by that node until it restarts."""
+    """If a row leaves the store before a node has noticed its deletion, that node lists it until it restarts."""
     site = Site(make_fleet(nodes=2, cache_interval=0.5, store="mysql"), make_client)
     row = site.live()
     site.fleet.store.deregister(row.id)
@@ -317,7 +317,7 @@ def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, ma
 
     other = site.live("10.0.0.9")
     site.fleet.store.deregister(other.id)
-    site.clean(**tetrad(other), settle=0)  # what the waiting is for
+    site.clean(**tetrad(other), settle=0)  # the reason for the waiting
     assert site.fleet.store.ghosts != {}
 
 
@@ -341,7 +341,7 @@ def test_the_wait_is_for_nodes_that_were_not_asked(
     make_client: MakeClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The look-up lets the node that is asked notice, from v1.17.2 on; with a boltdb store it is the only one."""
+    """The lookup makes the node that is asked notice, from v1.17.2 on; with a boltdb store it is the only node."""
     site = Site(make_fleet(profile=profile, store=store, cache_interval=60), make_client)
     row = site.live()
     site.fleet.store.deregister(row.id)
@@ -392,7 +392,7 @@ def test_a_wait_that_makes_no_sense(settle: int, site: Site) -> None:
 
 
 def test_one_that_registers_while_others_are_cleaned_is_spared(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look counts for a second; before the next part, there is another."""
+    """A lookup is valid for a second; there is another one before the next part."""
     rows = [site.dead(f"10.0.2.{n}") for n in range(6)]
     monkeypatch.setattr(polaris_instance_clean, "PART", 2)
     monkeypatch.setattr(polaris_instance_clean, "FRESH", -1.0)
@@ -431,7 +431,7 @@ def test_one_that_registers_between_look_and_clean_is_named(
     make_client: MakeClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The server has damaged it, and no answer says so: the look at the end does."""
+    """The server has damaged it and no answer says so, but the lookup at the end finds it."""
     site = Site(make_fleet(store=store), make_client)
     rows = [site.dead(f"10.0.2.{n}") for n in range(6)]
     clean = cleaning.clean
@@ -477,7 +477,7 @@ def test_what_is_cleaned_although_it_is_live_is_not_live_again(site: Site) -> No
 
 
 def test_port_0_is_a_port(site: Site) -> None:
-    """A server takes and lists it; what it lists can be given back."""
+    """A server accepts and lists it; what it lists can be used as input."""
     row = site.fleet.store.register("payments", "default", "10.0.0.1", 0)
     assert hosts(site.refused(**tetrad(row)).partial["live"]) == ["10.0.0.1"]
     site.fleet.store.deregister(row.id, ago=60)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who leads, and giving it up: only where this node leads, and never by accident where nobody takes over."""
+"""Leaders, and giving up leadership: only if this node leads, and never by accident if no node can take over."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sent(fleet: Fleet) -> list[str]:
 
 
 def leading(fleet: Fleet) -> tuple[int, int]:
-    """The number of the node that leads, and of one that does not."""
+    """The index of the node that leads, and of one that does not."""
     election = fleet.elections.current(KEY)
     assert election is not None
     return election.leader, (election.leader + 1) % len(fleet.nodes)
@@ -51,7 +51,7 @@ def leading(fleet: Fleet) -> tuple[int, int]:
         (leader(), "10.0.0.2", False),
         (leader(), None, None),
         (leader(valid=False), "10.0.0.1", False),
-        # All nodes of a cluster that nobody told their address have the same.
+        # All nodes of a cluster without a configured address have the same one.
         (leader("127.0.0.1"), "127.0.0.1", None),
         # boltdb.
         (leader("127.0.0.1", ctime=None), "127.0.0.1", True),
@@ -99,7 +99,7 @@ def test_on_boltdb_it_is_guarded_forced_and_then_nobody_leads(fleet: Fleet, make
     again = release(client, force=True)
     assert not again["changed"]
     assert again["leader"] is None
-    # Where nobody leads there is nothing to guard.
+    # Without a leader there is nothing to guard.
     assert not release(client)["changed"]
     assert sent(fleet) == [RELEASE]
 
@@ -190,7 +190,7 @@ def test_the_list_is_sorted_and_tells_the_stores_apart(
 def test_the_url_may_name_the_leader_itself(
     make_fleet: MakeFleet, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where neither metrics nor the registry tell who a node is."""
+    """If neither metrics nor the registry identify a node."""
     fleet = make_fleet(nodes=2, store="mysql", console=False)
     here, _there = leading(fleet)
     monkeypatch.setattr(memory, "metrics", lambda _client: None)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task asks for, what has to change, and what a change that stops half way reports."""
+"""What a task requests, what has to change, and what a change that stops halfway reports."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def params(**options: Any) -> dict[str, Any]:
         ({"scope": "naming", "level": "debug"}, {"naming": "debug"}),
         ({"scope": "*", "level": "none"}, {"*": "none"}),
         ({"levels": {"naming": "debug", "*": "error"}}, {"naming": "debug", "*": "error"}),
-        # Through the module door, keys are text anyway.
+        # Through the module door, keys are always text.
         ({"levels": {7: "debug"}}, {"7": "debug"}),
     ],
 )
@@ -87,7 +87,7 @@ def test_what_changes_is_what_differs(wanted: dict[str, str], current: dict[str,
         assert (scope in todo) == (expected != level)
     assert set(after) == set(current)
     assert list(todo) == sorted(todo)
-    # Again, and nothing is left to do; back, and all is as it was.
+    # Repeated, nothing is left to do; restored, everything is as before.
     assert changes(wanted, after) == {}
     assert {**after, **changes({scope: current[scope] for scope in todo}, after)} == current
 
@@ -109,7 +109,7 @@ def test_a_change_that_stopped_tells_each_scope_once(data: st.DataObject, before
     assert report["changed_scopes"] == list(todo)[:done]
     assert report["unknown_scopes"] == unanswered
     assert report["changed"] == (done > 0)
-    # Fed back as levels, it restores all that is, or may be, changed.
+    # Used as levels, it restores everything that was, or may have been, changed.
     assert report["previous"] == {scope: before[scope] for scope in [*report["changed_scopes"], *unanswered]}
 
 
@@ -178,7 +178,7 @@ def test_unknown_scopes_can_be_left_out_with_a_warning(fleet: Fleet, client: Cli
 
 
 def halfway(client: Client, **options: Any) -> PolarisError:
-    """The error of setting auth, cache and naming."""
+    """The error when setting auth, cache and naming."""
     with pytest.raises(PolarisError) as failure:
         run(client, params(levels=dict.fromkeys(["naming", "cache", "auth"], "debug"), **options), False)
     return failure.value
@@ -201,7 +201,7 @@ def test_refused_half_way(fleet: Fleet, client: Client) -> None:
 
 
 def test_an_answer_that_was_lost_is_looked_up(fleet: Fleet, client: Client) -> None:
-    """The server has set it and closed the connection: what it shows tells more than the failure."""
+    """The server has set it and closed the connection: reading it back shows more than the failure."""
     fleet.nodes[0].fault("PUT", PATH, Fault("drop"), skip=1)
     error = halfway(client)
     assert error.outcome_unknown
@@ -212,7 +212,7 @@ def test_an_answer_that_was_lost_is_looked_up(fleet: Fleet, client: Client) -> N
 
 
 def test_a_request_the_server_may_still_work_on_is_unknown(fleet: Fleet, client: Client) -> None:
-    """It reads as it was, and changes a moment later."""
+    """It still has the old level when read, and changes a moment later."""
     fleet.nodes[0].fault("PUT", PATH, Fault("delay", seconds=2.0), skip=1, times=1)
     error = halfway(client)
     assert error.kind == "timeout"
@@ -252,7 +252,7 @@ def test_a_level_that_does_not_stay_is_a_failure(fleet: Fleet, client: Client) -
 
 
 def test_only_scopes_that_have_the_expected_level_are_changed(fleet: Fleet, client: Client) -> None:
-    """What somebody else has set is left alone; what is restored already is neither changed nor kept."""
+    """A level that somebody else has set is left alone; one that is already restored is neither changed nor kept."""
     fleet.nodes[0].levels.update(naming="debug", cache="error", auth="info")
     wanted = dict.fromkeys(("naming", "cache", "auth", "store"), "info")
     expected = {"naming": "debug", "cache": "debug", "auth": "debug"}

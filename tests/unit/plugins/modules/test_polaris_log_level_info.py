@@ -21,7 +21,7 @@ def test_levels_by_scope(
 ) -> None:
     fleet = make_fleet(profile=profile)
     fleet.nodes[0].levels["naming"] = "debug"
-    # Reading needs no more than a sub-account.
+    # A sub-account is enough for reading.
     result = run(make_client(fleet.nodes[0], token=fleet.tokens.sub), {}, check_mode)
     assert result == {"changed": False, "levels": dict(sorted(fleet.nodes[0].levels.items()))}
     assert [entry.method for entry in fleet.requests] == ["GET"]

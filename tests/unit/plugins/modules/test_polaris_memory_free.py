@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When memory is freed, what is said of it, and what when no answer comes."""
+"""When memory is freed, what is reported, also if no answer comes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_heap_never_has_less_than_nothing_to_give() -> None:
 
 def test_what_was_released_is_the_growth_of_what_the_system_has() -> None:
     assert report(heap(1000, 200), heap(1100, 950))["released"] == 750
-    # The server took memory in again, faster than we could look.
+    # The server allocated memory again, before we could read the figures.
     assert report(heap(1000, 200), heap(400, 100))["released"] == 0
     assert report(None, heap(1, 1))["released"] is None
     assert report(heap(1, 1), None)["released"] is None
@@ -113,7 +113,7 @@ def test_figures_from_either_family_of_metrics_or_from_pprof(
 def test_without_figures_it_is_freed_and_said_that_nobody_knows(
     profile: str, make_fleet: Callable[..., Fleet], make_client: MakeClient
 ) -> None:
-    # Switched off, pprof is a 404 on the one and an empty page on the other.
+    # If switched off, pprof is a 404 on one version and an empty page on the other.
     fleet = make_fleet(profile=profile, metrics="none", pprof=False)
     result = free(make_client(fleet.nodes[0], token=fleet.tokens.owner), min_releasable="100G")
     assert result["changed"]
@@ -140,7 +140,7 @@ def test_check_mode_sends_no_post_and_says_what_would_be(fleet: Fleet, make_clie
     assert dry["changed"]
     assert dry["memory_before"] == wet["memory_before"]
     assert dry["memory_after"]["releasable"] == 0
-    # The collection finds garbage on top of it.
+    # The garbage collection adds to it.
     assert dry["released"] == dry["memory_before"]["releasable"] <= wet["released"]
 
 
@@ -178,7 +178,7 @@ def test_without_an_answer_the_outcome_is_unknown_and_the_call_is_not_repeated(
     assert caught.value.partial["outcome_unknown"] is True
     assert caught.value.partial["changed"] is True
     assert caught.value.partial["memory_before"]["heap_released"] == released
-    # Read again, so that whoever reads the failure sees whether memory went back.
+    # Read again, so that the failure shows whether memory was returned.
     assert caught.value.partial["memory_after"]["heap_released"] == node.heap.released or fault.kind == "delay"
     assert caught.value.partial["released"] == caught.value.partial["memory_after"]["heap_released"] - released
     assert posts(fleet) == 1

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Profiles as files: whole or not at all, and a clear word where the server gives none."""
+"""Profiles as files: written atomically, and a clear message if the server has none."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MakeClient = Callable[..., Client]
 
 
 def packed(content: bytes) -> bytes:
-    """Without the time in it, which would be in the name of the test, too."""
+    """Without the time, which would otherwise be part of the test's name."""
     return gzip.compress(content, mtime=0)
 
 
@@ -87,7 +87,7 @@ def test_a_folder_gets_the_name_and_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "whole"),
     [
-        # Go begins with the field period_type, others with sample_type.
+        # Go starts with the field period_type, others with sample_type.
         (packed(b"\x5a\x04\x08\x01\x10\x02"), "heap", True),
         (packed(b"\x0a\x04\x08\x01\x10\x02"), "profile", True),
         (packed(b"\x0a\x04\x08\x01\x10\x02")[:-1], "heap", False),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a server is and can do, as far as it can be told."""
+"""What a server is and can do, as far as this is known."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_versions_compare_as_numbers(version: str | None, key: tuple[int, ...] |
         ({"client_info": True, "leader_info": True}, {"auth": True}, None, "v1.16.0"),
         ({"client_info": True}, {"auth": True, "consoleOpen": False}, None, "v1.17.2"),
         ({"pprof": True}, {"consoleOpen": True}, None, "v1.19.0"),
-        # Not what a route is.
+        # Not a kind of route.
         ({"metrics": True, "profile": True}, None, None, "v1.8.0"),
     ],
 )
@@ -117,13 +117,13 @@ def test_a_version_older_than_what_the_server_can_do_is_none() -> None:
 @pytest.mark.parametrize(
     ("label", "addresses", "nodes", "host"),
     [
-        # The label is right from v1.17.0 on ...
+        # The label is correct from v1.17.0 on ...
         ("10.0.0.2", {"cluster.example", "10.0.0.99"}, ["10.0.0.1", "10.0.0.2"], "10.0.0.2"),
         # ... and says nothing before, or on a node that does not know its address.
         ("127.0.0.1", {"10.0.0.1"}, ["10.0.0.1", "10.0.0.2"], "10.0.0.1"),
         (None, {"node1.example", "10.0.0.1"}, ["10.0.0.1", "10.0.0.2"], "10.0.0.1"),
         (None, {"127.0.0.1", "localhost"}, ["127.0.0.1"], "127.0.0.1"),
-        # A name of the whole cluster.
+        # A name for the whole cluster.
         (None, {"10.0.0.1", "10.0.0.2"}, ["10.0.0.1", "10.0.0.2"], None),
         ("127.0.0.1", {"10.0.0.99"}, ["10.0.0.1", "10.0.0.2"], None),
         (None, {"10.0.0.1"}, [], None),
@@ -148,7 +148,7 @@ def test_one_entry_for_each_address_with_the_url_that_is_known() -> None:
         ("10.0.0.2", 8091, "https://polaris.example:8443"),
         ("2001:db8::1", 8091, "https://[2001:db8::1]:8443"),
     ]
-    # A default installation, looked at from elsewhere.
+    # A default installation, seen from another machine.
     assert node_list([instance("127.0.0.1")], "http://10.0.0.5:8090", None)[0]["url"] == "http://10.0.0.5:8090"
     assert sibling_url("http://polaris.example/api", "10.0.0.2") == "http://10.0.0.2:80/api"
 
@@ -197,7 +197,7 @@ def test_what_is_found_by_version_without_running_anything(
     assert result["auth"]["auth"] is True
     assert result["protocols"] == ["grpc", "http"]
     assert not result["warnings"]
-    # No call that writes, and none that lists all clients, leaders or locations.
+    # No calls that write, and none that list all clients, leaders or locations.
     assert {request.method for request in fleet.requests} == {"GET"}
     ran = [request.path for request in fleet.requests if request.status == 200]
     assert not [path for path in ran if path.startswith("/maintain") and not path.startswith("/maintain/v1/apiserver")]

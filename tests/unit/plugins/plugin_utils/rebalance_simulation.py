@@ -1,11 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many runs of the rebalance plan even out a cluster.
+"""The number of runs of the rebalance plan that balance a cluster.
 
 `python -m tests.unit.plugins.plugin_utils.rebalance_simulation` shows a table.
 
-Clients do what SDKs do: one whose connection ends connects again at once, to a node that it takes at random.
+Clients behave like SDKs: one whose connection is closed connects again immediately, to a random node.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import random
 from dataclasses import dataclass
 from fractions import Fraction
 
-# By this, the collection can be imported.
+# This makes the collection importable.
 importlib.import_module("tests.conftest")
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import Rules, make_plan  # noqa: E402
 
-#: What happened -> how many connections each node has then.
+#: What happened -> the number of connections of each node.
 SCENARIOS: dict[str, tuple[int, ...]] = {
     "3 nodes become 5": (300,) * 3 + (0,) * 2,
     "3 nodes become 5, many clients": (3000,) * 3 + (0,) * 2,
@@ -37,7 +37,7 @@ SCENARIOS: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """One simulated course: expected and needed runs, and the connections of each node after each run."""
+    """One simulation: expected and needed runs, and the connections of each node after each run."""
 
     expected: int | None
     course: list[list[int]]
@@ -57,7 +57,7 @@ def simulate(
     max_share: Fraction = Fraction(1, 5),
     most_runs: int = 50,
 ) -> Outcome:
-    """Run the plan until it closes nothing any more."""
+    """Run the plan until it closes nothing more."""
     chance = random.Random(seed)
     ports = itertools.count(1024)
     nodes: list[dict[str, list[int]]] = [{} for _count in counts]
@@ -67,7 +67,7 @@ def simulate(
 
     for node, count in enumerate(counts):
         for number in range(count):
-            # Some clients hold many connections, most hold one or two.
+            # Some clients have many connections, most have one or two.
             connect(
                 node,
                 f"10.{node}.{number % 7}.{number % 11}" if number % 3 == 0 else f"10.1.{number // 250}.{number % 250}",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the in-process door hands over is what a trip through JSON makes of it."""
+"""The in-process door passes the same values as a round trip through JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action im
 pytestmark = pytest.mark.core
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10)
-# Keys that YAML and templates give; two that JSON makes one are another matter.
+# Keys that YAML and templates produce; not two keys that are equal in JSON.
 KEYS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=1), max_leaves=12
@@ -33,14 +33,14 @@ def test_any_value_is_as_json_makes_it(value: Any) -> None:
 
 
 class Vaulted:
-    """As ansible-core up to 2.18 hands over vaulted text: no str, but it says what it holds."""
+    """Vaulted text as ansible-core up to 2.18 passes it: not a str, but convertible to one."""
 
     def __str__(self) -> str:
         return "clear text"
 
 
 class Tagged(str):
-    """As ansible-core 2.19 and newer tag text."""
+    """Text as ansible-core 2.19 and newer tag it."""
 
 
 def test_types_that_json_does_not_know() -> None:

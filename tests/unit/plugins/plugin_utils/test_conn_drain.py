@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""conn_drain: what is closed, when nothing is, and what the summary says of it."""
+"""conn_drain: what is closed, when nothing is closed, and the summary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connections(*ports: int) -> list[dict[str, Any]]:
 
 
 def node(number: int, *ports: int, **results: Any) -> Node:
-    """A node where the client holds these ports."""
+    """A node where the client has connections from these ports."""
     counted = {"url": f"http://10.0.0.{number}:8090", "connections": connections(*ports), "count": len(ports)}
     return Node(f"node{number}", {"polaris_counted": counted, **results})
 
@@ -72,7 +72,7 @@ def test_of_nothing_there_are_never_too_many() -> None:
         ({"protocol": "http"}, [CLIENT], False),
         ({}, ["10.0.0.1"], False),
         ({}, [], False),
-        # The address of a host of the run, although the cluster does not tell.
+        # The address of a host of the run, although the cluster does not list it.
         ({"client_host": "10.0.0.2"}, [], True),
         # 127.0.0.1 is the address of every machine.
         ({"client_host": "127.0.0.1"}, ["127.0.0.1"], False),
@@ -97,7 +97,7 @@ def test_a_node_that_could_not_be_counted_is_not_in_the_plan(lost: dict[str, Any
 
 
 def summary(*nodes: Node, plan: Any = None, check_mode: bool = False, **given: Any) -> Summary:
-    """The summary after the plan that these nodes give, or after the one that is passed."""
+    """The summary for the plan from these nodes, or for the plan that is passed."""
     registered = {"plan": drain(run(*nodes, **given))} if plan is None else plan
     with_plan = [Node(each.name, {**each.results, "polaris_plan": registered}) for each in nodes]
     return summarize(run(*with_plan, check_mode=check_mode, **given))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of the task, its host's variables and the environment an option comes from, and where an account may go."""
+"""Whether an option comes from the task, its host's variables or the environment, and where an account may be sent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_task_goes_before_the_variable_and_that_before_the_environment() -> 
     assert options({}, {}, ENVIRON)["url"] == "http://env:8090"
     assert options({}, {}, ENVIRON, {"POLARIS_URL": "http://set:1"})["url"] == "http://set:1"
     assert options({"timeout": 5}, {"polaris_timeout": 7}) == {"timeout": 5}
-    # What the task sets, even to nothing that works, is the task's: a wrong URL must not become another server.
+    # The task takes precedence even with a useless value: a wrong URL must not become another server.
     assert options({"url": ""}, {"polaris_url": "http://var:1"})["url"] == ""
 
 
@@ -72,7 +72,7 @@ def test_an_empty_variable_counts_as_not_given(nothing: str | None) -> None:
         ({"token": "mine"}, {"polaris_token": "var"}, ENVIRON, {"token": "mine"}),
         ({"token": ""}, {}, {"POLARIS_TOKEN": "env-token"}, {"token": "env-token"}),
         ({"username": "me", "password": "p"}, {"polaris_token": "var"}, ENVIRON, {"username": "me", "password": "p"}),
-        # Half an account is not completed by another one's half.
+        # An incomplete account is not completed from another one.
         ({"username": "me"}, {"polaris_password": "var"}, ENVIRON, {"username": "me"}),
         ({}, {"polaris_username": "var"}, ENVIRON, {"username": "var"}),
         ({}, {"polaris_token": "var"}, ENVIRON, {"token": "var"}),

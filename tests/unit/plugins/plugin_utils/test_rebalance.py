@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rebalance plan: what it may never do, whatever the connections are, and when there is none."""
+"""The rebalance plan: what it must never do, whatever the connections are, and when there is no plan."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def size(held: Ports) -> int:
 
 
 def losses(plan: Plan, node: str) -> dict[str, int]:
-    """Client address -> how many of its connections to that node are closed."""
+    """Client address -> the number of its connections to that node that are closed."""
     lost: dict[str, int] = {}
     for host, _port in plan.nodes[node].close:
         lost[host] = lost.get(host, 0) + 1
@@ -165,7 +165,7 @@ def test_a_share_is_more_than_nothing_and_not_more_than_all(max_share: float) ->
         rules(0.1, max_share)
 
 
-# --- may it be carried out? ------------------------------------------------------------------------------------------
+# --- whether it may be carried out -----------------------------------------------------------------------------------
 
 CLUSTER = frozenset(("10.0.0.1", "10.0.0.2", "10.0.0.3"))
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rebalancing converges, with clients that connect to a random node again, and in as many runs as it says."""
+"""Rebalancing converges, with clients that reconnect to a random node, in as many runs as it says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.plugins.plugin_utils.rebalance_simulation import SCENARIOS, simu
 SEEDS = range(5)
 
 
-#: Where chance is small, it takes as many runs as the plan says.
+#: Where chance matters little, it takes as many runs as the plan says.
 LITTLE_CHANCE = ("3 nodes become 5, many clients", "1 node becomes 2", "1 node becomes 5")
 
 

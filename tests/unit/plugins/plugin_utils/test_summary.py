@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every summary of a runbook is made of."""
+"""The common parts of all summaries of runbooks."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_equal_failures_are_one_line_whatever_the_node_is_called() -> None:
 
 
 def test_another_address_in_a_reason_is_another_story() -> None:
-    """10.0.0.1 is no part of 10.0.0.11, and a node that is called `a` takes no word from a sentence."""
+    """10.0.0.1 does not match in 10.0.0.11, and a node that is called `a` does not match the word in a sentence."""
     reasons = {Node("a", own=("10.0.0.1",)): "a proxy at 10.0.0.11 refused", Node("b"): "a proxy at 10.0.0.11 refused"}
     assert len(failures("FAILED", {**reasons, Node("c", own=("10.0.0.11",)): "a proxy at 10.0.0.11 refused"})) == 3
     lines = failures("FAILED", {Node("a"): "a proxy refused a", Node("b"): "b proxy refused b"})

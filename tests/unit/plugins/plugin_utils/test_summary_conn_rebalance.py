@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""conn_rebalance: from what the nodes said to the plan, and what the summary says of it."""
+"""conn_rebalance: from the nodes' answers to the plan, and the summary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNREACHABLE = {"unreachable": True, "failed": False, "changed": False, "msg": "F
 
 
 def said(number: int, count: int, **changes: Any) -> dict[str, Any]:
-    """What polaris_conn_info returned there, of so many clients with one connection each."""
+    """The result of polaris_conn_info there, with this many clients with one connection each."""
     actives = [f"10.9.{client // 250}.{client % 250}:80" for client in range(count)]
     stats = [{"host": active.partition(":")[0], "actives": [active]} for active in actives]
     return {
@@ -49,7 +49,7 @@ def run(*nodes: Node, check_mode: bool = False, **given: Any) -> Run:
 
 
 def summary(*nodes: Node, check_mode: bool = False, **given: Any) -> Summary:
-    """The summary after the plan, or the refusal, that these nodes give."""
+    """The summary for the plan, or the refusal, from these nodes."""
     registered: dict[str, Any]
     try:
         registered = {"plan": rebalance(run(*nodes, check_mode=check_mode, **given))}
@@ -92,7 +92,7 @@ def test_a_second_look_shows_both() -> None:
         f"node2       3 {'##':<20} ->       6 ####",
         f"node3       0 {'':<20} ->       ? could not be read",
     ]
-    # Of part of the cluster no number of runs can be told: the plan's stands.
+    # The number of runs cannot be computed from part of the cluster: the plan's number stays.
     assert texts(of)[-1] == "closed 6; it takes about 7 runs like this"
     assert of.data["after"] == {"node1": 24, "node2": 6}
 
