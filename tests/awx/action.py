@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for a module of awx.awx where there is no AWX: judges its options as the module would, and records them.
+"""Replaces a module of awx.awx where there is no AWX: checks its options as the module would, and records them.
 
-The tests put it into collections of their own, once for each module, under the module's name.
+The tests copy it into their own collections, once for each module, under the module's name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What extensions/awx says, what the runbooks say, and what AWX takes."""
+"""The contents of extensions/awx, the texts of the runbooks, and the rules of AWX."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ PLAYBOOKS = ROOT / "playbooks"
 #: The options of the modules of awx.awx (ansible/awx at e21dd0a, October 2024): facts, no code.
 MODULES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "modules.json").read_text())
 
-#: Variable -> the keys of its items that are passed on by both infra.aap_configuration (at f230214) and
-#: infra.controller_configuration (at 9b08b14).
+#: Variable -> the keys of its items that both infra.aap_configuration (at f230214) and infra.controller_configuration
+#: (at 9b08b14) pass on.
 ITEMS: dict[str, list[str]] = json.loads((Path(__file__).parent / "items.json").read_text())
 
 #: Variable -> the module of awx.awx that gets its items.
@@ -59,7 +59,7 @@ _OMITTED = "__omitted__"
 def variables(*names: str) -> dict[str, Any]:
     """The variables of these files in extensions/awx, with their templates."""
     loader = DataLoader()
-    # From ansible-core 2.19 on, only what is trusted is a template.
+    # From ansible-core 2.19 on, only trusted text is a template.
     trusted = (
         {"trusted_as_template": True} if "trusted_as_template" in signature(loader.load_from_file).parameters else {}
     )
@@ -70,7 +70,7 @@ def variables(*names: str) -> dict[str, Any]:
 
 
 def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The items that are applied with these settings, out of all files: controller_templates and so on."""
+    """The items of all files that are applied with these settings: controller_templates and so on."""
     given = {"polaris_awx_image": "registry.example.com/polaris-ee:1.0.0", **settings}
     every = {"omit": _OMITTED, **variables(*FILES), **given}
     templar = Templar(DataLoader(), variables=every)
@@ -84,7 +84,7 @@ def configuration(**settings: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Without Ansible's types, and without what is to be left out."""
+    """The value without Ansible's types, and without omitted parts."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items() if each != _OMITTED}
     if isinstance(value, list):
@@ -93,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 
 def only(kind: str) -> dict[str, Any]:
-    """The one item of a kind."""
+    """The only item of a kind."""
     (item,) = configuration()[kind]
     found: dict[str, Any] = item
     return found
@@ -105,7 +105,7 @@ def job_templates() -> list[dict[str, Any]]:
 
 
 def runbook_templates() -> list[dict[str, Any]]:
-    """Those for a runbook; the others are parts of a workflow."""
+    """The job templates for a runbook; the others are parts of a workflow."""
     return [template for template in job_templates() if ": " not in template["name"]]
 
 
@@ -119,7 +119,7 @@ def surveys(language: str = "en") -> dict[str, Survey]:
     return _plain(found)  # type: ignore[no-any-return]
 
 
-# --- what AWX takes --------------------------------------------------------------------------------------------------
+# --- what AWX accepts ------------------------------------------------------------------------------------------------
 
 #: Question type -> the type of its default (ansible/awx, awx/main/constants.py).
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -135,7 +135,7 @@ KEYS = {"variable", "question_name", "question_description", "type", "required",
 
 
 def survey_problems(survey: Survey) -> list[str]:
-    """Why the API of AWX would refuse this survey, or would take no default from it (awx/api/views, models/mixins)."""
+    """Why the API of AWX would refuse this survey, or use no default from it (awx/api/views, models/mixins)."""
     problems = [
         f"{key} is no {kind.__name__}"
         for key, kind in (("name", str), ("description", str), ("spec", list))
@@ -174,7 +174,7 @@ def question_problems(question: Question) -> list[str]:
 
 
 def answer_problems(question: Question, answer: Any) -> list[str]:
-    """Why AWX would not let this answer through."""
+    """Why AWX would not accept this answer."""
     if not isinstance(answer, TYPES[question["type"]]) or isinstance(answer, bool):
         return [f"{answer!r} is no {question['type']}"]
     if question["type"] == "multiplechoice":
@@ -197,23 +197,23 @@ def refused(module: str, options: Mapping[str, Any]) -> list[str]:
 
 
 def injected(inputs: dict[str, str]) -> dict[str, str]:
-    """The environment of a job, as AWX makes it of a credential: by Jinja; a field without a value is not there."""
+    """The environment of a job, as AWX makes it from a credential, with Jinja; a field without a value is omitted."""
     sandbox = jinja2.sandbox.ImmutableSandboxedEnvironment()
     templates = only("controller_credential_types")["injectors"]["env"]
     return {name: sandbox.from_string(template).render(**inputs) for name, template in templates.items()}
 
 
-# --- what the runbooks say -------------------------------------------------------------------------------------------
+# --- texts of the runbooks -------------------------------------------------------------------------------------------
 
 _VARIABLE = re.compile(r"^#   (?P<names>[a-z_]+(?:, [a-z_]+)*)(?: {2,}(?P<text>.*))?$")
 _DEFAULT = re.compile(r"Default: (?P<value>[0-9]*\.[0-9]+|[^\s.,]+)")
 _RANGE = re.compile(r"\b(?P<low>[0-9]+) to (?P<high>[0-9]+)\b")
-#: How the text goes on where there is no value to name: no limit, all services, as many as are registered, none.
+#: How the text continues if there is no value to name: no limit, all services, as many as are registered, none.
 _PROSE = ("no", "all", "as", "none")
 
 
 def documented(runbook: Path) -> dict[str, str]:
-    """Variable -> what the top of the runbook says of it."""
+    """Variable -> its description at the top of the runbook."""
     found: dict[str, str] = {}
     names: list[str] = []
     lines = iter(runbook.read_text().splitlines())
@@ -235,7 +235,7 @@ def documented(runbook: Path) -> dict[str, str]:
 
 
 def documented_default(text: str) -> str | None:
-    """The default as text; None where the variable has none."""
+    """The default as text; None if the variable has none."""
     match = _DEFAULT.search(text)
     return None if match is None or match["value"] in _PROSE else match["value"]
 
@@ -247,7 +247,7 @@ def documented_range(text: str) -> tuple[int, int] | None:
 
 # --- answers that must and must not pass -----------------------------------------------------------------------------
 
-#: Good answers where no default, choice or limit names one.
+#: Valid answers where no default, choice or limit names one.
 SAMPLES: dict[str, list[Any]] = {
     "levels": ["naming: debug", 'naming: debug\n"*": warn', '{"naming": "debug"}'],
     "client_host": ["10.0.0.7", "255.255.255.255"],
@@ -262,7 +262,7 @@ SAMPLES: dict[str, list[Any]] = {
     "min_releasable": ["0", "64M", "1.5G"],
     "min_size": ["512M"],
 }
-#: Texts that AWX lets through and the runbook must not.
+#: Texts that AWX accepts and the runbook must refuse.
 WRONG: dict[str, list[Any]] = {
     "levels": ["naming", "[]"],
     "client_host": ["10.0.0", "example", "10.0.0.256"],
@@ -273,9 +273,9 @@ WRONG: dict[str, list[Any]] = {
     "min_releasable": ["much"],
     "min_size": ["-1M"],
 }
-#: Limits that AWX cannot express, for it knows whole numbers only: it lets a share of 0 through, the runbook does not.
+#: Limits that AWX cannot express, because it only knows whole numbers: it accepts a share of 0, the runbook does not.
 OPEN_LOW = {"max_share"}
-#: Servers may have protocols of their own: the runbooks take any name, and a server that does not know it says so.
+#: Servers may have other protocols: the runbooks accept any name, and a server that does not know it says so.
 OPEN_CHOICES = {"protocol"}
 
 

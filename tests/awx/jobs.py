@@ -1,12 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AWX makes of a job before ansible-runner gets it, an execution node that runs it, and what comes back.
+"""How AWX prepares a job for ansible-runner, an execution node that runs it, and what comes back.
 
-Seen in the sources of AWX 24.6: the controller writes a private data folder (inventory script, extra variables whose
-text is all `!unsafe`, environment with the credential injected) and streams it; `ansible-runner worker` runs it on an
-execution node or in a container, with nothing of the controller's own environment; the events that come back are all
-that AWX keeps.
+From the sources of AWX 24.6: the controller writes a private data folder (inventory script, extra variables whose text
+is all `!unsafe`, environment with the credential injected) and streams it; `ansible-runner worker` runs it on an
+execution node or in a container, without the controller's own environment; AWX keeps only the events that come back.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ import yaml
 from tests.awx.config import Survey, answer_problems
 from tests.support import PlaybookRun, TaskResult
 
-#: The settings that AWX hands to every job, as it is shipped.
+#: The settings that AWX passes to every job by default.
 SETTINGS = {
     "ANSIBLE_FORCE_COLOR": "True",
     "ANSIBLE_HOST_KEY_CHECKING": "False",
@@ -50,10 +49,10 @@ Unsafe.add_representer(str, lambda dumper, text: dumper.represent_scalar("!unsaf
 
 
 def survey_variables(survey: Survey, answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The extra variables that come of a survey: the answers, and the defaults of what nobody answered.
+    """The extra variables from a survey: the answers, and the defaults of unanswered questions.
 
-    A default that does not fit its own question is passed over, as AWX does it. A text without a default that nobody
-    fills in comes as empty text, as the user interface sends it.
+    A default that does not fit its own question is skipped, as in AWX. An unanswered text question without a default
+    gives empty text, as the user interface sends it.
     """
     questions = {question["variable"]: question for question in survey["spec"]}
     assert answers.keys() <= questions.keys(), f"not asked for: {sorted(answers.keys() - questions.keys())}"
@@ -65,7 +64,7 @@ def survey_variables(survey: Survey, answers: Mapping[str, Any]) -> dict[str, An
         if question.get("default") is not None and not answer_problems(question, question["default"])
     }
     missing = {name for name, question in questions.items() if question["required"]} - answers.keys()
-    # (Who launches by the API need not repeat a default; what is required and has none is refused.)
+    # (A launch by the API need not repeat a default; a missing required answer without a default is refused.)
     assert missing <= defaults.keys(), f"required, and neither answered nor with a default: {missing}"
     empty = {name: "" for name, question in questions.items() if question["type"] in ("text", "textarea")}
     return {**empty, **defaults, **answers}
@@ -95,7 +94,7 @@ def meta_variables(template: str, *, workflow: str = "") -> dict[str, Any]:
 
 
 def inventory_script_data(hosts: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Any]) -> Inventory:
-    """Hosts of the group polaris_servers as AWX hands them to a job; the variables are those of its inventory."""
+    """Hosts of the group polaris_servers as AWX passes them to a job; the variables are those of its inventory."""
     hostvars = {
         name: {**each, "remote_tower_enabled": "true", "remote_tower_id": number}
         for number, (name, each) in enumerate(sorted(hosts.items()), 1)
@@ -125,7 +124,7 @@ def _only(inventory: Inventory, names: set[str]) -> Inventory:
 
 @dataclass(frozen=True)
 class ExecutionNode:
-    """Where jobs run: a home folder that holds the collection as ansible-galaxy installed it, and nothing else."""
+    """Where jobs run: a home directory with only the collection, as ansible-galaxy installed it."""
 
     home: Path
 
@@ -136,7 +135,7 @@ class ExecutionNode:
 
     @property
     def environment(self) -> dict[str, str]:
-        """All that a job there finds in its environment, beside what AWX sends along."""
+        """The environment of a job there, without what AWX sends along."""
         return {
             "HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
@@ -144,7 +143,7 @@ class ExecutionNode:
         }
 
     def worker(self, folder: Path) -> list[str]:
-        """The command that runs the job which comes in, with a clean environment."""
+        """The command that runs the incoming job, with a clean environment."""
         clean = ["env", "-i", *(f"{name}={value}" for name, value in self.environment.items())]
         return [*clean, "ansible-runner", "worker", f"--private-data-dir={folder}", "--delete"]
 
@@ -166,7 +165,7 @@ class Job:
         return "\n".join(path.read_text() for path in (self._artifacts / "job_events").glob("*.json"))
 
     def artifacts(self) -> dict[str, Any]:
-        """The custom stats of the job, which AWX gives to the next jobs of a workflow; none where it was killed."""
+        """The custom stats of the job, which AWX passes to the next jobs of a workflow; none if it was killed."""
         (stats,) = [event for event in self._events() if event["event"] == "playbook_on_stats"] or [{}]
         found: dict[str, Any] = stats.get("event_data", {}).get("artifact_data", {})
         return found
@@ -176,7 +175,7 @@ class Job:
         return sorted(events, key=lambda event: event["counter"])
 
     def wait(self, timeout: float = 240) -> None:
-        """Wait for its end, of whatever kind."""
+        """Wait until it ends, whatever the outcome."""
         for process in self.processes.values():
             process.wait(timeout)
 
@@ -187,14 +186,14 @@ class Job:
                 os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """Cancel it, if it still runs."""
+        """Cancel it, if it is still running."""
         for process in self.processes.values():
             if process.poll() is None:
                 process.terminate()
                 process.wait(60)
 
     def result(self, timeout: float = 240) -> PlaybookRun:
-        """Wait for its end; what AWX then knows of it, out of the events."""
+        """Wait until it ends; what AWX then knows about it from the events."""
         self.wait(timeout)
         logs = "".join(f"\n[{name}] {(self.folder / f'{name}.log').read_text()}" for name in self.processes)
         rc = self._artifacts / "rc"
@@ -248,7 +247,7 @@ def launch(
     :param variables: survey and meta variables.
     :param credential: the environment variables that the credential injects.
     :param trusted: the extra variables of the job template, in which AWX allows templates.
-    :param arguments: what the job template adds to the command line: --check, --diff, -vvv.
+    :param arguments: the arguments that the job template adds to the command line: --check, --diff, -vvv.
     """
     controller = folder / "controller"
     envvars = {

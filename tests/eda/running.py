@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real ansible-rulebook that runs one of our rulebooks, and alerts as Alertmanager sends them."""
+"""A real ansible-rulebook that runs one of our rulebooks, with alerts as Alertmanager sends them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Alert = dict[str, Any]
 
 
 def skip_without_ansible_rulebook() -> None:
-    """(A program of the user's own elsewhere on PATH may be of any version.)"""
+    """(A program elsewhere on PATH may have any version.)"""
     if not (Path(sys.executable).parent / "ansible-rulebook").exists():
-        pytest.skip("ansible-rulebook has an environment of its own: make test-eda", allow_module_level=True)
+        pytest.skip("ansible-rulebook needs its own environment: make test-eda", allow_module_level=True)
     java = Path(__file__).parents[2] / "tools" / "find-java"
     if subprocess.run([java], check=False, capture_output=True).returncode != 0:
         pytest.skip("ansible-rulebook needs Java 17 or newer", allow_module_level=True)
@@ -56,7 +56,7 @@ class Listening:
         return requests.post(f"{self.url}/alerts", json=body, headers=headers, timeout=60).status_code
 
     def send(self, *alerts: Alert) -> None:
-        """What Alertmanager sends for a group of alerts, in the version 4 of its format."""
+        """The message of Alertmanager for a group of alerts, in version 4 of its format."""
         body = {
             "version": "4",
             "groupKey": "{}:{}",

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rulebook `alerts`, run by a real ansible-rulebook that gets alerts as Alertmanager sends them.
+"""The rulebook `alerts` in a real ansible-rulebook that gets alerts as Alertmanager sends them.
 
-One process serves all tests of this file, since a start costs seconds, and what it has done within the last minutes
-decides what it does. So each test takes nodes of its own, and all run in this order. Runs follow one another, in the
-order of their alerts: when the last of several alerts has had its effect, those before it have had theirs, or none.
+One process serves all tests of this file, because starting takes seconds. What it does depends on what it did within
+the last minutes, so each test uses its own nodes, and the tests run in this order. Runs follow the order of their
+alerts: when the last of several alerts has had its effect, the earlier ones have had theirs, or none.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Rulebook(Listening):
 
     def wait_until_freed(self, node: Node, name: str = "") -> None:
         assert until(lambda: node.heap.forced > 0 or self.process.poll() is not None, 90), self.log
-        # The run that freed it says so at its end.
+        # The run that freed it reports this at its end.
         assert until(lambda: self.summaries[-1:] == [name or node.host], 30), self.log
 
     @property
     def summaries(self) -> list[str]:
-        """On which hosts runbooks have come to their ends, in order."""
+        """The hosts on which runbooks have finished, in order."""
         return [entry.host for entry in read_results(self.folder / "results.jsonl") if entry.task == "Summary"]
 
     @property
@@ -86,17 +86,17 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rulebook]:
 
 
 def of(node: Node) -> str:
-    """The label "instance" of a node, as Prometheus makes it of the target."""
+    """The label "instance" of a node, as Prometheus derives it from the target."""
     return f"{node.host}:{node.port}"
 
 
 def spellings(node: Node) -> list[str]:
-    """What else "instance" is where somebody scrapes another port, or sets the label."""
+    """Other values of "instance", if another port is scraped or the label is set."""
     return [node.host, f"{node.host}:9100", f"{node.host}:{node.port}"]
 
 
 def template(ran: Path) -> str:
-    """What would make this file where ansible-playbook takes it for a template."""
+    """Text that would create this file if ansible-playbook evaluated it as a template."""
     return f"{{{{ lookup('ansible.builtin.pipe', 'touch {ran}') }}}}"
 
 
@@ -113,7 +113,7 @@ def test_only_the_node_named_is_freed_whatever_else_an_alert_says(rulebook: Rule
             f" {of(second)}",
             f"{of(second)}000",
         ),
-        # A host, but none of the Polaris servers; one that is no host; and what no JSON of Alertmanager holds.
+        # A host, but not a Polaris server; one that is not a host; and values that are never in JSON from Alertmanager.
         *("127.0.0.9:8090", "[2001:db8::6]:8090", 8090, {"a": second.host}, None),
         *([second.host], [second.host, command], [command, second.host], [[second.host]]),
         *(command, f"{of(second)}{command}", f"{command}.x:8090", f"x.{command}"),
@@ -128,7 +128,7 @@ def test_only_the_node_named_is_freed_whatever_else_an_alert_says(rulebook: Rule
         alert("SomethingElse", of(second)),
         alert([MEMORY, command], of(second)),
         *(alert(MEMORY, instance) for instance in hostile),
-        # Whoever sends this has no say in the hosts or in the variables of a run.
+        # The sender cannot influence the hosts or the variables of a run.
         alert(MEMORY, of(first), annotations={"x": command}, more=command, meta={"hosts": [second.host]}),
     )
     rulebook.send(alert(MEMORY, of(third), meta={"hosts": "all"}))
@@ -146,7 +146,7 @@ def test_an_alert_that_goes_on_frees_once(rulebook: Rulebook) -> None:
     third, fourth = rulebook.fleet.nodes[2:4]
     for spelling in spellings(third):
         rulebook.send(alert(MEMORY, spelling))
-    # Which does not hold back the alert about another node.
+    # This does not delay the alert about another node.
     rulebook.send(alert(MEMORY, of(third)), alert(MEMORY, of(fourth)))
     rulebook.wait_until_freed(fourth)
     assert rulebook.freed == [1, 0, 1, 1, 0]
@@ -161,11 +161,11 @@ def test_uneven_connections_are_evened_out_once(rulebook: Rulebook, tmp_path: Pa
             for each in clients.connect((full.host, full.grpc_port), f"127.0.0.{host}", 3)
         ]
         assert until(lambda: len(full.connections["grpc"]) == 30)
-        # An alert about all nodes has no "instance"; one about the fullest node may have it. It has no say.
+        # An alert about all nodes has no "instance"; one about the fullest node may have it. It is ignored.
         rulebook.send(alert(CONNECTIONS, template(tmp_path / "ran")), alert(CONNECTIONS, None))
         rulebook.send(alert(CONNECTIONS, of(full)), alert(MEMORY, f"[{IPV6}]:8090"))
         rulebook.wait_until_freed(last, IPV6_NAME)
-        # As the runbook says: a fifth of what the node has. Two runs would have closed more.
+        # As in the runbook: a fifth of the node's connections. Two runs would have closed more.
         assert [each.open for each in connections].count(False) == 6
     assert "Make the plan" in rulebook.tasks
     assert not (tmp_path / "ran").exists()

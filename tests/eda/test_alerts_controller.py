@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rulebook `alerts_controller`, run by a real ansible-rulebook against what it needs of a controller's API."""
+"""The rulebook `alerts_controller` in a real ansible-rulebook, with the part of a controller's API that it needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IDS = {name: number for number, name in enumerate(TEMPLATES, 1)}
 
 
 class Controller(ThreadingHTTPServer):
-    """Has the job templates that extensions/awx brings, and writes down what is launched."""
+    """Has the job templates of extensions/awx, and records what is launched."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -113,7 +113,7 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory, controller: Controller) -
 
 
 def test_alerts_launch_the_job_templates_that_awx_has(rulebook: Listening, controller: Controller) -> None:
-    # Of one node in several spellings, and of no node.
+    # For one node in several spellings, and for no node.
     rulebook.send(
         *(alert(MEMORY, instance) for instance in ("[fd00::5]:8090", "fd00::5", "[FD00:0:0::5]:9100", "all", None))
     )
@@ -129,7 +129,7 @@ def test_alerts_launch_the_job_templates_that_awx_has(rulebook: Listening, contr
     )
     for name, body in controller.launched:
         survey = {question["variable"]: question for question in TEMPLATES[name]["survey_spec"]["spec"]}
-        # What ansible-rulebook adds, the controller ignores, because no job template asks for variables.
+        # The controller ignores what ansible-rulebook adds, because no job template asks for variables.
         answers = {key: value for key, value in body["extra_vars"].items() if key != "ansible_eda"}
         assert all(config.answer_problems(survey[variable], answer) == [] for variable, answer in answers.items())
         assert {variable for variable, question in survey.items() if question["required"]} <= answers.keys()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playbooks, and the collection as it is built and installed."""
+"""Playbooks, and the collection as built and installed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tools import collection_tree
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Callable[..., PlaybookRun]:
-    """tests.support.run_playbook in the test's own folder."""
+    """tests.support.run_playbook in the test's own directory."""
     return functools.partial(run_playbook, tmp_path)
 
 
 @contextlib.contextmanager
 def shared(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A temporary folder that all processes of a run share, for one of them at a time."""
+    """A temporary directory that all processes of a run share, for one of them at a time."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     folder.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def execution_node(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> ExecutionNode:
-    """A home folder with the collection installed in it from its archive: no link into this checkout."""
+    """A home directory with the collection installed from its archive, without links to this checkout."""
     with shared(tmp_path_factory, "execution-node") as home:
         node = ExecutionNode(home)
         if not node.collections.exists():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the doors run through both: for every module at least one case that succeeds and one that fails."""
+"""The cases that the tests of the doors run through both: for every module at least one success and one failure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Subject:
 
     ``cases``: name -> options, run in this order against one fresh node; a name that starts with "fail" must fail,
     the others must not, and the first of those changes something if the module can. ``fleet``: options of the
-    simulator. ``prepare``: what the server needs before the first case.
+    simulator. ``prepare``: prepares the server for the first case.
     ``volatile``: result keys that differ from run to run, whatever the door.
     """
 
@@ -34,13 +34,13 @@ class Subject:
 WRONG_TOKEN = {"token": "no-such-token"}
 NOBODY = {"url": "http://127.0.0.1:1"}
 
-#: Ports that clients do not get by chance, so that both doors meet the same addresses.
+#: Ports that clients do not get by chance, so that both doors see the same addresses.
 CLIENTS = ((ALICE, 9101), (ALICE, 9102), (ALICE, 9103), (BOB, 9101), (BOB, 9102))
 
 
 @contextlib.contextmanager
 def connected(fleet: Fleet) -> Iterator[None]:
-    """CLIENTS, connected by gRPC."""
+    """CLIENTS, connected over gRPC."""
     node = fleet.nodes[0]
     with Clients() as clients:
         for host, port in CLIENTS:
@@ -50,7 +50,7 @@ def connected(fleet: Fleet) -> Iterator[None]:
 
 
 def payment(number: int) -> dict[str, Any]:
-    """One of those that :func:`registered` has deleted."""
+    """One of the instances that :func:`registered` has deleted."""
     return {"service": "payments", "namespace": "default", "host": f"10.0.1.{number}", "port": 8080}
 
 
@@ -120,7 +120,7 @@ SUBJECTS: dict[str, Subject] = {
             "nothing left": {},
             "fail: batch_size": {"batch_size": 0},
             "fail: text for batch_size": {"batch_size": "many"},
-            # (A wrong token is none in check mode, which sends nothing.)
+            # (In check mode a wrong token does not matter, because nothing is sent.)
             "fail: max_rows": {"max_rows": 0},
         },
         prepare=registered,
@@ -233,7 +233,7 @@ SUBJECTS: dict[str, Subject] = {
 
 
 def without(value: Any, keys: frozenset[str]) -> Any:
-    """A result without these keys, however deep."""
+    """A result without these keys, at any depth."""
     if isinstance(value, dict):
         return {key: without(item, keys) for key, item in value.items() if key not in keys}
     return [without(item, keys) for item in value] if isinstance(value, list) else value
@@ -243,7 +243,7 @@ SECRETS = ("the-secret-word", "hidden-word")
 
 
 def calls_with_secrets(url: str, owner: str) -> list[dict[str, Any]]:
-    """Tasks with one of SECRETS or the owner's token wherever a secret can be, or be put by mistake."""
+    """Tasks with one of SECRETS or the owner's token wherever a secret can be, or can end up by mistake."""
     module = "polarismesh.maintenance.polaris_log_level"
     levels = {"naming": "debug"}
     calls: dict[str, dict[str, Any]] = {

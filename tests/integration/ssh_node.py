@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine that is reached by SSH, through a real sshd, and a Polaris server on it that listens on 127.0.0.1 only.
+"""A machine that is reached by SSH, through a real sshd, with a Polaris server that only listens on 127.0.0.1.
 
-Where that is allowed, the machine is a network namespace: its 127.0.0.1 is none of ours, and it has accounts of its
-own. Elsewhere it is this machine itself, and what needs the difference cannot be shown.
+If permitted, the machine is a network namespace: its 127.0.0.1 is not ours, and it has its own accounts. Otherwise it
+is this machine itself, and tests that need the difference are skipped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.clients import until
 
 ROOT = Path(__file__).parents[2]
 SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
-#: An account of the machine that may do nothing without sudo.
+#: An account of the machine that has no rights without sudo.
 LOGIN, LOGIN_ID = "polaris-ops", 61234
 SECONDS = 60.0
 
@@ -40,7 +40,7 @@ print(urllib.request.urlopen(request, timeout=30).read().decode())
 
 
 def missing() -> str:
-    """Why no machine can be made here; empty where it can."""
+    """Why no machine can be created here; empty if one can."""
     if os.geteuid() != 0:
         return "only root may start an sshd that lets others in"
     if SSHD is None:
@@ -53,8 +53,8 @@ def missing() -> str:
 class Machine:
     """A machine with an sshd.
 
-    :param inside: what to put before a command to run it there.
-    :param isolated: whether its network and its accounts are its own.
+    :param inside: the prefix of a command to run it there.
+    :param isolated: whether it has its own network and accounts.
     """
 
     folder: Path
@@ -70,7 +70,7 @@ class Machine:
         return self.folder / user
 
     def variables(self, user: str = "root") -> dict[str, Any]:
-        """Inventory variables. The ssh configuration and the keys of whoever runs the tests have no say."""
+        """Inventory variables. The ssh configuration and keys of the user are ignored."""
         options = {
             "UserKnownHostsFile": self.folder / "known_hosts",
             "StrictHostKeyChecking": "yes",
@@ -85,7 +85,7 @@ class Machine:
             "ansible_ssh_private_key_file": str(self.folder / "key"),
             "ansible_ssh_common_args": " ".join(["-F none", *(f"-o {key}={value}" for key, value in options.items())]),
             "ansible_control_path_dir": str(self.folder / "cp"),
-            # In the homes on this machine itself there may be somebody's files.
+            # The home directories of this machine may contain a user's files.
             "ansible_remote_tmp": str(self.home(user) / "tmp"),
             "ansible_async_dir": str(self.home(user) / "async"),
             "ansible_python_interpreter": sys.executable,
@@ -93,7 +93,7 @@ class Machine:
 
     @contextlib.contextmanager
     def process(self, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A process there, with its output in a file; it and what it left in its group end with the block."""
+        """A process there, with its output in a file; its process group ends with the block."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [*self.inside, *command],
@@ -160,9 +160,9 @@ def server(machine: Machine, port: int = 0, **options: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def machine() -> Iterator[Machine]:
-    """Make a machine, and take everything away again at the end."""
+    """Create a machine, and remove everything at the end."""
     with contextlib.ExitStack() as stack:
-        # A short name, for ssh's sockets, in a folder that the other account can enter.
+        # A short name, for ssh's sockets, in a directory that the other account can enter.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pm-", dir="/tmp")))
         folder.chmod(0o755)
         for user, number in (("root", 0), (LOGIN, LOGIN_ID)):
@@ -182,9 +182,9 @@ def machine() -> Iterator[Machine]:
 
 @contextlib.contextmanager
 def namespace() -> Iterator[tuple[str, str]]:
-    """A network namespace: its name, and the address by which it is reached from here."""
+    """A network namespace: its name, and its address as seen from here."""
     name = f"pm{secrets.token_hex(4)}"
-    # One of the networks that are set aside for tests of network devices (RFC 2544).
+    # One of the networks that are reserved for tests of network devices (RFC 2544).
     number = secrets.randbelow(1 << 15) * 4
     ours, theirs = (f"198.{18 + (number >> 16)}.{number >> 8 & 255}.{(number & 255) + last}" for last in (1, 2))
     with contextlib.ExitStack() as stack:
@@ -202,10 +202,10 @@ def namespace() -> Iterator[tuple[str, str]]:
 
 
 def accounts(folder: Path) -> Path:
-    """A whole /etc of its own, with the system's accounts, a home for root, and the account that needs sudo.
+    """A separate /etc, with the system's accounts, a home for root, and the account that needs sudo.
 
-    Only a folder stays where it is mounted: when somebody changes /etc/passwd outside, which replaces the file, what is
-    mounted upon the file alone is gone.
+    Only a directory mount is stable: a change of /etc/passwd outside replaces the file, and a mount on the file alone
+    would be lost.
     """
     etc = folder / "etc"
     run("cp", "-a", "/etc", str(etc))
@@ -213,7 +213,7 @@ def accounts(folder: Path) -> Path:
     root = f"root:x:0:0::{folder / 'root'}:/bin/sh"
     login = f"{LOGIN}:x:{LOGIN_ID}:{LOGIN_ID}::{folder / LOGIN}:/bin/sh"
     (etc / "passwd").write_text("\n".join([root, *system, login]) + "\n")
-    # No password fits, and none is asked for.
+    # No password is valid, and none is requested.
     (etc / "shadow").write_text("".join(f"{user}:*:20000:0:99999:7:::\n" for user in ("root", LOGIN)))
     if (etc / "sudoers").exists():
         (etc / "sudoers").write_text(f"{LOGIN} ALL=(ALL) NOPASSWD: ALL\n")
@@ -221,7 +221,7 @@ def accounts(folder: Path) -> Path:
 
 
 def end_all_of(name: str) -> None:
-    """End what still runs in the namespace, such as the sessions of an sshd."""
+    """End the processes that are left in the namespace, such as the sessions of an sshd."""
     for pid in run("ip", "netns", "pids", name).split():
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
@@ -229,13 +229,13 @@ def end_all_of(name: str) -> None:
 
 @contextlib.contextmanager
 def sshd(made: Machine) -> Iterator[None]:
-    # Debian's start script makes it, and nothing starts here.
+    # Debian's start script creates it, but no such script runs here.
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     settings = {
         "ListenAddress": f"{made.address}:{made.port}",
         "HostKey": made.folder / "host_key",
         "AuthorizedKeysFile": made.folder / "key.pub",
-        # The folder above all is /tmp, which anybody may write to.
+        # The topmost directory is /tmp, which everybody can write to.
         "StrictModes": "no",
         "PermitRootLogin": "prohibit-password",
         "PasswordAuthentication": "no",
@@ -250,7 +250,7 @@ def sshd(made: Machine) -> Iterator[None]:
     (made.folder / "known_hosts").write_text(f"{host} {(made.folder / 'host_key.pub').read_text()}")
     command = [str(SSHD), "-D", "-e", "-f", str(config)]
     if made.isolated:
-        # `ip netns exec` has given the process mounts of its own.
+        # `ip netns exec` has given the process its own mounts.
         command = ["sh", "-c", 'mount --bind "$0" /etc && exec "$@"', str(accounts(made.folder)), *command]
     with made.process("sshd", *command) as process:
         started = until(lambda: listens(made.address, made.port) or process.poll() is not None, SECONDS)
@@ -262,7 +262,7 @@ def sshd(made: Machine) -> Iterator[None]:
 
 
 def disconnect(sockets: Path) -> None:
-    """End the connections that ssh keeps open for a minute; an sshd leaves its sessions alone when it ends."""
+    """End the connections that ssh keeps open for a minute; an sshd does not end its sessions when it exits."""
     for path in sockets.glob("*"):
         command = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "machine"]
         subprocess.run(command, check=False, capture_output=True, timeout=SECONDS)

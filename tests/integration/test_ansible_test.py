@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tests as other collections run theirs: by ansible-test, in a checkout below ansible_collections."""
+"""The tests as other collections run theirs: with ansible-test, in a checkout below ansible_collections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ansible-test"), pytest.
 
 
 def ansible_test(home: Path, *arguments: str) -> str:
-    """The output of a run that found nothing wrong. It keeps its files in ``home``."""
+    """The output of a successful run. It keeps its files in ``home``."""
     settings = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTEST_"))}
     with copied("ansible-test") as tree:
         done = subprocess.run(
@@ -38,7 +38,7 @@ def ansible_test(home: Path, *arguments: str) -> str:
 
 
 def test_all_units_can_be_imported(tmp_path: Path) -> None:
-    """Those of modules without the controller's part of ansible-core."""
+    """Those of modules run without the controller part of ansible-core."""
     output = ansible_test(tmp_path, "units", "--num-workers", "1", "--collect-only")
     assert output.count(" tests collected") == len(("modules", "module_utils", "controller"))
 

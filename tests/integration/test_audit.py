@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How AAP counts indirect nodes: its way of using extensions/audit/event_query.yml, on results of real runs."""
+"""How AAP counts indirect nodes: it applies extensions/audit/event_query.yml to the results of real runs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Node = dict[str, Any]
 
 
 def counted(result: Any, module: str = "polaris_log_level") -> list[Node]:
-    """The nodes of one result, of a task by this module."""
+    """The nodes of one result of a task with this module."""
     query = QUERIES.get(f"{COLLECTION}.{module}") or QUERIES[f"{COLLECTION}.*"]
     return list(jq.compile(query["query"]).input_value(result).all())
 
 
 def as_controller_reads_it(result: Result) -> Result:
-    """Callbacks of ansible-core get results without this word."""
+    """Callbacks of ansible-core get results without this key."""
     return {key: value for key, value in result.items() if key != "failed"}
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""extensions/awx/apply.yml by a real ansible-playbook; modules that judge their options stand in for AWX and AAP."""
+"""extensions/awx/apply.yml with a real ansible-playbook; modules that check their options replace AWX and AAP."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ SECRET = "n0t-to-be-seen"
 @dataclass(frozen=True)
 class Applied:
     run: PlaybookRun
-    #: What each module was given, in order.
+    #: The options of each module call, in order.
     calls: list[Call]
-    #: Which collections the modules came from, and the environment that they saw.
+    #: The collections of the modules, and their environment.
     collections: set[str]
     environments: list[list[dict[str, str]]]
 
 
 def apply(folder: Path, *, collections: Sequence[str] = ("awx.awx",), **settings: Any) -> Applied:
-    """Run apply.yml with extra variables, where these collections are installed."""
+    """Run apply.yml with extra variables and these collections installed."""
     for collection in collections:
         actions = folder.joinpath("collections", "ansible_collections", *collection.split("."), "plugins", "action")
         actions.mkdir(parents=True)
@@ -94,7 +94,7 @@ def test_every_module_takes_its_options_and_finds_what_it_names(tmp_path: Path) 
     assert applied.collections == {"awx.awx"}
     assert not any(applied.environments[0])
 
-    # In the order in which AWX can find them, and each by the name under which it is created.
+    # In the order in which AWX can find them, and each by the name with which it is created.
     seen: list[Call] = []
     for module, options in calls:
         now = [(module, options)]
@@ -116,7 +116,7 @@ def test_every_module_takes_its_options_and_finds_what_it_names(tmp_path: Path) 
             assert {(options["workflow_job_template"], each) for each in refers(now, kind)} <= nodes
         seen.append((module, options))
 
-    # AWX finds these by name among all that can be started.
+    # AWX finds these by name among everything that can be launched.
     names = [
         options["name"]
         for module, options in calls
@@ -130,7 +130,7 @@ def test_every_module_takes_its_options_and_finds_what_it_names(tmp_path: Path) 
 
 
 def what_stands_in_the_files_arrived(calls: list[Call]) -> None:
-    """Each item whole: a key that somebody adds to a file is not lost on the way."""
+    """Each item is complete: a key that is added to a file is not lost."""
     items = config.configured(SETTINGS)
     nodes = []
     for kind, module in config.APPLIED.items():
@@ -152,7 +152,7 @@ def what_stands_in_the_files_arrived(calls: list[Call]) -> None:
 
 
 def as_given(item: dict[str, Any]) -> dict[str, Any]:
-    """Numbers that a setting gave as text arrive as numbers."""
+    """Numbers that a setting has as text arrive as numbers."""
     return {key: int(value) if key in ("job_slice_count", "forks") else value for key, value in item.items()}
 
 
@@ -206,7 +206,7 @@ WRONG: list[dict[str, Any]] = [
 
 
 def test_wrong_variables_are_refused(tmp_path: Path) -> None:
-    """One host for each case, and the checks alone."""
+    """One host for each case, and only the checks."""
     (play,) = yaml.safe_load((config.EXTENSION / "apply.yml").read_text())
     checks = [task for task in play["tasks"] if task.get("tags") == ["always"]]
     assert [task["name"] for task in checks] == ["Check the settings", "Check the credential and the notification"]

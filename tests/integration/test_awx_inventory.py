@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory source of AWX and a job on it, with the environment that the credential type injects."""
+"""The inventory source of AWX and a job with it, with the environment that the credential type injects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Playbook = Callable[..., PlaybookRun]
 
 
 def synced(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """What an inventory update of AWX runs (awx/main/tasks/jobs.py)."""
+    """The command of an inventory update in AWX (awx/main/tasks/jobs.py)."""
     source = config.only("controller_inventory_sources")["source_path"]
     return subprocess.run(
         ["ansible-inventory", "--list", "--export", "-i", str(config.ROOT / source)],
@@ -51,16 +51,16 @@ def test_a_sync_and_a_job(tmp_path: Path, make_fleet: Callable[..., Fleet], play
     assert [hosts[name]["polaris_url"] for name in data["polaris_servers"]["hosts"]] == [
         node.url for node in fleet.nodes
     ]
-    # AWX keeps what it is given, so that this must be the word, not Ansible's mark around it.
+    # AWX keeps the value as it is, so this must be the plain text, without Ansible's marker around it.
     assert [host["ansible_connection"] for host in hosts.values()] == ["local"] * 3
 
-    # A job gets its inventory as a script, and the variables of the inventory as those of the group all.
+    # A job gets its inventory as a script, with the variables of the inventory as variables of the group all.
     data["all"]["vars"] = config.only("controller_inventories")["variables"]
     (tmp_path / "hosts.json").write_text(json.dumps(data))
     script = tmp_path / "hosts"
     script.write_text(f"#!/bin/sh\ncat '{tmp_path / 'hosts.json'}'\n")
     script.chmod(0o700)
-    # ... and the runbook by its place in the project.
+    # ... and the runbook by its path in the project.
     template = config.by_name("controller_templates")["Polaris log level"]
     answers = {"levels": "naming: debug\n", "ignore_unknown_scopes": "false"}
     run = playbook(str(config.ROOT / template["playbook"]), str(script), extra_vars=answers, env=environment).ok()

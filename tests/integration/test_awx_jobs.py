@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as AWX runs them: by ansible-runner, on an execution node, whole and in slices.
+"""Jobs as AWX runs them: with ansible-runner on an execution node, unsliced and sliced.
 
-No test here has a link to this checkout on the worker's side: the collection is installed there from its archive.
+No test has a link to this checkout on the worker's side: the collection is installed there from its archive.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tools.collection_tree import ROOT, git_files
 MIB = 1024 * 1024
 TEMPLATES = {Path(template["playbook"]).stem: template for template in config.runbook_templates()}
 WINDOW = config.by_name("controller_workflows")["Polaris debug window"]
-#: What the inventory of AWX says of all hosts.
+#: The variables of all hosts in the inventory of AWX.
 COMMON = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
 
 Start = Launch = Callable[..., jobs.Job]
@@ -199,7 +199,7 @@ def connect(clients: Clients, fleet: Fleet, index: int, source: str, count: int)
 
 
 def writes(fleet: Fleet) -> list[int]:
-    """The nodes that were asked to change something, one entry for each request."""
+    """The nodes that got a request to change something, one entry per request."""
     return [request.node for request in fleet.requests if request.method != "GET"]
 
 
@@ -221,7 +221,7 @@ def test_a_job_of_its_template_does_what_the_runbook_does(
     run = job.result().ok()
     with pytest.raises(StopIteration):
         scenario.send(run)
-    # AWX keeps the events, and shows them to whoever may see the job.
+    # AWX keeps the events, and shows them to everybody who may see the job.
     assert fleet.tokens.owner not in job.kept()
 
 
@@ -229,7 +229,7 @@ def test_a_job_of_its_template_does_what_the_runbook_does(
 
 
 def test_the_execution_node_knows_the_installed_collection_alone(execution_node: jobs.ExecutionNode) -> None:
-    """What the others prove here would be void if this checkout ran there."""
+    """The other tests here would prove nothing if this checkout ran there."""
     command = ["ansible-galaxy", "collection", "list", "--format", "json"]
     listed = subprocess.run(command, env=execution_node.environment, check=True, capture_output=True, text=True).stdout
     (folder,) = [Path(folder) for folder, found in json.loads(listed).items() if "polarismesh.maintenance" in found]
@@ -243,7 +243,7 @@ def test_the_doors_on_an_execution_node(in_process: bool, make_fleet: Callable[.
     fleet = make_fleet(nodes=2)
     more = {} if in_process else {"polaris_in_process": False}
     run = launch(fleet, "log_level", {"levels": "naming: debug"}, arguments=["-vvv"], more=more).result().ok()
-    # A module is packed, and copied to a temporary folder; this would be seen.
+    # A module is packed and copied to a temporary directory, which would be visible.
     assert ("ansiballz" in run.output.lower()) != in_process
     assert ("ansible-tmp-" in run.output) != in_process
     assert [result["previous"] for result in run.of("Set the log levels")] == [{"naming": "info"}] * 2
@@ -255,11 +255,11 @@ def test_the_doors_on_an_execution_node(in_process: bool, make_fleet: Callable[.
 def window(
     fleet: Fleet, start: Start, answers: dict[str, Any], **meanwhile: Callable[[jobs.Job], None]
 ) -> dict[str, jobs.Job]:
-    """Run the workflow as AWX does: every node always leads to the next one, whatever became of its job.
+    """Run the workflow as AWX does: every node always leads to the next one, whatever the outcome of its job.
 
     AWX gives each job the answers to the workflow's survey and the artifacts of the jobs before.
 
-    :param meanwhile: identifier of a node -> what happens while its job runs.
+    :param meanwhile: identifier of a node -> what to do while its job runs.
     """
     templates = config.by_name("controller_templates")
     nodes = {node["identifier"]: node for node in WINDOW["simplified_workflow_nodes"]}
@@ -303,7 +303,7 @@ def test_a_debug_window_restores_what_each_node_had(make_fleet: Callable[..., Fl
     assert Counter(writes(fleet)) == {0: 2, 1: 2}
     assert [job.result().returncode for job in done.values()] == [0] * 4
     assert "0 s left" in done["wait"].result().output
-    # AWX keeps the events, and shows them to whoever may see the job.
+    # AWX keeps the events, and shows them to everybody who may see the job.
     assert not any(fleet.tokens.owner in job.kept() for job in done.values())
 
 
@@ -322,7 +322,7 @@ def test_a_cancelled_wait_restores_at_once(make_fleet: Callable[..., Fleet], sta
 
 @pytest.mark.slow
 def test_a_job_lost_while_it_raises_is_restored_too(make_fleet: Callable[..., Fleet], start: Start) -> None:
-    """Its own custom stats are lost with it. Those of the job before, which only looked, are enough."""
+    """Its own custom stats are lost with it. Those of the previous job, which only read, are enough."""
     fleet = make_fleet(nodes=2)
     before = levels(fleet)
     fleet.nodes[1].fault("PUT", "/maintain/v1/log/outputlevel", Fault("hang"), times=1)

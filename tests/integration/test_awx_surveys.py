@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The surveys of the AWX job templates against the checks of their runbooks, which run for real.
+"""The surveys of the AWX job templates, checked with the real checks of their runbooks.
 
-All cases run in one ansible-playbook: the plays of the runbooks themselves, as far as their checks go, and each case a
-host whose variables are the answers. These arrive as AWX passes them: text marked as unsafe, numbers as numbers.
+All cases run in one ansible-playbook: the plays of the runbooks up to their checks, with a host for each case, whose
+variables are the answers. They arrive as AWX passes them: text marked as unsafe, numbers as numbers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Case:
 
 
 class Unsafe(str):
-    """Text that is no template."""
+    """Text that is not a template."""
 
 
 class Dumper(yaml.SafeDumper):
@@ -47,7 +47,7 @@ def as_awx_passes(answers: dict[str, Any]) -> dict[str, Any]:
 
 
 def usual_answers(runbook: str, survey: config.Survey, folder: Path) -> dict[str, Any]:
-    """What an operator gives who leaves all defaults as they are."""
+    """The answers of an operator who keeps all defaults."""
     answers = {}
     for question in survey["spec"]:
         if "default" in question:
@@ -61,7 +61,7 @@ def usual_answers(runbook: str, survey: config.Survey, folder: Path) -> dict[str
 
 
 def beside(variable: str, answer: Any) -> dict[str, Any]:
-    """What goes with an answer: either instances are named, or all are meant by batch."""
+    """What an answer is combined with: either instances are named, or batch means all."""
     if variable == "instances" and answer != "":
         return {"batch": "false"}
     return {"instances": '[{"id": "a1"}]'} if variable == "batch" and answer != "true" else {}
@@ -84,7 +84,7 @@ def cases(folder: Path) -> Iterator[Case]:
 
 
 def play_of(runbook: str) -> dict[str, Any]:
-    """The play of a runbook, no more of it than its checks, for each host by itself."""
+    """The play of a runbook, with only its checks, for each host separately."""
     (play,) = yaml.safe_load((config.PLAYBOOKS / f"{runbook}.yml").read_text())
     checks = [
         {**task, "run_once": False}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bad input and bad surroundings, through a real ansible-playbook: one sentence, nothing changed, nothing written."""
+"""Bad input and a bad environment, through a real ansible-playbook: one sentence, nothing changed, nothing written."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.support import PlaybookRun
 MODULE = "polarismesh.maintenance.polaris_log_level"
 LEVELS = "/maintain/v1/log/outputlevel"
 DEBUG = {"levels": {"naming": "debug"}}
-#: That both give the same is what test_doors.py proves.
+#: test_doors.py proves that both give the same.
 BOTH_DOORS = pytest.mark.parametrize("door", [pytest.param("module", marks=pytest.mark.slow), "in-process"])
 
 
 @dataclass(frozen=True)
 class Case:
-    """Options of the task (None takes one away), what the sentence holds, and the kind of error.
+    """Options of the task (None removes one), parts of the sentence, and the kind of error.
 
     ``kind`` None: Ansible itself refuses the options, before there is a result with an error in it.
     """
@@ -55,7 +55,7 @@ def grpc_like() -> Iterator[RawServer]:
 
 
 def check(playbook: Callable[..., PlaybookRun], door: str, cases: dict[str, Case], defaults: dict[str, Any]) -> None:
-    """Every case in one play: each fails with one sentence of its own."""
+    """Every case in one play: each fails with its own sentence."""
     tasks = []
     for name, case in cases.items():
         options = {key: value for key, value in {**defaults, **case.options}.items() if value is not None}
@@ -77,12 +77,12 @@ def check(playbook: Callable[..., PlaybookRun], door: str, cases: dict[str, Case
             assert part in message, f"{name}: {message}"
         assert "\n" not in message, f"{name}: {message}"
         assert "Traceback" not in str(result.get("exception")), name
-        # Also what Ansible itself finds wrong with the options fails like all else.
+        # Options that Ansible itself refuses fail in the same way.
         assert result["error"]["kind"] in ((case.kind,) if case.kind else KINDS), f"{name}: {result}"
         assert set(result["error"]) == {"kind", "status", "code", "info", "method", "path"}, name
         assert "url" in result, name
         if case.kind is not None:
-            # One sentence: nothing that ends within it and begins anew.
+            # One sentence: it does not end in the middle and start again.
             assert message.endswith("."), f"{name}: {message}"
             assert not re.search(r"\.\s+[A-Z]", message), f"{name}: {message}"
 
@@ -190,7 +190,7 @@ def test_bad_surroundings(
     for each in (fleet, secured, picky, closed, old, moved, hung, broken, cut):
         assert set(each.nodes[0].levels.values()) == {"info"}
         refused = [entry.status for entry in each.requests if entry.method in ("PUT", "POST")]
-        # Only the two accounts that may not are told so by the server itself.
+        # Only for the two accounts without permission does the message come from the server itself.
         assert refused == ([400, 400] if each is fleet else [])
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two doors, one room: every module gives the same result as a module and inside the controller's worker.
 
-And through neither door does a secret get out, at any verbosity.
+No secret is shown through either door, at any verbosity.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Case:
 
 
 def in_short_run(case: Case) -> bool:
-    """Whether `make test` runs the case. A module in a process of its own costs a second of CPU time.
+    """Whether `make test` runs the case. A module in a separate process takes a second of CPU time.
 
-    All cases of one module, which fails in every way there is; of each other a success, in check mode as well, and a
-    failure.
+    All cases of one module, which fails in every possible way; of each other module a success, also in check mode, and
+    a failure.
     """
     names = SUBJECTS[case.module].cases
     succeeds, fails = (next(name for name in names if name.startswith("fail") == failure) for failure in (False, True))
@@ -53,7 +53,7 @@ def in_short_run(case: Case) -> bool:
     return case.module == "polaris_log_level" or case.name in (succeeds, fails)
 
 
-#: In the order in which they run: the check mode first, on a server where nothing has happened.
+#: In the order in which they run: check mode first, on an unchanged server.
 CASES = [
     Case(module, check, name)
     for module, subject in SUBJECTS.items()
@@ -79,15 +79,15 @@ def tasks_of(module: str, cases: list[Case], fleet: Fleet) -> list[dict[str, Any
 
 
 def sent(fleet: Fleet) -> Sent:
-    """All that writes, and which paths were read. (How many reads are under way when one fails is chance.)"""
+    """All writing requests, and the paths that were read. (The number of parallel reads when one fails is random.)"""
     writes = sorted((entry.method, entry.path, entry.body) for entry in fleet.requests if entry.method != "GET")
     return writes, {entry.path for entry in fleet.requests if entry.method == "GET"}
 
 
 def through(door: str, cases: list[Case], folder: Path, ports: dict[str, int]) -> tuple[PlaybookRun, dict[str, Sent]]:
-    """All cases through one door, each module against a server of its own; what they gave, and what was sent.
+    """All cases through one door, each module with its own server; the results, and what was sent.
 
-    ``ports`` keeps the servers' ports, so that the other door meets the same addresses.
+    ``ports`` keeps the servers' ports, so that the other door uses the same addresses.
     """
     by_module = {module: list(group) for module, group in itertools.groupby(cases, lambda case: case.module)}
     variables = {
@@ -115,7 +115,7 @@ def through(door: str, cases: list[Case], folder: Path, ports: dict[str, int]) -
 def doors(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[PlaybookRun, dict[str, Sent]]]:
-    """What came of the cases that the selected tests look at, through each door."""
+    """The outcome of the cases that the selected tests need, through each door."""
     asked = [item.callspec.params for item in request.session.items if getattr(item, "callspec", None)]
     cases = [
         case for case in CASES if {"case": case} in asked or ({"module": case.module} in asked and in_short_run(case))
@@ -144,7 +144,7 @@ def test_same_result_through_both_doors(case: Case, doors: dict[str, tuple[Playb
 def test_same_requests_through_both_doors(module: str, doors: dict[str, tuple[PlaybookRun, dict[str, Sent]]]) -> None:
     (by_module, requests), (in_process, same_requests) = doors.values()
     assert requests[module] == same_requests[module]
-    # The proof is void if both went through the same door.
+    # The test proves nothing if both went through the same door.
     assert f"AnsiballZ_{module}.py" in by_module.output
     assert f"AnsiballZ_{module}.py" not in in_process.output
 
@@ -188,7 +188,7 @@ def test_what_sends_a_task_through_the_module_door(
         },
     }
     settings: dict[str, dict[str, Any]] = {
-        # `become_exe` stands in for sudo, which is not on every machine: what counts is that become was honoured.
+        # `become_exe` replaces sudo, which not every machine has: the point is that become was honoured.
         "become": {"become": True, "vars": {"ansible_become_exe": "env", "ansible_become_flags": ""}},
         "async": {"async": 60, "poll": 1},
         "environment": {"environment": {"SOMETHING": "else"}},

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ansible-builder makes of the collection, and of the execution environment that is defined here.
+"""What ansible-builder produces from the collection, and from the execution environment that is defined here.
 
-(To build the image takes podman or docker and a registry. What goes into it is looked at here.)
+(Building the image needs podman or docker and a registry. This checks what goes into it.)
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def test_the_definition_becomes_an_image_with_the_collection(tmp_path: Path) -> 
     assert f'ARG ANSIBLE_INSTALL_REFS="{" ".join(pips)}"' in containerfile
     assert yaml.safe_load((context / "_build" / "requirements.yml").read_text()) == dependencies["galaxy"]
     assert (context / "_build" / "bindep.txt").read_text().split() == dependencies["system"]
-    # What the collection needs itself is looked up in the image, not repeated in the definition.
+    # The requirements of the collection itself are read in the image, not repeated in the definition.
     assert "introspect.py introspect" in containerfile
     assert not (context / "_build" / "requirements.txt").exists()
 
 
 def test_an_image_from_an_archive_gets_what_the_collection_asks_for(archive: Path, tmp_path: Path) -> None:
-    """As the comment in the definition says; then the steps of the image that need no image."""
+    """As the comment in the definition describes; then the steps of the build that need no image."""
     definition: dict[str, Any] = yaml.safe_load(DEFINITION.read_text())
     definition["dependencies"]["galaxy"]["collections"] = [{"name": archive.name, "type": "file"}]
     definition["additional_build_files"] = [{"src": archive.name, "dest": "."}]

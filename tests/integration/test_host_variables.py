@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A task takes its server and account from the variables of its host, through both doors, and sends them only there."""
+"""A task gets server and account from its host's variables, through both doors, and sends the account only there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.core
 
 READ = "polarismesh.maintenance.polaris_log_level_info"
 WRITE = "polarismesh.maintenance.polaris_log_level"
-#: As surveys leave them.
+#: As unanswered questions of surveys leave them.
 EMPTY = {
     "polaris_username": "",
     "polaris_password": None,
@@ -35,7 +35,7 @@ DOORS = {"node1": "", "node2": False}
 
 @pytest.fixture
 def run(make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun]) -> PlaybookRun:
-    """node1 by the in-process door, whose switch is an empty variable, node2 by the module, in one playbook."""
+    """node1 through the in-process door, whose switch is an empty variable, node2 as a module, in one playbook."""
     fleet, other = make_fleet(nodes=2), make_fleet(nodes=1, owner_token="the-token-of-the-other-fleet")
     tasks: list[dict[str, Any]] = [
         {"name": "inventory only", WRITE: {"scope": "naming", "level": "debug"}},
@@ -84,7 +84,7 @@ def test_host_variables_through_both_doors(run: PlaybookRun) -> None:
         assert "The account of this host's variables" in withheld["msg"]
         assert "was not sent there" in withheld["msg"]
 
-        # Completed by nobody else's half.
+        # Not completed from another account.
         assert "username and password must be given together" in run.one("half an account", name)["msg"]
         missing = run.one("empty server", name)
         assert missing["error"]["kind"] == "refused"

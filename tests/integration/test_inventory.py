@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory plugin, by real ansible-inventory and ansible-playbook processes."""
+"""The inventory plugin, in real ansible-inventory and ansible-playbook processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOCAL = {"ansible_connection": "'local'"}
 
 @dataclass(frozen=True)
 class Listed:
-    """What ansible-inventory gave; ``told`` is all that it printed beside its result, on one line."""
+    """The result of ansible-inventory; ``told`` is everything else that it printed, on one line."""
 
     returncode: int
     result: str
@@ -48,13 +48,13 @@ class Listed:
 
 @dataclass
 class Inventory:
-    """A folder of inventory files, and ansible-inventory there."""
+    """A directory of inventory files, and ansible-inventory there."""
 
     folder: Path
     fleet: Fleet
 
     def write(self, name: str = "polaris.yml", **options: Any) -> str:
-        """A configuration of the plugin, for the first node of the fleet unless it says otherwise. JSON is YAML."""
+        """Write a configuration of the plugin, by default for the first node of the fleet. JSON is YAML."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         wanted = {"plugin": PLUGIN, "url": self.fleet.url, **options}
@@ -113,7 +113,7 @@ def test_graph(inventory: Inventory) -> None:
 def test_variables_of_a_node(inventory: Inventory, cluster: Fleet) -> None:
     inventory.write()
     second = inventory.list().hosts["127.0.1.2"]
-    # Stores differ in how they say that there is none.
+    # Stores differ in how they represent a missing value.
     assert not second.pop("polaris_priority")
     assert not second.pop("polaris_vpc_id")
     row = next(row for row in cluster.store.rows.values() if row.host == "127.0.1.2")
@@ -249,7 +249,7 @@ def test_constructed(inventory: Inventory, cluster: Fleet) -> None:
         use_extra_vars=True,
     )
     listed = inventory.list(args=("--list", "-e", "extra=given"))
-    # Before ansible-core 2.19, what is composed of numbers is text.
+    # Before ansible-core 2.19, values composed of numbers are text.
     assert str(listed.hosts["127.0.1.1"]["next_port"]) == str(cluster.nodes[0].grpc_port + 1)
     assert listed.hosts["127.0.1.1"]["from_extra"] == "given"
     assert listed.group("second") == ["127.0.1.2"]
@@ -330,7 +330,7 @@ def test_the_token_in_all_its_places(inventory: Inventory, cluster: Fleet) -> No
 
 
 def test_login_with_the_default_account_leaves_its_name_in_the_names_of_services(inventory: Inventory) -> None:
-    """Its password, polaris, is a part of polaris.checker; what is printed is cleaned of passwords, facts are not."""
+    """Its password, polaris, is a part of polaris.checker; passwords are removed from output, but not from facts."""
     inventory.write(username="polaris", password="polaris")
     listed = inventory.list()  # the token in the environment must not mix with the account of the file
     assert listed.hosts["127.0.1.1"]["polaris_service"] == "polaris.checker"
@@ -417,16 +417,16 @@ def test_cache(inventory: Inventory, cluster: Fleet) -> None:
     assert inventory.list().data == fresh
     assert cluster.requests == []
 
-    # What is made of it is made anew ...
+    # The hosts are constructed again ...
     inventory.write(**cached, filters=[{"exclude": "ansible_host == '127.0.1.1'"}])
     assert sorted(inventory.list().hosts) == ["127.0.1.2", "127.0.1.3"]
     assert cluster.requests == []
-    # ... and what was asked for is asked again when it is something else.
+    # ... and a different query is sent again.
     register(cluster.nodes[0])
     inventory.write(**cached, namespace="production", service="orders")
     assert list(inventory.list().hosts) == ["10.1.0.1"]
 
-    # An entry that another version of the plugin wrote is read anew.
+    # The data are read again if another version of the plugin wrote the entry.
     inventory.write(**cached)
     (entry,) = [path for path in (inventory.folder / "cache").iterdir() if "127.0.1.1" in path.read_text()]
     entry.write_text(entry.read_text().replace('"vpc_id"', '"vpc"'))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The examples on the pages of the runbooks are what the runbooks print."""
+"""The examples on the pages of the runbooks match what the runbooks print."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.demo import pages
 
 
 def shape(output: str) -> list[str]:
-    """The words of an output: numbers differ from run to run, and so does the order in which nodes answer."""
+    """The words of an output: numbers and the order in which nodes answer differ from run to run."""
     return sorted(re.sub(r"[\s\d#]+|[kMG]B\b", " ", line).strip() for line in output.splitlines())
 
 

@@ -85,7 +85,7 @@ def test_who_connects_again_meanwhile_is_not_closed_twice(mixed: Fleet, clients:
     first = mixed.nodes[0]
     alice = connect(clients, first, ALICE, 1)
     late: list[Connection] = []
-    # It connects to the other node between the count there and the close here.
+    # It connects to the other node after its connections were counted there and before they are closed here.
     first.fault("POST", "*", Fault("delay", seconds=1.5))
 
     def count_is_over() -> bool:

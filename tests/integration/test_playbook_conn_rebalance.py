@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runbook conn_rebalance, as an operator runs it, with real connections of clients that come back."""
+"""The runbook conn_rebalance, as an operator runs it, with real connections of clients that reconnect."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def rebalance(
 
 
 def asked_to_close(fleet: Fleet) -> list[dict[str, Any]]:
-    """The entries of all requests that close something."""
+    """The entries of all close requests."""
     return [
         {**entry, "node": request.node}
         for request in fleet.requests
@@ -61,7 +61,7 @@ def asked_to_close(fleet: Fleet) -> list[dict[str, Any]]:
 
 
 def refused(run: PlaybookRun, fleet: Fleet, *words: str) -> None:
-    """The run failed in one task that says so in these words, and nothing was closed."""
+    """Check that the run failed in one task with these words, and that nothing was closed."""
     assert run.returncode == 2, run.output
     failures = [entry for entry in run.results if entry.status == "failed" and entry.action.endswith("polaris_plan")]
     reason = failures[0].result["msg"]
@@ -99,7 +99,7 @@ def test_closes_the_share_of_the_surplus_one_by_one_spread_over_the_clients(
 def test_evens_out_clients_that_come_back_in_a_few_runs(
     make_fleet: Callable[..., Fleet], clients: Clients, playbook: Playbook
 ) -> None:
-    """From 2 nodes to 3: each client whose connection ends connects to a node that it takes at random."""
+    """From 2 nodes to 3: each client whose connection is closed connects to a random node."""
     cluster = make_fleet(nodes=3)
     connections = [one for node in cluster.nodes[:2] for one in connect(clients, node, HOSTS, 6)]
     chance, over = random.Random(3), threading.Event()
@@ -222,7 +222,7 @@ def test_a_limit_that_leaves_nothing_out_and_a_target_pattern_pass(
 def test_a_part_of_the_cluster_is_refused_unless_its_size_is_given(
     cluster: Fleet, clients: Clients, playbook: Playbook
 ) -> None:
-    """As in a slice of an AWX job, which gets an inventory with some of the hosts and is not told."""
+    """As in a slice of an AWX job, which gets an inventory with some of the hosts and no hint of this."""
     held = connect(clients, cluster.nodes[0], HOSTS)
     hosts = inventory(cluster)
     del hosts["polaris_servers"]["hosts"]["node3"]

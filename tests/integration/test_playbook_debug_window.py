@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runbook debug_window: whatever ends it, every node gets back what it had."""
+"""The runbook debug_window: whatever ends it, every node gets its levels back."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def command(folder: Path, fleet: Fleet) -> tuple[list[str], dict[str, str]]:
 
 
 def watches(folder: Path) -> list[str]:
-    """The processes that watch over a window of this folder's playbook, or are that playbook."""
+    """The processes of this directory's playbook, and those that watch over its window."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -86,7 +86,7 @@ def in_background(folder: Path, fleet: Fleet) -> Iterator[subprocess.Popen[bytes
 
 @contextlib.contextmanager
 def at_terminal(folder: Path, fleet: Fleet) -> Iterator[tuple[int, int]]:
-    """The runbook at a terminal of its own; yields its process id and the other end of the terminal."""
+    """Run the runbook in its own terminal; yields its process id and the other end of the terminal."""
     arguments, environment = command(folder, fleet)
     pid, keyboard = pty.fork()
     if pid == 0:  # pragma: no cover
@@ -119,7 +119,7 @@ def test_check_mode_sends_nothing_that_writes(mixed: Fleet, playbook: Playbook) 
 
 
 def test_a_node_that_fails_half_way_is_restored_too(mixed: Fleet, playbook: Playbook) -> None:
-    """The node takes three scopes, then fails: those three are put back, and the other node is served as usual."""
+    """The node accepts three scopes, then fails: those three are restored, and the other node works as usual."""
     before = levels(mixed)
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
     node = mixed.nodes[0]
@@ -159,13 +159,13 @@ def test_restores_when_the_process_is_ended_during_the_wait(number: int, mixed: 
         process.send_signal(number)
         process.wait(60)
         wait_until(lambda: levels(mixed) == before, "the levels are restored")
-        wait_until(lambda: watches(tmp_path) == [], "nobody watches any more")
+        wait_until(lambda: watches(tmp_path) == [], "no process watches any more")
         assert "The log levels are restored on 2 of 2." in (tmp_path / "output").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_restores_when_the_process_is_ended_while_it_raises(number: int, mixed: Fleet, tmp_path: Path) -> None:
-    """One node is raised, the other is frozen half way."""
+    """One node is raised, the other hangs halfway."""
     before = levels(mixed)
     mixed.nodes[1].fault("PUT", "/maintain/v1/log/outputlevel", Fault("hang", seconds=3), skip=3)
     with in_background(tmp_path, mixed) as process:
@@ -178,7 +178,7 @@ def test_restores_when_the_process_is_ended_while_it_raises(number: int, mixed: 
 
 
 def test_restores_when_ctrl_c_is_pressed_many_times(mixed: Fleet, tmp_path: Path) -> None:
-    """The second one reaches the play while it restores; neither that one nor the tenth stops it."""
+    """The second one arrives while the play restores; neither that one nor the tenth stops it."""
     before = levels(mixed)
     with at_terminal(tmp_path, mixed) as (_pid, keyboard):
         output = b""
@@ -214,9 +214,9 @@ def test_restores_when_a_key_is_pressed_at_a_terminal(key: bytes, mixed: Fleet, 
         while b"The window is open" not in output:
             output += os.read(keyboard, 1024)
         assert is_open(mixed)
-        time.sleep(1)  # the prompt is shown, and then throws away what was typed before it
+        time.sleep(1)  # the prompt discards what was typed before it was shown
         os.write(keyboard, key)
-        with contextlib.suppress(OSError):  # the terminal is gone when ansible-playbook is
+        with contextlib.suppress(OSError):  # the terminal is gone when ansible-playbook has exited
             while chunk := os.read(keyboard, 1024):
                 output += chunk
         status = os.waitpid(pid, 0)[1]

@@ -74,19 +74,19 @@ def test_the_whole_fleet(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> No
     assert "default_token" not in warnings
     assert "anyone_reads" not in warnings
 
-    # What is in the registry is shown, and neither run nor templated.
+    # Values from the registry are shown, and neither executed nor templated.
     assert "<script>alert" not in page
     assert not trap.exists()
     for address in hostile:
         assert str(html.escape(address)) in page or address in html.unescape(page)
 
-    # The node that could not be read is on the page, in the summary, and fails the play.
+    # The node that could not be read is on the page and in the summary, and fails the play.
     assert run.returncode == 2
     assert "nothing listens at http://127.0.0.1:1" in page
     assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
     assert "written: " in run.output
 
-    # It only reads; the login that is tried is the only POST.
+    # It only reads; the login that it tries is the only POST.
     assert {request.path for request in mixed.requests if request.method != "GET"} == {"/core/v1/user/login"}
     for secret in (mixed.tokens.owner, "no-token-of-anybody"):
         assert secret not in page + json.dumps(report)
@@ -112,7 +112,7 @@ def test_without_heartbeats_and_probes_nothing_is_asked_for_them(
     assert report["summary"]["overdue"] is None
     assert "default_password" not in warned(report)
     assert {request.method for request in fleet.requests} == {"GET"}
-    # 406: only looked whether there is such a call.
+    # 406: it only checked whether the call exists.
     asked = [request for request in fleet.requests if request.path == "/maintain/v1/instance/heartbeat"]
     assert {request.status for request in asked} == {406}
 

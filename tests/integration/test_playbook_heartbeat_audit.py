@@ -20,7 +20,7 @@ Playbook = Callable[..., PlaybookRun]
 
 @pytest.fixture
 def trio(make_fleet: Callable[..., Fleet]) -> Fleet:
-    """Three nodes that keep heartbeats to themselves, the clock of the second a day ahead and in another zone."""
+    """Three nodes that do not share heartbeats; the clock of the second is a day ahead and in another zone."""
     fleet = make_fleet(nodes=3)
     fleet.nodes[1].config.set("clock_offset", 86400.0)
     fleet.nodes[1].config.set("timezone", "+08:00")

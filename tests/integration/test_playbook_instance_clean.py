@@ -45,7 +45,7 @@ def named(*rows: Row) -> list[dict[str, Any]]:
 
 
 def sent(fleet: Fleet, path: str = CLEAN) -> list[int]:
-    """The nodes that were asked to clean, one entry for each request."""
+    """The nodes that got a clean request, one entry per request."""
     return [request.node for request in fleet.requests if request.path == path and request.method == "POST"]
 
 
@@ -76,7 +76,7 @@ def test_the_first_node_that_answers(trio: Fleet, playbook: Playbook) -> None:
 
 
 def test_a_node_that_fails_at_something_else_cleans(trio: Fleet, playbook: Playbook) -> None:
-    """What one endpoint answers says nothing about the whole node."""
+    """The answer of one endpoint says nothing about the whole node."""
     trio.nodes[0].fault("*", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="disk full"))
     run = playbook(NAME, inventory(trio), extra_vars={"instances": named(dead(trio, "10.0.0.1"))}).ok()
     assert "cleaned 1 of 1 at node1" in run.output
@@ -111,7 +111,7 @@ def test_live_ones_are_skipped(trio: Fleet, playbook: Playbook) -> None:
 
 
 def test_instances_as_text(trio: Fleet, playbook: Playbook) -> None:
-    """As a survey gives them."""
+    """As a survey passes them."""
     rows = [dead(trio, "10.0.0.1"), dead(trio, "10.0.0.2")]
     variables = {"instances": json.dumps(named(*rows)), "on_live": "", "batch": "false"}
     assert "cleaned 2 of 2" in playbook(NAME, inventory(trio), extra_vars=variables).ok().output

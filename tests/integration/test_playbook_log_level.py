@@ -80,7 +80,7 @@ def test_a_node_that_fails_is_named_and_does_not_stop_the_others(mixed: Fleet, p
 @pytest.mark.sample
 @pytest.mark.parametrize("levels", [None, "naming: [debug", {"naming": "debgu"}])
 def test_bad_levels_are_one_sentence_once_and_no_request(levels: object, mixed: Fleet, playbook: Playbook) -> None:
-    """(All that can be wrong with them: tests of the unit _variables.)"""
+    """(All possible mistakes in them: unit tests of _variables.)"""
     run = playbook(NAME, mixed, extra_vars={} if levels is None else {"levels": levels})
     assert run.returncode == 2
     msg = run.one("Check the variables")["msg"]
@@ -108,7 +108,7 @@ def test_the_url_is_made_of_address_and_port(mixed: Fleet, playbook: Playbook) -
 
 
 def test_what_a_run_changed_can_be_undone(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> None:
-    """From the file, with what somebody has set since left alone; a node that is not in it as well."""
+    """From the file, leaving alone levels that somebody has set since, and nodes that are not in it."""
     mixed.nodes[1].levels["naming"] = "error"
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
     saved = tmp_path / "before.json"
@@ -121,7 +121,7 @@ def test_what_a_run_changed_can_be_undone(mixed: Fleet, playbook: Playbook, tmp_
     assert saved.stat().st_mode & 0o777 == 0o640
     assert previous["node2"]["levels"] == {"naming": "error", "store": "info"}
     assert previous["node2"]["url"] == mixed.nodes[1].url
-    # Nothing changes, and what can be undone stays.
+    # Nothing changes, and the file stays the same.
     playbook(NAME, inventory, extra_vars=raise_, args=["--limit", "node1,node2"]).ok()
     assert json.loads(saved.read_text()) == previous
 

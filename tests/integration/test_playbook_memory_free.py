@@ -21,7 +21,7 @@ Playbook = Callable[..., PlaybookRun]
 
 @pytest.fixture
 def uneven(make_fleet: Callable[..., Fleet]) -> Fleet:
-    """Three nodes with much, some and little that could go back."""
+    """Three nodes with much, some and little memory to return."""
     fleet = make_fleet(nodes=3, profile=["v1.18.1", "v1.12.2", "head"])
     for node, free in zip(fleet.nodes, (300, 40, 10), strict=True):
         node.heap.free, node.heap.garbage, node.heap.released = free * MIB, 0, 0
@@ -79,7 +79,7 @@ def test_a_node_that_fails_is_named_and_does_not_keep_the_others(uneven: Fleet, 
     hosts["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
     run = playbook(NAME, hosts)
     assert run.returncode == 2
-    # Its answer was lost: it may have freed, and it was not asked twice.
+    # Its answer was lost: it may have freed memory, and the request was not repeated.
     assert f"OUTCOME UNKNOWN on node1: {uneven.nodes[0].url} got the call to free memory" in run.output
     assert sum(request.method == "POST" for request in uneven.nodes[0].requests) == 1
     assert "freed on node2: 39.94 MB went back" in run.output

@@ -24,7 +24,7 @@ Playbook = Callable[..., PlaybookRun]
 
 @pytest.fixture
 def surged(make_fleet: Callable[..., Fleet]) -> Fleet:
-    """Four nodes; the first and the third hold more than 1G."""
+    """Four nodes; the first and the third use more than 1G."""
     fleet = make_fleet(nodes=4, profile=["v1.18.1", "v1.18.1", "head", "v1.12.2"])
     for node, live, free in zip(fleet.nodes, (900, 100, 1200, 100), (600, 200, 10, 900), strict=True):
         node.heap.live, node.heap.free, node.heap.garbage, node.heap.released = live * MIB, free * MIB, 0, 0
@@ -45,7 +45,7 @@ def freed(fleet: Fleet) -> list[int]:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """Where the runbook makes the places for its profiles (TMPDIR). Ansible's sockets there need a short path."""
+    """Where the runbook creates directories for its profiles (TMPDIR). Ansible's sockets there need a short path."""
     with tempfile.TemporaryDirectory(prefix="pm-") as folder:
         yield Path(folder)
 
@@ -75,12 +75,12 @@ def test_large_nodes_are_profiled_and_freed_and_small_ones_left(
         assert path.name in run.output
         assert path.stat().st_mode & 0o777 == 0o600
     assert freed(surged) == [1, 0, 1, 0]
-    # A profile shows what there was before.
+    # A profile shows the state before.
     for node in (surged.nodes[0], surged.nodes[2]):
         order = [request.path for request in node.requests]
         assert order.index("/maintain/v1/memory/free") > order.index("/debug/pprof/goroutine")
     assert "Polaris memory incident: 2 of 4 nodes with a heap of 1G or more, 625.88 MB went back" in run.output
-    # With what the profiles added to what was there at first.
+    # This includes the memory that the profiles added.
     assert "freed on node1: 607.94 MB went back, the heap took 1.48 GB and takes 906.06 MB" in run.output
     assert "freed on node3: 17.94 MB went back" in run.output
     assert "left alone, smaller: node2 306.00 MB, node4 1006.00 MB" in run.output
@@ -177,7 +177,7 @@ def test_bad_variables_are_one_sentence_and_no_request(surged: Fleet, playbook: 
 def test_where_only_the_log_levels_fail_the_node_is_looked_at_and_profiled(
     surged: Fleet, playbook: Playbook, tmp_path: Path
 ) -> None:
-    """One endpoint does not tell for the whole node."""
+    """One endpoint says nothing about the whole node."""
     surged.nodes[0].fault("GET", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="boom"))
     run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
     assert "2 of 4 nodes with a heap of 1G or more" in run.output
@@ -188,7 +188,7 @@ def test_where_only_the_log_levels_fail_the_node_is_looked_at_and_profiled(
 def test_the_published_password_in_the_name_of_a_node(
     surged: Fleet, playbook: Playbook, tmp_path: Path, scratch: Path
 ) -> None:
-    """What is censored in a result, here a part of a path, is not lost on the way."""
+    """A censored part of a result, here a part of a path, is not lost."""
     hosts = inventory_of(surged, polaris_username="polaris", polaris_password="polaris")
     nodes = hosts["polaris_servers"]["hosts"]
     hosts["polaris_servers"]["hosts"] = {"polaris-0": nodes["node1"]}

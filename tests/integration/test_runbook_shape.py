@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shape that all runbooks have, over sick fleets: short, the summary last, each failure once, no false success."""
+"""The shape of all runbooks, with sick fleets: short, the summary last, each failure once, no false success."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUNBOOKS: dict[str, dict[str, Any]] = {
     "memory_free": {"min_releasable": 0},
 }
 
-#: What an operator's ansible.cfg may say, none of which changes what a runbook does.
+#: Settings in an operator's ansible.cfg, none of which changes what a runbook does.
 HOSTILE = {"ANSIBLE_STRATEGY": "free", "ANSIBLE_ANY_ERRORS_FATAL": "true", "ANSIBLE_TASK_TIMEOUT": "2"}
 UNREACHABLE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
@@ -57,10 +57,10 @@ def test_a_sick_fleet(runbook: str, make_fleet: Callable[..., Fleet], playbook: 
     summary = run.one("Summary")["lines"]
     where = [line for line in summary if "node9, node10, node11, node12" in line and "never raised" not in line]
     assert len(where) == 1, "equal failures are one line"
-    # What the summary says stands there as plain lines, and the same as data.
+    # The summary is printed as plain lines, and is also available as data.
     assert all(line in lines for line in summary)
     assert run.one("Summary")["ansible_stats"]["data"]["polaris"]["runbook"] == runbook
-    # (A node that does not answer is no failure of instance_clean, which needs one that does.)
+    # (A node that does not answer is not a failure of instance_clean, which needs only one that does.)
     assert (run.returncode != 0) == (runbook != "instance_clean")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The token of a service goes to the server, and nowhere else: one that a task gives, and those that servers list."""
+"""The token of a service is sent to the server and nowhere else: one from a task, and those that servers list."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module door over SSH: a node whose port 8090 listens on its own 127.0.0.1 only, through a real sshd."""
+"""The module door over SSH: a node whose port 8090 only listens on its own 127.0.0.1, through a real sshd."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def play(polaris: Server, *tasks: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_the_levels_of_a_node_that_only_ssh_reaches(polaris: Server, playbook: Playbook) -> None:
-    """With the token from the controller's environment, as a credential of AWX gives it."""
+    """With the token from the controller's environment, as a credential of AWX sets it."""
     if polaris.machine.isolated:
         assert not listens(polaris.machine.address, polaris.port)
 
@@ -94,7 +94,7 @@ def test_the_levels_of_a_node_that_only_ssh_reaches(polaris: Server, playbook: P
 def test_profiles_of_a_node_come_to_the_controller(
     become: bool, polaris: Server, playbook: Playbook, tmp_path: Path
 ) -> None:
-    """As root, and by sudo from an account that may do nothing itself."""
+    """As root, and with sudo from an account without rights of its own."""
     if become and not (polaris.machine.isolated and shutil.which("sudo")):
         pytest.skip("needs sudo, and a network namespace, in which a node has accounts of its own")
     polaris.control("PUT", "heap", {"live": 900 * MIB, "free": 600 * MIB, "garbage": 0, "released": 0})
@@ -117,7 +117,7 @@ def test_profiles_of_a_node_come_to_the_controller(
 
 
 def prepare(polaris: Server) -> None:
-    """What doors.registered does, from outside the server's process."""
+    """The same as doors.registered, from outside the server's process."""
     payment = {"service": "payments", "namespace": "default", "port": 8080}
     live = [{**payment, "host": "10.0.0.1"}, {**payment, "host": "10.0.0.2", "id": "own-live"}]
     deleted = [{**payment, "host": f"10.0.1.{number}", "deleted_ago": 3600} for number in range(150)]
@@ -137,7 +137,7 @@ def connected(polaris: Server, protocol: str, *sources: tuple[str, int]) -> bool
     return until(lambda: wanted <= set(polaris.control("GET", "state")["connections"][protocol]), SECONDS)
 
 
-#: Module -> the cases that are run here, where it is not the first one that succeeds.
+#: Module -> the cases that are run here, if not only the first successful one.
 CASES = {
     "polaris_conn_close": ("fail: too many", "one"),
     "polaris_log_level": ("change", "login", "fail: unknown scope", "fail: wrong token"),
@@ -162,7 +162,7 @@ def test_same_results_as_through_the_other_door(node: Machine, tmp_path: Path) -
     runs, writes, port = [], [], 0
     for door in ("ssh", "in-process"):
         with server(node, port, profile="head", store="mysql") as polaris, connect(polaris, "grpc", *CLIENTS):
-            # The same address again, so that nothing but the door differs.
+            # The same address again, so that only the door differs.
             port = polaris.port
             prepare(polaris)
             assert connected(polaris, "grpc", *CLIENTS)
@@ -174,7 +174,7 @@ def test_same_results_as_through_the_other_door(node: Machine, tmp_path: Path) -
                 args=["-vvv", "--diff"],
                 inside=() if over_ssh else node.inside,
             ).ok()
-            # The proof is void if both went through the same door.
+            # The test proves nothing if both went through the same door.
             assert ("SSH: EXEC" in run.output) == over_ssh, run.output
             runs.append(run)
             writes.append(polaris.writes())
@@ -186,7 +186,7 @@ def test_same_results_as_through_the_other_door(node: Machine, tmp_path: Path) -
 
 
 def test_nodes_of_the_same_url_are_evened_out(polaris: Server, playbook: Playbook) -> None:
-    """Each of them is 127.0.0.1 to itself."""
+    """Each of them calls itself 127.0.0.1."""
     if not polaris.machine.isolated:
         pytest.skip("needs network namespaces, each with a 127.0.0.1 of its own")
     with machine() as another, server(another) as empty, connect(polaris, "grpc", *CLIENTS):
@@ -201,7 +201,7 @@ def test_nodes_of_the_same_url_are_evened_out(polaris: Server, playbook: Playboo
         run = playbook(
             "polarismesh.maintenance.conn_rebalance", hosts, extra_vars={"settle_seconds": 0, "max_share": 0.4}
         ).ok()
-        # The mean is 2.5, and 0.4 of 5 may go.
+        # The average is 2.5, and 0.4 of 5 may be closed.
         assert run.one("Close the surplus", "node")["count"] == 2
         assert len(polaris.control("GET", "state")["connections"]["grpc"]) == 3
 
@@ -221,7 +221,7 @@ def test_no_secret_gets_out_at_any_verbosity(polaris: Server, playbook: Playbook
 
 
 def test_a_close_on_the_node_spares_the_connection_of_its_own_task(polaris: Server, tmp_path: Path) -> None:
-    """It comes from the same 127.0.0.1 as all that are to be closed."""
+    """It comes from the same 127.0.0.1 as all connections to close."""
     sources = (("127.0.0.1", 9201), ("127.0.0.1", 9202))
     task = {"name": "Close", CLOSE: {"protocol": "http", "host": "127.0.0.1"}}
     reached: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -233,7 +233,7 @@ def test_a_close_on_the_node_spares_the_connection_of_its_own_task(polaris: Serv
         with connect(polaris, "http", *sources) as clients:
             assert connected(polaris, "http", *sources)
             run = run_playbook(tmp_path / door, play(polaris, task), hosts, inside=inside).ok()
-            # They have seen that they were closed, which nobody but the server does.
+            # They have noticed that they were closed, which only the server does.
             assert clients.wait(SECONDS) == 0
         results.append(run.one("Close"))
     for result in results:
@@ -244,7 +244,7 @@ def test_a_close_on_the_node_spares_the_connection_of_its_own_task(polaris: Serv
 
 
 def test_asynchronous_and_without_requests(polaris: Server, playbook: Playbook, tmp_path: Path) -> None:
-    """On a node without the library the failure is the one that Ansible has for that."""
+    """On a node without the library, the failure is Ansible's own message for that."""
     bare = polaris.machine.folder / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
     options = {LOG_LEVEL: {"scope": "naming", "level": "warn"}}
@@ -271,7 +271,7 @@ def test_asynchronous_and_without_requests(polaris: Server, playbook: Playbook, 
 def test_a_killed_window_leaves_the_controllers_own_127_0_0_1_alone(
     node: Machine, make_fleet: Callable[..., Fleet], tmp_path: Path
 ) -> None:
-    """What restores the levels in an emergency runs on the controller, where the node's URL is another server's."""
+    """The emergency restore runs on the controller, where the node's URL belongs to another server."""
     if not node.isolated:
         pytest.skip("needs a network namespace, which has a 127.0.0.1 of its own")
     near, other = make_fleet(), make_fleet(address="127.0.0.1")

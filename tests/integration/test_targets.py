@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the roles under targets/ by a real ansible-playbook, through both doors, each against a fresh simulated node.
+"""Runs the roles under targets/ with a real ansible-playbook, through both doors, each with a new simulated node.
 
-`ansible-test integration` runs the same roles. There the role setup_simulator, on which all of them depend, starts
-the simulated server; here it finds that there is one.
+`ansible-test integration` runs the same roles. There the role setup_simulator, on which all of them depend, starts the
+simulated server; here it finds a running one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tests.support import PlaybookRun, run_playbook
 TARGETS = Path(__file__).parent / "targets"
 NAMES = sorted(path.name for path in TARGETS.iterdir() if path.name != "setup_simulator")
 MODULES = "ansible_collections.polarismesh.maintenance.plugins.modules"
-#: Of the server in every example.
+#: The token of the server in every example.
 URL = "http://127.0.0.1:8090"
 
 
 def simulator_of(target: str) -> dict[str, Any]:
-    """What the target tells setup_simulator."""
+    """The variables of the target for setup_simulator."""
     (dependency,) = yaml.safe_load((TARGETS / target / "meta" / "main.yml").read_text())["dependencies"]
     assert dependency["role"] == "setup_simulator"
     return dict(dependency["vars"])
@@ -45,7 +45,7 @@ class Targets:
 
 
 def run_targets(names: list[str], door: str, folder: Path) -> Targets:
-    """Each target in a play of its own, on a host of its own."""
+    """Each target in its own play, on its own host."""
     hosts: dict[str, Any] = {}
     tokens: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
@@ -81,7 +81,7 @@ def run_targets(names: list[str], door: str, folder: Path) -> Targets:
 
 @pytest.fixture(scope="module")
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Targets]:
-    """The targets that the selected tests look at, by door."""
+    """The targets that the selected tests need, by door."""
     asked = [item.callspec.params for item in request.session.items if getattr(item, "callspec", None)]
     result = {}
     for door in ("module", "in-process"):
@@ -104,6 +104,6 @@ def test_target(name: str, door: str, finished: dict[str, Targets]) -> None:
     assert "Traceback" not in run.output
     ours = [entry for entry in entries if entry.action.startswith("polarismesh.")]
     assert finished[door].tokens[name] not in json.dumps([entry.result for entry in ours])
-    # A role may choose the module door for a task of its own; the other way round there is no choice.
+    # A role may choose the module door for one of its tasks, but not the in-process door.
     if door == "module":
         assert f"plugins/modules/{name}.py" in run.output
