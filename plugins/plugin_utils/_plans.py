@@ -144,7 +144,7 @@ def drain(run: Run) -> Plan:
 def incident(run: Run) -> Plan:
     """Which nodes are large, under which names their profiles are saved, and by which file of tasks."""
     least = human_to_bytes(run.given["min_size"])
-    heaps = {node: (answer["memory_before"] or {}).get("heap") for node, answer in run.answers("polaris_memory")}
+    heaps = {node: (answer["memory"] or {}).get("heap") for node, answer in run.answers("polaris_memory")}
     large = [node for node, heap in heaps.items() if heap is not None and heap >= least]
     return {
         "files": {

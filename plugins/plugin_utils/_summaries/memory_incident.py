@@ -27,7 +27,7 @@ def summarize(run: Run) -> Summary:
     looked = run.answers("polaris_memory")
     plan, _refusal = plan_of([node for node, _answer in looked])
     files: t.Mapping[str, t.Mapping[str, str]] = (plan or {}).get("files", {})
-    heaps: t.Dict[Node, t.Any] = {node: (answer["memory_before"] or {}).get("heap") for node, answer in looked}
+    heaps: t.Dict[Node, t.Any] = {node: (answer["memory"] or {}).get("heap") for node, answer in looked}
     large = [node for node in heaps if node.name in files]
     saved = [node for node in large if is_saved(node)]
     freed = {node: answer for node, answer in ((node, node.answer("polaris_freed")) for node in saved) if answer}

@@ -21,7 +21,7 @@ FREED = {"released": GIB, "memory_before": {"heap": 3 * GIB}, "memory_after": {"
 
 
 def node(name: str, heap: float | None, connection: str = "local", **results: Any) -> Node:
-    looked = {"memory_before": None if heap is None else {"heap": int(heap * GIB)}}
+    looked = {"memory": None if heap is None else {"heap": int(heap * GIB)}}
     return Node(name, {"polaris_memory": looked, "ansible_connection": connection, **results})
 
 
