@@ -60,9 +60,8 @@ def variables(*names: str) -> dict[str, Any]:
     """The variables of these files in extensions/awx, with their templates."""
     loader = DataLoader()
     # From ansible-core 2.19 on, only trusted text is a template.
-    trusted = (
-        {"trusted_as_template": True} if "trusted_as_template" in signature(loader.load_from_file).parameters else {}
-    )
+    known = signature(loader.load_from_file).parameters
+    trusted: dict[str, Any] = {"trusted_as_template": True} if "trusted_as_template" in known else {}
     found: dict[str, Any] = {}
     for name in names:
         found.update(loader.load_from_file(str(EXTENSION / name), **trusted))

@@ -30,7 +30,8 @@ WINDOW = config.by_name("controller_workflows")["Polaris debug window"]
 #: The variables of all hosts in the inventory of AWX.
 COMMON = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
 
-Start = Launch = Callable[..., jobs.Job]
+Start = Callable[..., jobs.Job]
+Launch = Callable[..., jobs.Job]
 Scenario = Generator[dict[str, Any], PlaybookRun, None]
 
 
