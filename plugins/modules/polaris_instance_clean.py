@@ -153,9 +153,10 @@ options:
       - V(fail) fails with RV(error.kind=guard), with nothing cleaned.
       - V(skip) cleans the others. RV(live) lists the instances that were left alone.
       - V(clean) cleans them as well, which damages them. On a MySQL store, from v1.17.3 on, the instance stays
-        registered without its metadata and its health check; before, nothing happens. On a boltdb store, from v1.13.0
-        on, it leaves the store and is listed until the node restarts; before, it is marked as deleted. The response is
-        the same every time. It is meant for instances that a server still lists although they are gone.
+        registered without its metadata and its health check; before, nothing happens. On a boltdb store, the instance
+        leaves the store, and a node from v1.17.3 on still lists it until that node restarts; up to v1.12 it is only
+        marked as deleted. The response is the same every time. It is meant for instances that a server still lists
+        although they are gone.
     type: str
     choices: [fail, skip, clean]
     default: fail
@@ -180,7 +181,8 @@ notes:
   - Instances are cleaned in parts of 100, and each part is looked up again right before it is sent, unless it was
     looked up in the last second. At the end all that were cleaned are looked up once more. Instances that registered in
     the short time between the look and the clean are in RV(live_again), and the task fails, because the server has
-    damaged them. With O(on_live=clean) there are no such looks.
+    damaged them. With O(on_live=clean) there are no such looks. With a boltdb store, a server up to v1.17.2 does not list
+    a damaged instance any more, so that it cannot be named.
   - Large lists are looked up a service at a time. On servers up to v1.16, which cannot search for an id, all services
     are read to find one.
   - In the first minute after its start, a server of v1.14 or older answers about 1000 calls, and delays the others

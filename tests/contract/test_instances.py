@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning, heartbeats, instances
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity import instance_id
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_instance_clean
@@ -233,6 +234,32 @@ def test_what_is_cleaned_right_after_its_end_is_served_no_more(server: Server, s
     server.call("POST", f"{LIST}/delete", [{**address, "host": "10.1.0.1"}])
     assert run_clean(server, **address, host="10.1.0.1")["count"] == 1
     server.until(lambda: served() == {"10.1.0.2"}, "the one to be gone")
+
+
+def test_what_comes_back_between_look_and_clean_is_named(
+    server: Server, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has damaged it without a word. Old boltdb servers do not even list it any more."""
+    body = {"service": service, "namespace": NAMESPACE, "host": "10.1.0.1", "port": 8080, "metadata": {"a": "b"}}
+    server.deregister(server.register(service, "10.1.0.1", 8080, metadata={"a": "b"}), service)
+    clean = cleaning.clean
+
+    def comes_back(client: Client, instance: dict[str, object]) -> None:
+        assert server.call("POST", LIST, [body]).json()["code"] == 200000
+        server.until(
+            lambda: server.lists(instance_id(NAMESPACE, service, "10.1.0.1", 8080), service), "it to be listed"
+        )
+        clean(client, instance)
+
+    monkeypatch.setattr(cleaning, "clean", comes_back)
+    address = {key: body[key] for key in ("service", "namespace", "host", "port")}
+    if server.store == "boltdb" and not server.like.list_cached:
+        assert run_clean(server, **address)["live_again"] == []
+        return
+    with pytest.raises(PolarisError) as caught:
+        run_clean(server, **address)
+    assert caught.value.kind == "guard"
+    assert [entry["host"] for entry in caught.value.partial["live_again"]] == ["10.1.0.1"]
 
 
 def test_clean_answers_the_same_for_what_never_was(server: Server) -> None:
