@@ -181,8 +181,8 @@ notes:
   - Instances are cleaned in parts of 100, and each part is looked up again right before it is sent, unless it was
     looked up in the last second. At the end all that were cleaned are looked up once more. Instances that registered in
     the short time between the look and the clean are in RV(live_again), and the task fails, because the server has
-    damaged them. With O(on_live=clean) there are no such looks. With a boltdb store, a server up to v1.17.2 does not list
-    a damaged instance any more, so that it cannot be named.
+    damaged them. With O(on_live=clean) there are no such looks. With a boltdb store, a server up to v1.17.2 does not
+    list a damaged instance any more, so that it cannot be named.
   - Large lists are looked up a service at a time. On servers up to v1.16, which cannot search for an id, all services
     are read to find one.
   - In the first minute after its start, a server of v1.14 or older answers about 1000 calls, and delays the others
