@@ -101,7 +101,7 @@ def raw(answer: bytes | list[Part] | Answer, tls: ssl.SSLContext | None = None) 
     try:
         yield server.url, server.requests
     finally:
-        server.close()
+        server.join()
 
 
 @contextlib.contextmanager
@@ -117,21 +117,26 @@ def plain(scheme: str, says: bytes) -> Iterator[tuple[str, None]]:
         with contextlib.suppress(OSError):
             while True:
                 connection, _address = listener.accept()
-                connection.recv(10)
-                connection.sendall(says)
-                if says:
-                    connection.shutdown(socket.SHUT_WR)
-                    while connection.recv(65536):
-                        pass
-                else:
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                connection.close()
+                with connection, contextlib.suppress(OSError):
+                    answer(connection)
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(10)
+        connection.sendall(says)
+        if says:
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+        else:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
         yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", None
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
 
 
 def wrong(
@@ -159,7 +164,7 @@ WRONGS: list[Wrong] = [
     wrong("reset", "server", lambda: plain("http", b"")),
     wrong("closed without an answer", "server", lambda: raw([])),
     wrong("half an answer", "server", lambda: raw(HALF)),
-    wrong("no answer in time", "timeout", lambda: raw([5.0]), options={"timeout": 0.3}),
+    wrong("no answer in time", "timeout", lambda: raw([1.0]), options={"timeout": 0.3}),
     wrong(
         "an answer that drips",
         "timeout",
@@ -337,7 +342,8 @@ A server that goes wrong from the first request
 -----------------------------------------------
 
 Nothing is changed. Only where the first request of a module is the one that changes something, as in
-``polaris_instance_batch_clean``, the outcome may be unknown; then *changed* is true, and the message says that it is unknown.
+``polaris_instance_batch_clean``, the outcome may be unknown; then *changed* is true, and the message
+says that it is unknown.
 
 """
 SECOND = """
