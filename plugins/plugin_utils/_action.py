@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 import typing as t
 from datetime import date
 
@@ -35,6 +36,9 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_vari
 )
 
 display = Display()
+
+#: After so many seconds a task says on which host it is still waiting.
+PATIENCE = 10.0
 
 
 class PolarisAction(ActionBase):
@@ -113,14 +117,19 @@ class PolarisAction(ActionBase):
         if refusal is not None:
             result = Scrubber(secrets)({"failed": True, "msg": refusal, **invalid(refusal, params.get("url"))})
         else:
+            progress = self._progress(task_vars)
+            notice = threading.Timer(PATIENCE, progress, ["still waiting for its server"])
+            notice.daemon = True
+            notice.start()
             outcome = perform(
                 type(self).operation,
                 params,
                 secrets,
                 check_mode=self._task.check_mode,
                 diff_mode=self._task.diff,
-                progress=self._progress(task_vars),
+                progress=progress,
             )
+            notice.cancel()
             result = outcome.result
             warnings.extend(outcome.warnings)
         if warnings:

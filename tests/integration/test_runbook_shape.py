@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,3 +91,39 @@ def test_no_host_is_a_failure(runbook: str, arguments: list[str], fleet: Fleet, 
     assert "matches no host" in run.output
     assert "Traceback" not in run.output
     assert fleet.requests == []
+
+
+def lost(fleet: Fleet, folder: Path, after: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """An inventory whose second host is lost after as many modules, and the environment that this takes."""
+    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+    inventory["polaris_servers"]["hosts"]["node2"].update(ansible_connection="flaky", flaky_after=after)
+    plugins = str(Path(__file__).parents[1] / "connection")
+    return inventory, {"ANSIBLE_CONNECTION_PLUGINS": plugins, "POLARIS_TEST_FLAKY": str(folder / "modules")}
+
+
+def test_a_node_that_is_lost_before_a_level_is_set_has_failed(
+    make_fleet: Callable[..., Fleet], playbook: Playbook, tmp_path: Path
+) -> None:
+    fleet = make_fleet(nodes=2)
+    inventory, env = lost(fleet, tmp_path, 0)
+    run = playbook("polarismesh.maintenance.log_level", inventory, extra_vars={"levels": "naming=debug"}, env=env)
+    assert run.returncode != 0
+    assert "changed on 1 (node1)" in run.output
+    assert "FAILED on node2: the host could not be reached" in run.output
+    assert "unchanged" not in run.output
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_node_that_is_lost_while_its_window_is_open_is_not_called_restored(
+    after: int, make_fleet: Callable[..., Fleet], playbook: Playbook, tmp_path: Path
+) -> None:
+    """After the look, so that it is unknown whether it was raised; after the raise."""
+    fleet = make_fleet(nodes=2)
+    inventory, env = lost(fleet, tmp_path, after)
+    variables = {"levels": "naming=debug", "seconds": 1}
+    run = playbook("polarismesh.maintenance.debug_window", inventory, extra_vars=variables, env=env)
+    assert run.returncode != 0
+    assert "restored on 1 (node1)" in run.output
+    assert "STILL RAISED on node2: the host could not be reached" in run.output
+    assert '"naming": "info"' in run.output
+    assert fleet.nodes[0].levels["naming"] == "info"
