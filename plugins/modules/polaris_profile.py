@@ -180,7 +180,7 @@ def destination(dest: str, name: str) -> Path:
         target = target / name
     # What is written is what a link leads to, and the link stays.
     written = Path(os.path.realpath(str(target)))
-    folder = written.parent
+    folder = (written if target.is_symlink() else target).parent
     if not folder.is_dir():
         raise PolarisError("refused", f"dest is in a folder that does not exist: {folder}; create it first.")
     replaced(written)
