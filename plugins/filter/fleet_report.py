@@ -18,8 +18,7 @@ options:
   _input:
     description:
       - The variables of each host. Used are C(inventory_hostname), and where they are there the registered results
-        C(polaris_fleet_server), C(polaris_fleet_levels), C(polaris_fleet_connections), C(polaris_fleet_memory),
-        C(polaris_fleet_heartbeats), C(polaris_fleet_leaders) and C(polaris_fleet_probes).
+        C(polaris_fleet_server), C(polaris_fleet_heartbeats) and C(polaris_fleet_probes).
     type: list
     elements: dict
     required: true
@@ -79,7 +78,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_ch
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
 
 #: The registered results of the playbook, without their prefix.
-RESULTS = ("server", "levels", "connections", "memory", "heartbeats", "leaders", "probes")
+RESULTS = ("server", "heartbeats", "probes")
 
 
 def fleet_report(

@@ -27,6 +27,8 @@ SCHEMA = 2
 LEVELS = ("info", "warn", "error", "fatal", "none", "debug")
 SEVERITIES = ("critical", "warning", "note")
 LOGIN_PATH = "/core/v1/user/login"
+#: How the report calls what polaris_server_info could not read.
+NAMES = {"levels": "log levels", "nodes": "nodes of the cluster", "features": "what the server can do"}
 # What neither HTML nor JSON readers take: control characters, and halves of characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -127,7 +129,10 @@ def read_node(name: str, address: str, results: Given) -> Node:
         if "is_polaris" in server:
             server = {"msg": f"{server.get('url')} answers, but is not a Polaris server."}
         return Node(name, address, url=server.get("url"), failures=(failure("server", server),))
-    failures: t.List[Failure] = []
+    failures = [
+        Failure(NAMES.get(str(each["what"]), str(each["what"])), each.get("kind"), str(each.get("msg") or "no answer"))
+        for each in server.get("not_read") or ()
+    ]
     features = server.get("features") or {}
     protocols = server.get("protocols")
     return Node(
@@ -137,7 +142,12 @@ def read_node(name: str, address: str, results: Given) -> Node:
         # What server_info looked for and did not find out stands in its warnings.
         unsure=protocols is None or server.get("nodes") is None,
         url=server.get("url"),
-        notes=tuple(str(warning) for warning in server.get("warnings") or ()),
+        # Of what is a failure already, the warning says the same.
+        notes=tuple(
+            str(warning)
+            for warning in server.get("warnings") or ()
+            if not any(each.msg in str(warning) for each in failures)
+        ),
         version=server.get("version"),
         oldest_version=server.get("oldest_version"),
         own_host=server.get("own_host"),
@@ -146,11 +156,11 @@ def read_node(name: str, address: str, results: Given) -> Node:
         pprof_switchable=features.get("pprof"),
         protocols=None if protocols is None else tuple(protocols),
         registered=tuple(str(entry.get("host")) for entry in server.get("nodes") or ()),
-        levels=take(failures, "log levels", result(results, "levels"), "levels"),
-        memory=take(failures, "memory", result(results, "memory"), "memory_before"),
-        leaders=take(failures, "leaders", result(results, "leaders"), "leaders"),
-        heartbeats=take(failures, "heartbeats", result(results, "heartbeats"), "instances"),
-        connections=connections_read(failures, protocols, result(results, "connections")),
+        levels=server.get("levels"),
+        memory=server.get("memory"),
+        leaders=tuple(server["leaders"]) if server.get("leaders") is not None else None,
+        connections=connections_read(server.get("connections")),
+        heartbeats=heartbeats_read(failures, result(results, "heartbeats")),
         probes=read_probes(result(results, "probes")),
         failures=tuple(failures),
     )
@@ -170,30 +180,21 @@ def failure(what: str, registered: Given) -> Failure:
     return Failure(what, kind, str(registered.get("msg") or "no answer"))
 
 
-def take(failures: t.List[Failure], what: str, registered: t.Optional[Given], key: str) -> t.Any:
-    """A value of a result; a failure is kept."""
+def heartbeats_read(failures: t.List[Failure], registered: t.Optional[Given]) -> t.Optional[t.Tuple[Given, ...]]:
+    """What the node knows of each instance; None where that was not asked for. A failure is kept."""
     if registered is None:
         return None
-    if key not in registered:
-        failures.append(failure(what, registered))
+    if "instances" not in registered:
+        failures.append(failure("heartbeats", registered))
         return None
-    value = registered[key]
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(registered["instances"])
 
 
-def connections_read(
-    failures: t.List[Failure], protocols: t.Optional[t.Sequence[str]], registered: t.Optional[Given]
-) -> t.Optional[t.Dict[str, int]]:
-    """Protocol -> open connections; None where that could not be read. A protocol that fails is left out."""
-    if protocols is None:
+def connections_read(gathered: t.Optional[Given]) -> t.Optional[t.Dict[str, int]]:
+    """Protocol -> open connections; None where that could not be read. What is not counted is left out."""
+    if gathered is None:
         return None
-    found: t.Dict[str, int] = {}
-    for each in (registered or {}).get("results") or ():
-        if "total" not in each:
-            failures.append(failure(f"{each.get('item')} connections", each))
-        elif each.get("limit_enabled"):
-            found[str(each["protocol"])] = int(each["total"])
-    return found if found or not protocols else None
+    return {str(name): int(found["total"]) for name, found in gathered.items() if found is not None}
 
 
 def read_probes(registered: t.Optional[Given]) -> Probes:

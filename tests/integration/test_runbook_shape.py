@@ -18,11 +18,15 @@ Playbook = Callable[..., PlaybookRun]
 
 #: Runbook -> variables with which it does something on every node.
 RUNBOOKS: dict[str, dict[str, Any]] = {
+    "conn_drain": {"protocol": "grpc", "client_host": "127.0.0.21"},
+    "conn_rebalance": {},
     "debug_window": {"levels": {"naming": "debug"}, "seconds": 3},
+    "fleet_report": {"dest": "report.html", "probe_defaults": False},
     "heartbeat_audit": {},
     "instance_clean": {"batch": True},
     "log_level": {"levels": {"naming": "debug"}},
     "memory_free": {"min_releasable": 0},
+    "memory_incident": {"dest": "profiles"},
 }
 
 #: Settings in an operator's ansible.cfg, none of which changes what a runbook does.

@@ -43,18 +43,19 @@ def host(index: int = 0, **changes: Any) -> Values:
         "protocols": ["grpc", "http"],
         "nodes": [],
     }
+    gathered: Values = {
+        "levels": {"naming": "info", "store": "info"},
+        "connections": {"grpc": {"total": 100 + index}, "http": {"total": 2}, "eureka": None},
+        "memory": {"heap_in_use": 64 * MIB, "releasable": (32 + index) * MIB, "sys": 128 * MIB},
+        "leaders": [],
+        "not_read": [],
+    }
+    for part in gathered:
+        if part in changes:
+            gathered[part] = changes.pop(part)
     results: Values = {
-        "server": server | changes.pop("server", {}),
-        "levels": {"levels": {"naming": "info", "store": "info"}},
-        "connections": {
-            "results": [
-                {"item": "grpc", "protocol": "grpc", "limit_enabled": True, "total": 100 + index},
-                {"item": "http", "protocol": "http", "limit_enabled": True, "total": 2},
-            ]
-        },
-        "memory": {"memory_before": {"heap_in_use": 64 * MIB, "releasable": (32 + index) * MIB, "sys": 128 * MIB}},
+        "server": {**server, **gathered, **changes.pop("server", {})},
         "heartbeats": {"instances": []},
-        "leaders": {"leaders": []},
         "probes": {"results": [probe("anyone"), probe("default_token"), probe("default_password")]},
     }
     results |= changes
@@ -95,7 +96,7 @@ def warned(report: Values) -> dict[str, list[str]]:
 
 
 def levels(**of: str) -> Values:
-    return {"levels": of}
+    return dict(of)
 
 
 # --- what the report finds -------------------------------------------------------------------------------------------
@@ -144,8 +145,8 @@ def test_what_is_no_polaris_server_is_not_read() -> None:
 
 
 def test_one_failed_read_leaves_the_rest_of_the_node() -> None:
-    refused = {"failed": True, "msg": "the token is not valid", "error": {"kind": "auth"}}
-    report = fleet_report([host(1, levels=refused)])
+    refused = [{"what": "levels", "kind": "auth", "msg": "the token is not valid"}]
+    report = fleet_report([host(1, levels=None, not_read=refused)])
     assert report["nodes"][0]["status"] == "partial"
     assert report["nodes"][0]["failures"] == [{"what": "log levels", "kind": "auth", "msg": "the token is not valid"}]
     assert report["summary"]["connections"] == 103
@@ -214,11 +215,11 @@ def test_overdue_is_uncertain_while_a_node_was_not_asked() -> None:
         ),
         ({"server": {"features": {"profile": True}}}, "pprof_open"),
         ({"server": {"features": {"profile": False, "pprof": True}}}, "pprof_switchable"),
-        ({"server": {"protocols": []}, "connections": {"results": []}}, "limits_off"),
+        ({"server": {"protocols": []}}, "limits_off"),
         ({"server": {"protocols": ["http"]}}, "grpc_not_counted"),
         ({"server": {"version": "v1.17.1"}}, "mixed_versions"),
         ({"server": {"nodes": [{"host": "127.0.0.1"}]}}, "loopback"),
-        ({"leaders": {"leaders": [{"elect_key": "a", "host": "node1", "valid": False, "ctime": 1}]}}, "nobody_leads"),
+        ({"leaders": [{"elect_key": "a", "host": "node1", "valid": False, "ctime": 1}]}, "nobody_leads"),
     ],
 )
 def test_warnings(changes: Values, expected: str) -> None:
@@ -265,7 +266,7 @@ def test_an_unknown_version_is_the_oldest_possible_one() -> None:
 def test_without_a_shared_store_every_node_leads_for_itself(address: str) -> None:
     def leads(index: int) -> Values:
         leader = {"elect_key": "polaris.checker", "host": address.format(index), "valid": True, "ctime": None}
-        return host(index, leaders={"leaders": [leader]})
+        return host(index, leaders=[leader])
 
     report = fleet_report([leads(1), leads(2)])
     assert report["leaders"][0]["each_node_for_itself"] is True
@@ -291,8 +292,9 @@ def hostile_report() -> Values:
                 beat(HOSTILE, None, host=HOSTILE),
             ]
         },
-        "leaders": {"leaders": [{"elect_key": HOSTILE, "host": HOSTILE, "valid": False, "ctime": 1}]},
-        "connections": {"results": [{"item": HOSTILE, "msg": HOSTILE, "failed": True}]},
+        "leaders": [{"elect_key": HOSTILE, "host": HOSTILE, "valid": False, "ctime": 1}],
+        "connections": {HOSTILE: {"total": 3}},
+        "not_read": [{"what": HOSTILE, "kind": HOSTILE, "msg": HOSTILE}],
     }
     hosts = [host(1, **changes), gone(2, HOSTILE), host(3)]
     hosts[0]["inventory_hostname"] = HOSTILE
@@ -383,7 +385,7 @@ def big_report(count: int) -> Values:
         elif index == 3:
             hosts.append(host(index, heartbeats={"failed": True, "msg": "cut"}, levels=levels(naming="debug")))
         else:
-            hosts.append(host(index, heartbeats={"instances": late}, leaders={"leaders": [LEADER]}))
+            hosts.append(host(index, heartbeats={"instances": late}, leaders=[LEADER]))
     return fleet_report(hosts, "2026-01-02T03:04:05Z", "default")
 
 
