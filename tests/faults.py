@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import trustme
@@ -298,7 +298,7 @@ WRITE_FAULTS: dict[str, Fault] = {
 def write_cell(name: str, fault: Fault) -> tuple[Cell, int]:
     """Run a module against a simulated server whose one call goes wrong; and how often that call was sent."""
     method, path = WRITES[name]
-    store = "mysql" if name == "polaris_leader_release" else "boltdb"
+    store: Literal["mysql", "boltdb"] = "mysql" if name == "polaris_leader_release" else "boltdb"
     with Fleet(nodes=1, profile="head", store=store) as fleet, Clients() as clients:
         node = fleet.nodes[0]
         if name == "polaris_conn_close":
@@ -375,12 +375,12 @@ def page() -> str:
     lines += [SECOND, ".. list-table::\n    :header-rows: 1\n"]
     lines.append("    * - Module\n" + "\n".join(f"      - {name}" for name in WRITE_FAULTS))
     for name in WRITES:
-        told = []
-        for fault in WRITE_FAULTS.values():
-            one, sent = write_cell(name, fault)
+        row = []
+        for failing in WRITE_FAULTS.values():
+            one, sent = write_cell(name, failing)
             changed = f"changed: {str(one.changed).lower()}"
-            told.append(f"      - {one.outcome}, {changed}, sent {'once' if sent == 1 else f'{sent} times'}")
-        lines.append(f"    * - ``{name}``\n" + "\n".join(told))
+            row.append(f"      - {one.outcome}, {changed}, sent {'once' if sent == 1 else f'{sent} times'}")
+        lines.append(f"    * - ``{name}``\n" + "\n".join(row))
     return "\n".join(lines) + "\n"
 
 

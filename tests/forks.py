@@ -137,7 +137,8 @@ def serve(connection: socket.socket) -> None:
             connection.sendall(f"{code}\n".encode())
     from ansible import constants
 
-    shutil.rmtree(constants.DEFAULT_LOCAL_TMP, ignore_errors=True)
+    # (Made by its configuration when it is imported.)
+    shutil.rmtree(str(vars(constants)["DEFAULT_LOCAL_TMP"]), ignore_errors=True)
 
 
 def become(command: list[str], cwd: str, environment: dict[str, str], descriptors: Sequence[int]) -> None:

@@ -386,7 +386,7 @@ def cached_instances(entry: t.Any) -> t.Optional[t.List[Entry]]:
     """The instances of a cache entry; None if another version of this plugin wrote it, or it is not one of ours."""
     if not isinstance(entry, dict) or entry.get("format") != FORMAT or not isinstance(entry.get("instances"), list):
         return None
-    listed: t.List[Entry] = entry["instances"]
+    listed: t.List[t.Any] = entry["instances"]
     return listed if all(isinstance(one, dict) and sorted(one) == FORMAT for one in listed) else None
 
 

@@ -116,7 +116,7 @@ def doors(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[PlaybookRun, dict[str, Sent]]]:
     """The outcome of the cases that the selected tests need, through each door."""
-    asked = [item.callspec.params for item in request.session.items if getattr(item, "callspec", None)]
+    asked = [call.params for item in request.session.items if (call := getattr(item, "callspec", None)) is not None]
     cases = [
         case for case in CASES if {"case": case} in asked or ({"module": case.module} in asked and in_short_run(case))
     ]

@@ -82,7 +82,7 @@ def run_targets(names: list[str], door: str, folder: Path) -> Targets:
 @pytest.fixture(scope="module")
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Targets]:
     """The targets that the selected tests need, by door."""
-    asked = [item.callspec.params for item in request.session.items if getattr(item, "callspec", None)]
+    asked = [call.params for item in request.session.items if (call := getattr(item, "callspec", None)) is not None]
     result = {}
     for door in ("module", "in-process"):
         names = [name for name in NAMES if {"name": name, "door": door} in asked]

@@ -152,14 +152,15 @@ def test_an_application_that_registered_a_loopback_address_never_becomes_the_ser
 def test_a_cached_entry_counts_only_in_the_format_of_today() -> None:
     entry = dict(vars(node("10.0.0.1")))
     assert polaris.cached_instances({"format": polaris.FORMAT, "instances": [entry]}) == [entry]
-    for other in (
+    others: list[Any] = [
         None,
         [],
         {"instances": [entry]},
         {"format": polaris.FORMAT, "instances": None},
         {"format": polaris.FORMAT, "instances": [{"id": "a"}]},
         {"format": [*polaris.FORMAT, "colour"], "instances": [entry]},
-    ):
+    ]
+    for other in others:
         assert polaris.cached_instances(other) is None
 
 

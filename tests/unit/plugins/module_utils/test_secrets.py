@@ -21,7 +21,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._secrets i
     shown_arguments,
 )
 
-PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_categories=("Cc",)), max_size=30)
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_categories=["Cc"]), max_size=30)
 # Long enough not to match the stars by chance, and not a word of Polaris.
 SECRETS = (
     st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=40)
