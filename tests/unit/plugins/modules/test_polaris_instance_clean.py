@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import cleaning, instances, routes
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Progress
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity import Target
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result
@@ -559,7 +559,8 @@ def test_without_the_console_nobody_can_tell_what_is_live(make_fleet: MakeFleet,
     assert site.sent == []
 
 
-def test_progress_is_told(site: Site) -> None:
+def test_progress_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Progress, "SECONDS", 1e9)  # a slow machine tells of it more often
     rows = [site.dead(f"10.1.{n >> 8}.{n & 255}") for n in range(2500)]
     lines: list[str] = []
     client = site.make_client(site.node, token=site.fleet.tokens.owner, parallel=4)
