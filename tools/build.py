@@ -33,6 +33,7 @@ SHIPPED_FILES = (
     "FILES.json",
     "MANIFEST.json",
     "README.md",
+    "README.zh-CN.md",
     "changelogs/changelog.yaml",
     "changelogs/config.yaml",
     "execution-environment.yml",
