@@ -69,15 +69,15 @@ ZH: t.Dict[str, str] = {
     "In use": "使用中",
     "Nodes whose figures are different now": "数据有变化的节点",
     "{n} more nodes": "另外 {n} 个节点",
-    "Scope": "日志范围",
+    "Scope": "日志模块",
     "Before": "之前",
     "Now": "现在",
     "Log levels that changed": "有变化的日志级别",
     "{n} more log levels": "另外 {n} 个日志级别",
     "What, and why": "内容与原因",
     "everything": "全部",
-    "server": "服务器",
-    "The server did not tell why.": "服务器没有说明原因。",
+    "server": "服务端",
+    "The server did not tell why.": "服务端没有说明原因。",
     "What could not be read, and why": "未能读取的内容及原因",
     "{n} open connections on {x}.": "{x}上共有 {n} 个打开的连接。",
     "The average is {n}.": "平均每个节点 {n} 个。",
@@ -122,13 +122,13 @@ ZH: t.Dict[str, str] = {
     "Usual level": "通常级别",
     "Deviating": "不一致",
     "on {x} of {n}": "{n} 个中的 {x} 个",
-    "Scopes with deviating levels, the most divided first": "级别不一致的日志范围，分歧最大的在前",
-    "{n} more scopes": "另外 {n} 个日志范围",
+    "Scopes with deviating levels, the most divided first": "级别不一致的日志模块，分歧最大的在前",
+    "{n} more scopes": "另外 {n} 个日志模块",
     "No level deviates: all nodes that were read agree.": "没有不一致：所有已读取的节点级别相同。",
     "One node has nothing to deviate from.": "只有一个节点，无从比较。",
-    "{n} scope without deviating levels": "{n} 个级别一致的日志范围",
-    "{n} scopes without deviating levels": "{n} 个级别一致的日志范围",
-    "Scopes with one level on all nodes that have them": "在所有节点上级别相同的日志范围",
+    "{n} scope without deviating levels": "{n} 个级别一致的日志模块",
+    "{n} scopes without deviating levels": "{n} 个级别一致的日志模块",
+    "Scopes with one level on all nodes that have them": "在所有节点上级别相同的日志模块",
     "Level": "级别",
     "Nodes": "节点数",
     "Instance": "实例",
@@ -164,7 +164,7 @@ ZH: t.Dict[str, str] = {
     "not valid on": "无效于",
     "the nodes do not agree": "各节点说法不一",
     "valid": "有效",
-    "No node told of any: servers up to v1.13 do not.": "没有节点提供：v1.13 及更早的服务器不提供。",
+    "No node told of any: servers up to v1.13 do not.": "没有节点提供：v1.13 及更早的服务端不提供。",
     "Versions": "版本",
     "unknown": "未知",
     "{x} or newer": "{x} 或更新",
@@ -193,7 +193,7 @@ ZH: t.Dict[str, str] = {
     "The maintenance API does not ask for an account": "运维接口不要求账号",
     "Anyone who reaches the port can close connections, change log levels and clean instances. Set consoleOpen: true "
     "under auth in polaris-server.yaml and restart, or close the port to others.": (
-        "任何能访问该端口的人都可以关闭连接、修改日志级别、清理实例。请在 polaris-server.yaml 的 auth 下设置 consoleOpen: true 并重启，"
+        "任何能访问该端口的人都可以断开连接、修改日志级别、清理实例。请在 polaris-server.yaml 的 auth 下设置 consoleOpen: true 并重启，"
         "或者不对他人开放该端口。"
     ),
     "The maintenance API can be read without a valid token": "没有有效 token 也能读取运维接口",
@@ -231,7 +231,7 @@ ZH: t.Dict[str, str] = {
     "in polaris-server.yaml. The shipped file misspells purgeCounterExpire: with that misspelling the server exits at "
     "startup.": (
         "单个客户端可打开的连接数没有上限，连接既看不到也无法关闭。请在 polaris-server.yaml 中设置 connLimit。"
-        "自带的文件把 purgeCounterExpire 拼错了：保留该拼写时，服务器启动后会立即退出。"
+        "自带的文件把 purgeCounterExpire 拼错了：保留该拼写时，服务端启动后会立即退出。"
     ),
     "The connections of SDK clients are not counted": "SDK 客户端的连接没有统计",
     "Other protocols are counted, grpc is not. Set connLimit under service-grpc in polaris-server.yaml.": (
@@ -241,12 +241,12 @@ ZH: t.Dict[str, str] = {
     "They hold more than 10 % above the average. After a scale-out, clients stay where they are until their connection "
     "ends. The command shows what would be closed; without --check it closes the surplus.": (
         "它们的连接数比平均值高出 10 % 以上。扩容之后，客户端会留在原处，直到连接结束。"
-        "下面的命令显示将关闭哪些连接；去掉 --check 则关闭多余的连接。"
+        "下面的命令显示将断开哪些连接；去掉 --check 则断开多余的连接。"
     ),
     "The heap is far larger than on the other nodes": "有节点的堆远大于其他节点",
     "It takes more than twice the median of all nodes. The command saves profiles of the nodes whose heap is above 1G "
     "and then frees memory there; min_size changes that size.": (
-        "它超过所有节点中位数的两倍。下面的命令保存堆大于 1G 的节点的剖析文件，然后释放其内存；该大小由 min_size 设置。"
+        "它超过所有节点中位数的两倍。下面的命令保存堆大于 1G 的节点的 profile 文件，然后释放其内存；该大小由 min_size 设置。"
     ),
     "The nodes run different versions": "各节点的版本不同",
     "Found: {found}. Finish the upgrade.": "发现：{found}。请完成升级。",
@@ -254,9 +254,9 @@ ZH: t.Dict[str, str] = {
     "A debug window may still be open. Levels are lost at a restart; the command sets the usual levels now.": (
         "可能有调试窗口尚未关闭。重启会丢失级别；下面的命令立即恢复为通常级别。"
     ),
-    "Log scopes are silent, errors included": "有日志范围完全静默，连错误也不记录",
+    "Log scopes are silent, errors included": "有日志模块完全静默，连错误也不记录",
     "At none: {found}.": "级别为 none：{found}。",
-    "Log scopes are at debug on most nodes": "有日志范围在多数节点上为 debug",
+    "Log scopes are at debug on most nodes": "有日志模块在多数节点上为 debug",
     "At debug: {found}.": "级别为 debug：{found}。",
     "An elected job has no leader": "有选举任务没有主节点",
     "No valid leader for {found}. Look at the logs of those nodes; on a boltdb store only a restart brings the leader "
@@ -266,7 +266,7 @@ ZH: t.Dict[str, str] = {
     "Nodes of the cluster are not in this inventory": "集群中有节点不在此 inventory 中",
     "They are registered as servers, and were not asked. Add them, or let the inventory plugin "
     "polarismesh.maintenance.polaris find them.": (
-        "它们注册为服务器，但没有被询问。请加入它们，或使用 inventory 插件 polarismesh.maintenance.polaris 自动发现。"
+        "它们已注册为服务端节点，但没有被询问。请加入它们，或使用 inventory 插件 polarismesh.maintenance.polaris 自动发现。"
     ),
     "Nodes are registered as 127.0.0.1": "有节点注册为 127.0.0.1",
     "Others cannot find them by that address. Set self_address (from v1.17.2 on) or probe_address in "
