@@ -41,6 +41,12 @@ PUBLIC = frozenset(
         "eureka",
         "local",
         "discoverstat",
+        "discoverEventLocal",
+        "discoverLocal",
+        "HistoryLogger",
+        "nacos-apiserver",
+        "nacos-trace",
+        "token-bucket",
         "grpc",
         "http",
         "nacos-http",
@@ -65,15 +71,22 @@ class Scrubber:
         hidden = {secret for secret in secrets if secret.strip() and secret not in PUBLIC}
         self._long = {secret for secret in hidden if len(secret) >= _LONG}
         self._whole = {form for secret in hidden for form in _forms(secret)}
+        # If the password is nacos, the scope nacos-apiserver must still be found in a result, to restore its level.
+        kept = {word for word in PUBLIC if any(secret in word for secret in hidden)}
         # The longest first, so that nothing is left of two that overlap.
-        patterns = [_pattern(form) for form in sorted(self._whole, key=len, reverse=True)]
+        patterns = [
+            rf"(?<![\w-]){re.escape(form)}(?![\w-])" if form in kept else _pattern(form)
+            for form in sorted(self._whole | kept, key=len, reverse=True)
+        ]
         self._any = re.compile("|".join(patterns)) if patterns else None
 
     def text(self, value: str) -> str:
         """The text without any secret."""
         if self._any is None:
             return value
-        return WHOLE if value in self._whole else self._any.sub(PART, value)
+        if value in self._whole:
+            return WHOLE
+        return self._any.sub(lambda found: found[0] if found[0] in PUBLIC else PART, value)
 
     def __call__(self, value: t.Any) -> t.Any:
         """The value without any secret, also in keys. Short numbers and booleans keep their type."""

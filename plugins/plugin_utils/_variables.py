@@ -158,10 +158,14 @@ def ipv4(value: t.Any, rule: Rule) -> str:
 
 
 def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
-    """A list, or text in YAML or JSON that is one."""
+    """A list, or text in YAML or JSON that is one.
+
+    The message does not repeat the value: instances may hold the token of a service.
+    """
     found = _from_yaml(value) if isinstance(value, str) else value
     if not isinstance(found, list):
-        raise _refused(f"a list{_such_as(rule)}", value)
+        kind = "a mapping" if isinstance(found, t.Mapping) else f"a value of type {type(found).__name__}"
+        raise ValueError(f"must be {rule.get('example') or 'a list'}; got {kind}")
     return found
 
 

@@ -20,6 +20,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._secrets i
     Scrubber,
     shown_arguments,
 )
+from tests.simulator.profiles import PROFILES
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_categories=["Cc"]), max_size=30)
 # Long enough not to match the stars by chance, and not a word of Polaris.
@@ -68,6 +69,19 @@ def test_what_a_runbook_goes_on_from_stays() -> None:
     assert Scrubber({"2026"}).text("the token 2026 is wrong") == f"the token {PART} is wrong"
     assert Scrubber({" ", ""}).text("nothing to hide here") == "nothing to hide here"
     assert Scrubber({"polaris"}).text("polaris.checker of polaris") == "polaris.checker of polaris"
+
+
+@pytest.mark.parametrize("secret", ["nacos", "token", "bucket", "trace", "discover"])
+def test_the_scopes_of_every_server_stay_if_a_password_is_a_part_of_one(secret: str) -> None:
+    scopes = {scope: "info" for profile in PROFILES.values() for scope in profile.scopes}
+    assert Scrubber({secret})(scopes) == scopes
+    assert Scrubber({secret}).text(f"wrong: {secret}, x-{secret}") == f"wrong: {PART}, x-{PART}"
+    assert Scrubber(scopes.keys())(scopes) == scopes
+
+
+def test_a_scope_as_part_of_a_secret_does_not_protect_it() -> None:
+    scrub = Scrubber({"nacos", "apiserver-and-more"})
+    assert scrub.text("nacos-apiserver nacos-apiserver-and-more") == f"nacos-apiserver {PART}-{PART}"
 
 
 def test_a_long_secret_that_is_a_number_is_no_number_of_a_result() -> None:

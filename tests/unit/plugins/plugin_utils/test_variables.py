@@ -148,6 +148,12 @@ def test_what_has_another_type_is_refused(rule: dict[str, Any], value: Any, must
     assert "; got " in msg
 
 
+@pytest.mark.parametrize("written", [{"id": "a", "service_token": "s3cret"}, '{"id": "a", "service_token": "s3cret"}'])
+def test_a_refused_list_is_not_repeated_because_it_may_hold_a_token(written: Any) -> None:
+    msg = refused({"instances": written}, {"instances": {"type": "list", "example": "a list, such as [1]"}})
+    assert msg == "The variable instances must be a list, such as [1]; got a mapping. No server was asked."
+
+
 def test_all_that_is_wrong_is_in_one_message() -> None:
     rules = {**LEVELS, "seconds": {"type": "int", "min": 1}}
     msg = refused({"seconds": 0}, rules)
