@@ -975,7 +975,8 @@ def test_what_is_sent_once_does_not_trust_a_connection_that_was_kept_alive(
     serve: Serve, make_client: MakeClient, call: Callable[[Client], Any]
 ) -> None:
     """Something in between may close it silently; then it is unknown whether the request arrived."""
-    kept_alive = b'HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{"rows_affected":1}'
+    body = b"" if call is memory.free else b'{"rows_affected":1}'
+    kept_alive = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     # It answers one request per connection, and keeps it open for a while without reading further.
     server = serve(lambda request: [kept_alive, 2.0])
     client = make_client(server.url, timeout=10.0)
