@@ -18,7 +18,7 @@ options:
   _input:
     description:
       - The variables of each host. Used are C(inventory_hostname), and where they are there the registered results
-        C(polaris_fleet_server), C(polaris_fleet_heartbeats) and C(polaris_fleet_probes).
+        C(polaris_fleet_server) and C(polaris_fleet_heartbeats).
     type: list
     elements: dict
     required: true
@@ -78,7 +78,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_ch
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
 
 #: The registered results of the playbook, without their prefix.
-RESULTS = ("server", "heartbeats", "probes")
+RESULTS = ("server", "heartbeats")
 
 
 def fleet_report(

@@ -57,7 +57,7 @@ def connected(
             token = account.login(client, params["username"], params["password"], params["owner"])
             secrets.add(token)
             client.use_token(token)
-            if params["username"] == params["password"] == "polaris":
+            if (params["username"], params["password"]) == account.DEFAULT_LOGIN:
                 warnings.append(
                     f"{client.url} still accepts the published password of its default account: change it, and refresh "
                     f"the token of that account, which is also published."

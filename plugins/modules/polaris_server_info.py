@@ -32,6 +32,14 @@ options:
     elements: str
     choices: [levels, connections, memory, leaders, functions, all]
     default: []
+  probe_defaults:
+    description:
+      - Whether to find out if the server lets in the published password and the published token of the default account,
+        and requests without a valid token. The result is in RV(lets_in).
+      - These are three more attempts, one of them a login, which may appear in the log of the server. None of them
+        uses the account of this task.
+    type: bool
+    default: false
 seealso:
   - module: polarismesh.maintenance.polaris_log_level_info
   - module: polarismesh.maintenance.polaris_conn_info
@@ -233,6 +241,24 @@ functions:
   type: dict
   returned: success, if O(gather) has it
   sample: {Client: [DiscoverInstances, RegisterInstance]}
+lets_in:
+  description:
+    - Who is let in, as name and V(true) or V(false); V(null) if that is unknown.
+    - V(null) as a whole without O(probe_defaults).
+  type: dict
+  returned: success
+  contains:
+    anyone:
+      description: Requests without a valid token.
+      type: bool
+    default_token:
+      description: The published token of the default account. V(null) if anyone is let in, because the token proves
+        nothing then.
+      type: bool
+    default_password:
+      description: The published password of the default account, at the login.
+      type: bool
+  sample: {anyone: false, default_token: false, default_password: true}
 not_read:
   description: What could not be read. What this server does not have is V(null), and is not in this list.
   type: list
@@ -293,6 +319,7 @@ LATER_PARTS = ("leaders", "functions")
 SPEC = spec(
     {
         "gather": {"type": "list", "elements": "str", "choices": [*PARTS, "all"], "default": []},
+        "probe_defaults": {"type": "bool", "default": False},
         **PARALLEL,
     }
 )
@@ -397,7 +424,7 @@ class Answers:
 # --- the task --------------------------------------------------------------------------------------------------------
 
 
-def ask(client: Client, parts: t.Sequence[str]) -> Answers:
+def ask(client: Client, parts: t.Sequence[str], probe_defaults: bool) -> Answers:
     """Read a whole node, side by side; a question that fails stops no other."""
     questions: t.Dict[t.Tuple[str, ...], t.Callable[[], t.Any]] = {
         ("metrics",): partial(memory.metrics, client),
@@ -412,6 +439,9 @@ def ask(client: Client, parts: t.Sequence[str]) -> Answers:
         questions["connections", protocol] = partial(connections.stats, client, protocol, host)
     readers = {"levels": log_levels.read, "leaders": elections.leaders, "functions": server.functions}
     questions.update({(part,): partial(readers[part], client) for part in parts if part in readers})
+
+    if probe_defaults:
+        questions.update({("lets_in", who): partial(account.lets_in, client, who) for who in account.PROBES})
 
     def attempt(question: t.Callable[[], t.Any]) -> t.Any:
         try:
@@ -445,13 +475,21 @@ def gathered(answers: Answers, parts: t.Sequence[str], stats: t.Optional[t.Mappi
     return result
 
 
+def let_in(found: t.Mapping[str, t.Optional[bool]]) -> t.Optional[Result]:
+    """Who is let in; None if nobody was tried."""
+    if not found:
+        return None
+    # A server that lets everybody in says nothing about the published token.
+    return {**found, "default_token": None if found["anyone"] else found["default_token"]}
+
+
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     parts = wanted_parts(params["gather"])
     switches = account.switches(client)
     if not routes.is_polaris(client) and switches is None:
-        nothing = ("version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", *parts)
+        nothing = ("version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", "lets_in", *parts)
         return {"changed": False, "is_polaris": False, **dict.fromkeys(nothing), "not_read": []}
-    answers = ask(client, parts)
+    answers = ask(client, parts, params["probe_defaults"])
     warnings = answers.warnings
     if switches is None:
         warnings.append(
@@ -484,6 +522,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         "nodes": None if nodes is None else node_list(nodes, client.url, own),
         "auth": switches,
         "protocols": None if stats is None else sorted(name for name, entry in stats.items() if entry is not None),
+        "lets_in": let_in(answers.of("lets_in") or {}),
         **gathered(answers, parts, stats),
         "not_read": answers.not_read,
         "warnings": warnings,

@@ -26,7 +26,6 @@ SCHEMA = 2
 #: level that servers ship with, then the quieter ones, so that the noisy node is the one that stands out.
 LEVELS = ("info", "warn", "error", "fatal", "none", "debug")
 SEVERITIES = ("critical", "warning", "note")
-LOGIN_PATH = "/core/v1/user/login"
 #: How the report calls what polaris_server_info could not read.
 NAMES = {"levels": "log levels", "nodes": "nodes of the cluster", "features": "what the server can do"}
 # What neither HTML nor JSON readers take: control characters, and halves of characters.
@@ -161,7 +160,7 @@ def read_node(name: str, address: str, results: Given) -> Node:
         leaders=tuple(server["leaders"]) if server.get("leaders") is not None else None,
         connections=connections_read(server.get("connections")),
         heartbeats=heartbeats_read(failures, result(results, "heartbeats")),
-        probes=read_probes(result(results, "probes")),
+        probes=Probes(**(server.get("lets_in") or {})),
         failures=tuple(failures),
     )
 
@@ -195,24 +194,6 @@ def connections_read(gathered: t.Optional[Given]) -> t.Optional[t.Dict[str, int]
     if gathered is None:
         return None
     return {str(name): int(found["total"]) for name, found in gathered.items() if found is not None}
-
-
-def read_probes(registered: t.Optional[Given]) -> Probes:
-    found: t.Dict[str, t.Optional[bool]] = {}
-    for each in (registered or {}).get("results") or ():
-        name = each["item"].get("name") if isinstance(each.get("item"), t.Mapping) else None
-        if name not in ("anyone", "default_token", "default_password"):
-            continue
-        error = each.get("error") or {}
-        let_in = "levels" in each
-        if name == "default_password" and error.get("kind") == "unsupported":
-            # The login went well, and then the maintenance API was switched off.
-            let_in = error.get("path") != LOGIN_PATH
-        found[name] = True if let_in else (False if error.get("kind") in ("auth", "permission") else None)
-    if found.get("anyone"):
-        # A server that asks nobody for a token says nothing about this one.
-        found["default_token"] = None
-    return Probes(**found)
 
 
 # --- all nodes -------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_routes_are_found_without_running_them(server: Server) -> None:
 
 
 def test_the_facts_of_the_module(server: Server) -> None:
-    result = polaris_server_info.run(server.client(), {"gather": []}, False)
+    result = polaris_server_info.run(server.client(), {"gather": [], "probe_defaults": False}, False)
     assert result["is_polaris"]
     assert result["features"]["conn_info"] is True
     assert result["features"]["leader_info"] is has_leaders(server)
@@ -70,8 +70,8 @@ def test_the_facts_of_the_module(server: Server) -> None:
 
 
 def test_a_stranger_learns_what_needs_no_account(server: Server) -> None:
-    known = polaris_server_info.run(server.client(), {"gather": []}, False)
-    result = polaris_server_info.run(server.client("no-such-token"), {"gather": []}, False)
+    known = polaris_server_info.run(server.client(), {"gather": [], "probe_defaults": False}, False)
+    result = polaris_server_info.run(server.client("no-such-token"), {"gather": [], "probe_defaults": False}, False)
     for key in ("is_polaris", "features", "oldest_version", "auth"):
         assert result[key] == known[key]
     assert result["nodes"] is None

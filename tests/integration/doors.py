@@ -222,6 +222,7 @@ SUBJECTS: dict[str, Subject] = {
             "read": {},
             "whole node": {"gather": ["all"]},
             "two parts": {"gather": "levels,memory"},
+            "who is let in": {"probe_defaults": True},
             "wrong token": {"gather": ["levels", "leaders"], **WRONG_TOKEN},
             "fail: unknown part": {"gather": ["colours"]},
             "fail: nobody listens": NOBODY,

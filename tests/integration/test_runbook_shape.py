@@ -21,7 +21,7 @@ RUNBOOKS: dict[str, dict[str, Any]] = {
     "conn_drain": {"protocol": "grpc", "client_host": "127.0.0.21"},
     "conn_rebalance": {},
     "debug_window": {"levels": {"naming": "debug"}, "seconds": 3},
-    "fleet_report": {"dest": "report.html", "probe_defaults": False},
+    "fleet_report": {"dest": "report.html"},
     "heartbeat_audit": {},
     "instance_clean": {"batch": True},
     "log_level": {"levels": {"naming": "debug"}},

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
+from dataclasses import replace
 
 from .._answers import expect
 from .._client import Client
@@ -15,6 +17,17 @@ from .routes import Route, call, json_object, not_polaris
 
 LOGIN = Route("POST", "/core/v1/user/login")
 GET_AUTH_STATUS = Route("GET", "/core/v1/auth/status")
+
+#: Name and password of the main account in every new store (polaris v1.18.1 store/boltdb/default.go and
+#: polaris_server.sql).
+DEFAULT_LOGIN = ("polaris", "polaris")
+#: Who may be let in without an account of their own, and the token with which that is tried; None: the login above.
+PROBES: t.Mapping[str, t.Optional[str]] = {
+    "anyone": "no-token-of-anybody",
+    # Of the same account, from the same files.
+    "default_token": "nu/0WRA4EqSR1FagrjRj0fZwPXuGlMpX+zCuWu4uMqy8xr1vRjisSbA25aAC3mtU8MeeRsKhQiDAynUR09I=",
+    "default_password": None,
+}
 
 #: The first release in which :func:`switches` include consoleOpen (and log levels are a list).
 CONSOLE_SWITCH_SINCE = "v1.17.2"
@@ -61,6 +74,26 @@ def check(client: Client) -> None:
         # Access policies (in no release up to v1.18.1) allow each call separately.
         if error.kind != "permission":
             raise
+
+
+def lets_in(client: Client, who: str) -> t.Optional[bool]:
+    """Whether the server lets somebody in; None if that is unknown.
+
+    Opens a session of its own: the account of ``client`` is not sent.
+
+    :param who: a key of PROBES.
+    """
+    token = PROBES[who]
+    try:
+        with contextlib.closing(Client(replace(client.settings, token=token))) as probe:
+            if token is None:
+                # The maintenance API may be switched off: the login alone shows that the password is accepted.
+                login(probe, *DEFAULT_LOGIN)
+            else:
+                log_levels.read(probe)
+    except PolarisError as error:
+        return False if error.kind in ("auth", "permission") else None
+    return True
 
 
 def switches(client: Client) -> t.Optional[t.Dict[str, bool]]:

@@ -42,6 +42,7 @@ def host(index: int = 0, **changes: Any) -> Values:
         "features": {"profile": False, "pprof": False, "leader_info": True},
         "protocols": ["grpc", "http"],
         "nodes": [],
+        "lets_in": {"anyone": False, "default_token": False, "default_password": False},
     }
     gathered: Values = {
         "levels": {"naming": "info", "store": "info"},
@@ -56,7 +57,6 @@ def host(index: int = 0, **changes: Any) -> Values:
     results: Values = {
         "server": {**server, **gathered, **changes.pop("server", {})},
         "heartbeats": {"instances": []},
-        "probes": {"results": [probe("anyone"), probe("default_token"), probe("default_password")]},
     }
     results |= changes
     named = {f"polaris_fleet_{name}": value for name, value in results.items() if value is not None}
@@ -66,12 +66,6 @@ def host(index: int = 0, **changes: Any) -> Values:
 def gone(index: int, msg: str = "nothing listens at http://10.0.0.9:8090.") -> Values:
     failed = {"failed": True, "msg": msg, "url": "http://10.0.0.9:8090", "error": {"kind": "unreachable"}}
     return {"inventory_hostname": f"node{index}", "polaris_fleet_server": failed}
-
-
-def probe(name: str, kind: str | None = "auth") -> Values:
-    return {"item": {"name": name, "token": "secret-of-a-probe"}} | (
-        {"levels": {}} if kind is None else {"msg": "no", "error": {"kind": kind}}
-    )
 
 
 def beat(name: str, age_seconds: int | None, **changes: Any) -> Values:
@@ -206,13 +200,10 @@ def test_overdue_is_uncertain_while_a_node_was_not_asked() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"probes": {"results": [probe("default_password", None)]}}, "default_password"),
-        ({"probes": {"results": [probe("default_token", None)]}}, "default_token"),
-        ({"probes": {"results": [probe("anyone", None)]}}, "anyone_reads"),
-        (
-            {"probes": {"results": [probe("anyone", None)]}, "server": {"auth": {"consoleOpen": False}}},
-            "no_authentication",
-        ),
+        ({"server": {"lets_in": {"default_password": True}}}, "default_password"),
+        ({"server": {"lets_in": {"default_token": True}}}, "default_token"),
+        ({"server": {"lets_in": {"anyone": True}}}, "anyone_reads"),
+        ({"server": {"lets_in": {"anyone": True}, "auth": {"consoleOpen": False}}}, "no_authentication"),
         ({"server": {"features": {"profile": True}}}, "pprof_open"),
         ({"server": {"features": {"profile": False, "pprof": True}}}, "pprof_switchable"),
         ({"server": {"protocols": []}}, "limits_off"),
@@ -227,26 +218,11 @@ def test_warnings(changes: Values, expected: str) -> None:
     assert warned(report) == {expected: ["node1"]}
 
 
-def test_where_nobody_needs_a_token_the_published_one_proves_nothing() -> None:
-    probes = {"results": [probe("anyone", None), probe("default_token", None)]}
-    report = fleet_report([host(1, probes=probes)])
-    assert "default_token" not in warned(report)
-
-
-def test_a_probe_that_failed_otherwise_is_no_answer() -> None:
-    report = fleet_report([host(1, probes={"results": [probe("default_password", "timeout")]})])
-    assert report["nodes"][0]["probes"]["default_password"] is None
+@pytest.mark.parametrize("found", [None, {"anyone": None, "default_token": None, "default_password": None}])
+def test_what_was_not_tried_or_is_unknown_is_no_warning(found: Values | None) -> None:
+    report = fleet_report([host(1, server={"lets_in": found})])
+    assert report["nodes"][0]["probes"] == {"anyone": None, "default_token": None, "default_password": None}
     assert report["warnings"] == []
-
-
-@pytest.mark.parametrize(("path", "known"), [("/maintain/v1/log/outputlevel", True), ("/core/v1/user/login", None)])
-def test_a_login_counts_where_the_maintenance_api_is_switched_off(path: str, known: bool | None) -> None:
-    failed = {"msg": "no", "error": {"kind": "unsupported", "path": path}}
-    probes = {
-        "results": [{"item": {"name": name}, **failed} for name in ("anyone", "default_token", "default_password")]
-    }
-    found = fleet_report([host(1, probes=probes)])["nodes"][0]["probes"]
-    assert found == {"anyone": None, "default_token": None, "default_password": known}
 
 
 def test_nodes_of_the_cluster_that_nobody_asked() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_among, sibling_url
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import server
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import account, server
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance
@@ -57,8 +57,8 @@ def instance(host: str, version: str | None = "v1.18.1", port: int = 8091, proto
     )
 
 
-def look(client: Client, *gather: str) -> dict[str, Any]:
-    return run(client, {"gather": list(gather)}, False)
+def look(client: Client, *gather: str, probe_defaults: bool = False) -> dict[str, Any]:
+    return run(client, {"gather": list(gather), "probe_defaults": probe_defaults}, False)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_what_is_no_polaris_is_a_fact_and_no_failure(fleet: Fleet, make_client: 
     assert result == {
         "changed": False,
         "is_polaris": False,
-        **dict.fromkeys(["version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols"]),
+        **dict.fromkeys(["version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", "lets_in"]),
         "not_read": [],
     }
 
@@ -349,3 +349,64 @@ def test_no_more_requests_at_a_time_than_allowed(fleet: Fleet, make_client: Make
     client.send = counted  # type: ignore[method-assign]
     look(client, "all")
     assert most == 2
+
+
+# --- who is let in ---------------------------------------------------------------------------------------------------
+
+
+def test_who_is_let_in_is_only_tried_on_request(fleet: Fleet, make_client: MakeClient) -> None:
+    assert look(make_client(fleet.nodes[0], token=fleet.tokens.owner))["lets_in"] is None
+    assert {request.method for request in fleet.requests} == {"GET"}
+
+
+def test_the_probes_never_send_the_account_of_the_task(fleet: Fleet, make_client: MakeClient) -> None:
+    client = make_client(fleet.nodes[0], token="token-of-the-task")
+    # A token from a login is in the session only, not in the settings.
+    client.use_token(fleet.tokens.owner)
+    before = account.switches(client)
+    fleet.clear_requests()
+    found = {who: account.lets_in(client, who) for who in account.PROBES}
+    assert found == {"anyone": False, "default_token": False, "default_password": True}
+    sent = [(request.method, request.headers.get("x-polaris-token")) for request in fleet.requests]
+    assert sent == [("GET", token) if token else ("POST", None) for token in account.PROBES.values()]
+    assert account.switches(client) == before
+
+
+def test_whom_a_new_server_lets_in(fleet: Fleet, make_client: MakeClient) -> None:
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), probe_defaults=True)
+    assert result["lets_in"] == {"anyone": False, "default_token": False, "default_password": True}
+    assert result["not_read"] == result["warnings"] == []
+
+
+def test_the_published_token(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(owner_token=account.PROBES["default_token"])
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), probe_defaults=True)
+    assert result["lets_in"]["default_token"] is True
+
+
+def test_where_nobody_needs_a_token_the_published_one_proves_nothing(
+    make_fleet: MakeFleet, make_client: MakeClient
+) -> None:
+    result = look(make_client(make_fleet(auth="open").nodes[0]), probe_defaults=True)
+    assert (result["lets_in"]["anyone"], result["lets_in"]["default_token"]) == (True, None)
+
+
+def test_a_login_counts_where_the_maintenance_api_is_switched_off(fleet: Fleet, make_client: MakeClient) -> None:
+    fleet.nodes[0].set("admin", False)
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), probe_defaults=True)
+    assert result["lets_in"] == {"anyone": None, "default_token": None, "default_password": True}
+
+
+@pytest.mark.parametrize(
+    ("fault", "known"),
+    [
+        (Fault("status", status=401, body='{"code": 401001, "info": "wrong password"}'), False),
+        (Fault("status", status=404, body="404: Page Not Found"), None),
+        (Fault("status", status=500, body="boom"), None),
+    ],
+)
+def test_a_login_that_failed(fault: Fault, known: bool | None, fleet: Fleet, make_client: MakeClient) -> None:
+    fleet.nodes[0].fault("POST", "/core/v1/user/login", fault)
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), probe_defaults=True)
+    assert result["lets_in"]["default_password"] is known
+    assert result["not_read"] == []
