@@ -16,9 +16,11 @@ def is_answer(result: t.Any) -> bool:
     """Whether a registered result is what the task was to give: there, not failed, not unreachable, not skipped.
 
     An unreachable result has ``failed: false`` with ansible-core 2.21, and no ``failed`` before. The result of a loop
-    that went well has no ``failed`` with ansible-core 2.18. Of a loop, each item counts.
+    that went well has no ``failed`` with ansible-core 2.18. Of a loop, each item counts. After ``failed_when: false``
+    only the ``error`` of a module, or the ``exception`` of a crash, shows that the task failed.
     """
-    if not isinstance(result, t.Mapping) or any(result.get(flag) for flag in ("failed", "unreachable", "skipped")):
+    signs = ("failed", "unreachable", "skipped", "error", "exception")
+    if not isinstance(result, t.Mapping) or any(result.get(sign) for sign in signs):
         return False
     items = result.get("results")
     return not isinstance(items, list) or all(map(is_answer, items))

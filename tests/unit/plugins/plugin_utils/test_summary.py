@@ -34,6 +34,9 @@ GOOD = {"changed": False, "levels": {}}
         ({"unreachable": True, "msg": "no"}, False),
         ({"unreachable": True, "failed": False, "msg": "no"}, False),
         ({"skipped": True, "changed": False}, False),
+        # with failed_when: false
+        ({"failed": False, "failed_when_result": False, "msg": "no", "error": {"kind": "timeout"}}, False),
+        ({"failed": False, "failed_when_result": False, "msg": "no", "exception": "Traceback"}, False),
         ({"changed": False, "results": [GOOD, GOOD]}, True),
         ({"changed": False, "results": [GOOD, {"unreachable": True}]}, False),
         ({"changed": False, "results": [GOOD, {"failed": True}]}, False),

@@ -23,6 +23,8 @@ GIVEN = {
     "settle_seconds": 0,
 }
 UNREACHABLE = {"unreachable": True, "failed": False, "changed": False, "msg": "Failed to connect by ssh"}
+# As `failed_when: false` leaves it.
+TOLERATED = {"failed": False, "failed_when_result": False, "msg": "no", "error": {"kind": "timeout"}}
 
 
 def said(number: int, count: int, **changes: Any) -> dict[str, Any]:
@@ -80,11 +82,12 @@ def test_how_they_were_spread_and_what_was_closed() -> None:
     assert of.data["before"] == {"node1": 30, "node2": 3, "node3": 0}
 
 
-def test_a_second_look_shows_both() -> None:
+@pytest.mark.parametrize("unread", [UNREACHABLE, TOLERATED])
+def test_a_second_look_shows_both(unread: dict[str, Any]) -> None:
     of = summary(
         node(1, 30, polaris_closed=closed(6), polaris_after=said(1, 24)),
         node(2, 3, polaris_after=said(2, 6)),
-        node(3, 0, polaris_after=UNREACHABLE),
+        node(3, 0, polaris_after=unread),
         settle_seconds=5,
     )
     assert texts(of)[1:4] == [
