@@ -123,7 +123,7 @@ def drain(run: Run) -> Plan:
     close = {node.name: answer["connections"] for node, answer in counts if answer["connections"]}
     total = sum(map(len, close.values()))
     # Nodes that are hosts of this run are known by their URLs, whatever the cluster tells.
-    known = registered(next((answer for _node, answer in run.answers("polaris_server")), None))
+    known = frozenset(host for _node, answer in run.answers("polaris_server") for host in registered(answer))
     nodes = (known | {address(answer) for _node, answer in counts}) - LOOPBACK
     if protocol == "grpc" and client in nodes and total and not given["drain_node"]:
         raise RefusedError(

@@ -134,9 +134,11 @@ def test_limit_drains_the_named_node_alone(mixed: Fleet, clients: Clients, playb
 
 def test_a_node_of_the_cluster_is_no_client(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     first, second = mixed.nodes[:2]
+    first.set("console", False)
     between = connect(clients, first, second.host, 1)
     drain = {"protocol": "grpc", "client_host": second.host}
-    run = playbook(NAME, inventory(mixed), extra_vars=drain)
+    # The client is not a host of this run, and the first node does not tell which nodes there are.
+    run = playbook(NAME, inventory(mixed), extra_vars=drain, args=["--limit", "node1,node3"])
     assert run.returncode == 2
     assert f"REFUSED: {second.host} is a node of this cluster" in run.output
     assert "open: node1 1" in run.output

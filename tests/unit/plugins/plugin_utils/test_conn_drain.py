@@ -87,6 +87,12 @@ def test_a_node_of_the_cluster_is_no_client(given: dict[str, Any], nodes: list[s
         assert drain(of)["count"] == 1
 
 
+@pytest.mark.parametrize("silent", [UNREACHABLE, server(), {"failed": False, "error": {"kind": "timeout"}}])
+def test_one_node_that_tells_the_nodes_is_enough(silent: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError, match="is a node of this cluster"):
+        drain(run(node(1, 80, polaris_server=silent), node(2, polaris_server=server("10.0.0.1", CLIENT))))
+
+
 @pytest.mark.parametrize("lost", [UNREACHABLE, {"failed": True, "msg": "no"}, {}])
 def test_a_node_that_could_not_be_counted_is_not_in_the_plan(lost: dict[str, Any]) -> None:
     gone = Node("node2", {"polaris_counted": lost} if lost else {})
