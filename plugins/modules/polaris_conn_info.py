@@ -39,6 +39,12 @@ options:
     description: Only clients with at least this many connections. V(0) disables this check.
     type: int
     aliases: [amount]
+  node_hosts:
+    description:
+      - Whether to read the addresses of the nodes of the cluster as well. The result has RV(node_hosts) then.
+      - Nodes are clients of each other, so these addresses tell them from other clients.
+    type: bool
+    default: false
 seealso:
   - module: polarismesh.maintenance.polaris_conn_close
 author:
@@ -147,6 +153,13 @@ stats:
       elements: str
       returned: success
       sample: ["10.0.0.7:51324", "10.0.0.7:51326"]
+node_hosts:
+  description: The addresses of all nodes of the cluster as they registered themselves, sorted. V(null) if they could
+    not be read.
+  type: list
+  elements: str
+  returned: success, if O(node_hosts)
+  sample: ["10.0.0.1", "10.0.0.2"]
 error:
   description: What failed. The notes describe its keys and kinds.
   type: dict
@@ -157,8 +170,9 @@ error:
 import typing as t
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._advice import how_to_count
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import connections
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import connections, server
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import ConnStats
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import (
     Params,
@@ -174,6 +188,7 @@ SPEC = spec(
         "protocol": {"type": "str", "required": True},
         "host": {"type": "str"},
         "min_connections": {"type": "int", "aliases": ["amount"]},
+        "node_hosts": {"type": "bool", "default": False},
     }
 )
 
@@ -188,11 +203,23 @@ def described(stats: t.Optional[ConnStats], protocol: str) -> Result:
     return {"protocol": protocol, "limit_enabled": False, **nothing, "hint": how_to_count(protocol)}
 
 
+def node_hosts(client: Client) -> t.Optional[t.List[str]]:
+    """The addresses of all nodes of the cluster; None if they could not be read."""
+    try:
+        # (A dictionary, because a node may register itself with more than one port.)
+        return list(dict.fromkeys(node.host for node in server.nodes(client)))
+    except PolarisError:
+        return None
+
+
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     protocol = client_protocol(params["protocol"], "protocol")
     host = None if params["host"] is None else client_host(params["host"], "host")
     least = at_least_zero(params["min_connections"], "min_connections")
-    return {"changed": False, **described(connections.stats(client, protocol, host, least), protocol)}
+    result = {"changed": False, **described(connections.stats(client, protocol, host, least), protocol)}
+    if params["node_hosts"]:
+        result["node_hosts"] = node_hosts(client)
+    return result
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ def rebalance_answer(node: Node) -> Answer:
         address=address(found),
         ports=open_ports(found["stats"]) if counted_here else None,
         hint=None if counted_here else str(found.get("hint") or ""),
-        registered=registered(node.answer("polaris_server")),
+        registered=frozenset(map(str, found["node_hosts"] or ())),
     )
 
 
@@ -185,7 +185,7 @@ def report_files(run: Run) -> Plan:
 
 PLANS: t.Dict[str, Planner] = {
     "conn_rebalance_hosts": Planner(("polaris_cluster",), rebalance_hosts),
-    "conn_rebalance": Planner(("polaris_before", "polaris_server", "ansible_connection", "ansible_host"), rebalance),
+    "conn_rebalance": Planner(("polaris_before", "ansible_connection", "ansible_host"), rebalance),
     "conn_drain": Planner(("polaris_counted", "polaris_server"), drain),
     "fleet_report": Planner((), report_files),
     "memory_incident": Planner(("polaris_memory", "ansible_connection"), incident),

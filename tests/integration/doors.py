@@ -93,6 +93,7 @@ SUBJECTS: dict[str, Subject] = {
             "large": {"protocol": "grpc", "amount": "3"},
             "one": {"protocol": "grpc", "host": BOB},
             "not counted": {"protocol": "eureka"},
+            "and the nodes": {"protocol": "grpc", "node_hosts": True},
             "fail: IPv6": {"protocol": "grpc", "host": "::1"},
             "fail: wrong token": {"protocol": "grpc", **WRONG_TOKEN},
         },

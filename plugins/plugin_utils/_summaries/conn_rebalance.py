@@ -145,4 +145,4 @@ def dry(run: Run) -> str:
     return " (check mode: nothing was closed)" if run.check_mode else ""
 
 
-SUMMARY = Summarizer(("polaris_before", "polaris_server", "polaris_plan", "polaris_closed", "polaris_after"), summarize)
+SUMMARY = Summarizer(("polaris_before", "polaris_plan", "polaris_closed", "polaris_after"), summarize)

@@ -28,7 +28,8 @@ def clients() -> Iterator[Clients]:
 
 
 def read(client: Client, **options: Any) -> dict[str, Any]:
-    return run(client, {"protocol": "grpc", "host": None, "min_connections": None, **options}, False)
+    params = {"protocol": "grpc", "host": None, "min_connections": None, "node_hosts": False, **options}
+    return run(client, params, False)
 
 
 def test_the_total_is_a_sum_over_the_hosts_not_what_the_server_says() -> None:
@@ -155,3 +156,18 @@ def test_addresses_are_sorted_as_numbers() -> None:
 def test_the_ports_of_a_host_are_those_of_its_own_addresses() -> None:
     odd = ("10.0.0.7:51324", "10.0.0.71:51325", "10.0.0.7:x", "10.0.0.7", "10.0.0.7:51326")
     assert HostConnections("10.0.0.7", 2, None, odd).ports == {51324, 51326}
+
+
+def test_the_nodes_are_only_read_on_request(make_fleet: Callable[..., Fleet], make_client: MakeClient) -> None:
+    fleet = make_fleet(nodes=2)
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
+    assert "node_hosts" not in read(client)
+    assert len(fleet.requests) == 1
+    assert read(client, node_hosts=True)["node_hosts"] == [node.host for node in fleet.nodes]
+
+
+def test_nodes_that_cannot_be_read_hide_no_connections(fleet: Fleet, make_client: MakeClient) -> None:
+    fleet.nodes[0].set("console", False)
+    result = read(make_client(fleet.nodes[0], token=fleet.tokens.owner), node_hosts=True)
+    assert result["limit_enabled"]
+    assert result["node_hosts"] is None

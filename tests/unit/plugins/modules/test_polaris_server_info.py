@@ -295,7 +295,7 @@ def test_one_task_reads_a_whole_node_as_the_modules_do(make_fleet: MakeFleet, ma
     assert result["leaders"] == polaris_leader_info.run(client, {}, False)["leaders"]
     assert result["memory"] == polaris_memory_info.run(client, {}, False)["memory"]
     assert result["functions"] == server.functions(client)
-    protocol = {"protocol": "grpc", "host": None, "min_connections": None}
+    protocol = {"protocol": "grpc", "host": None, "min_connections": None, "node_hosts": False}
     grpc = polaris_conn_info.run(client, protocol, False)
     assert result["connections"]["grpc"] == {key: grpc[key] for key in result["connections"]["grpc"]}
     assert result["connections"]["eureka"] is None

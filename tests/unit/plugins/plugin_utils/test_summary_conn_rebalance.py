@@ -37,13 +37,14 @@ def said(number: int, count: int, **changes: Any) -> dict[str, Any]:
         "hint": "",
         "stats": stats,
         "total": count,
+        "node_hosts": None,
         **changes,
     }
 
 
 def node(number: int, count: int, registered: int = 3, **results: Any) -> Node:
-    server = {"nodes": [{"host": f"10.0.0.{other}"} for other in range(1, registered + 1)] or None}
-    return Node(f"node{number}", {"polaris_before": said(number, count), "polaris_server": server, **results})
+    node_hosts = [f"10.0.0.{other}" for other in range(1, registered + 1)] or None
+    return Node(f"node{number}", {"polaris_before": said(number, count, node_hosts=node_hosts), **results})
 
 
 def run(*nodes: Node, check_mode: bool = False, **given: Any) -> Run:
@@ -153,9 +154,7 @@ def test_what_never_evens_out_says_why() -> None:
 def test_connections_of_the_nodes_are_not_counted_and_said() -> None:
     stats = [{"host": "10.0.0.2", "actives": ["10.0.0.2:80", "10.0.0.2:81"]}]
     of = summary(
-        Node(
-            "node1", {"polaris_before": said(1, 0, stats=stats), "polaris_server": node(1, 0).results["polaris_server"]}
-        ),
+        Node("node1", {"polaris_before": said(1, 0, stats=stats, node_hosts=["10.0.0.1", "10.0.0.2", "10.0.0.3"])}),
         node(2, 3),
         node(3, 3),
     )
