@@ -132,7 +132,7 @@ def conn_rebalance(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
     held = [one for number in range(10) for one in connect(clients, fleet, 0, f"127.0.0.{21 + number}", 1)]
     job = yield {"settle_seconds": 0}
     assert sum(not each.open for each in held) == 2
-    assert job.of("Summary")[0]["msg"][-1].startswith("closed 2")
+    assert job.of("Summary")[0]["lines"][-1].startswith("closed 2")
 
 
 def instance_clean(fleet: Fleet, clients: Clients, folder: Path) -> Scenario:
@@ -397,8 +397,8 @@ def test_what_needs_the_whole_fleet_refuses_to_run_in_slices(
     fleet = make_fleet(nodes=3)
     part = jobs.sliced(inventory(fleet), 3)[0]
     reasons = {
-        "conn_rebalance": ({}, "a mean over some nodes is a wrong one"),
-        "fleet_report": ({"dest": str(tmp_path / "report.html")}, "a report on a part of the fleet"),
+        "conn_rebalance": ({}, "an average over part of the cluster is misleading"),
+        "fleet_report": ({"dest": str(tmp_path / "report.html")}, "a report on part of the fleet"),
         "heartbeat_audit": ({}, "what the nodes of the other slices have heard would be missing"),
         "instance_clean": ({"instances": '[{"id": "abc"}]'}, "every slice would clean the same store"),
     }
@@ -409,7 +409,7 @@ def test_what_needs_the_whole_fleet_refuses_to_run_in_slices(
     for runbook, job in started.items():
         run = job.result()
         assert run.returncode == 2, run.output
-        msg = run.one("Refuse to run in slices")["msg"]
+        msg = run.one("Check the variables")["msg"]
         assert msg.startswith(f"This is one slice of a sliced job, and {reasons[runbook][1]}"), msg
         assert "set the job slicing of the job template to 1" in msg
     assert fleet.requests == []
