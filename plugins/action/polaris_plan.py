@@ -10,9 +10,9 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.polarismesh.maintenance.plugins.action.polaris_summary import run_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plans import PLANS
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import run_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import RefusedError
 
 OPTIONS: t.Dict[str, t.Any] = {

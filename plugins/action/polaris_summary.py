@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import time
 import typing as t
 
 from ansible import constants as C
@@ -17,6 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import run_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries import (
     conn_drain,
     conn_rebalance,
@@ -28,8 +28,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries
     memory_free,
     memory_incident,
 )
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Line, Node, Run, Summarizer
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._target import matched
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Line, Summarizer
 
 display = Display()
 
@@ -84,27 +83,6 @@ class ActionModule(ActionBase):
         }
         result["ansible_stats"] = {"data": {"polaris": data}, "per_host": False, "aggregate": False}
         return result
-
-
-def run_of(
-    task_vars: t.Mapping[str, t.Any],
-    registers: t.Sequence[str],
-    given: t.Mapping[str, t.Any],
-    target: t.Any,
-    check_mode: bool,
-) -> Run:
-    """What the play registered, as plain values."""
-    nodes = []
-    for name in task_vars["ansible_play_hosts_all"]:
-        host = task_vars["hostvars"][name]
-        results = {register: plain(host[register]) for register in registers if register in host}
-        own = {str(host[key]) for key in ("polaris_url", "ansible_host") if key in host}
-        own.update(str(result["url"]) for result in results.values() if isinstance(result, dict) and result.get("url"))
-        nodes.append(Node(str(name), results, tuple(sorted(own))))
-    names = {node.name for node in nodes}
-    left_out = [] if target is None else [name for name in matched(target, task_vars["groups"]) if name not in names]
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return Run(nodes, check_mode, given, now, str(target), left_out)
 
 
 def write(path: str, content: str) -> None:

@@ -49,7 +49,7 @@ import typing as t
 from ansible import context
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._target import matched
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import matched
 
 #: Options of ansible-playbook with which nothing is run.
 LOOKING = ("syntax", "listhosts", "listtasks", "listtags")

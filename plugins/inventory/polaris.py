@@ -175,7 +175,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._model imp
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import ACCOUNT, COMMON, Params
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import connected, secrets_in
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._secrets import Scrubber
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import completed, given
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import completed, is_given
 
 Mark = t.Callable[[str], t.Any]
 
@@ -513,7 +513,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         of_file = {
             row.name: self._value(row.name)
             for row in COMMON
-            if row.name in ACCOUNT and (config.get(row.name) is not None or given((self._vars or {}).get(row.variable)))
+            if row.name in ACCOUNT
+            and (config.get(row.name) is not None or is_given((self._vars or {}).get(row.variable)))
         }
         options = completed({"url": "", **of_file}, {}, {}, os.environ).options
         return {name: options.get(name) for name in ACCOUNT}

@@ -32,7 +32,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_vari
     NAMES,
     Completed,
     completed,
-    given,
+    is_given,
 )
 
 display = Display()
@@ -93,7 +93,7 @@ class PolarisAction(ActionBase):
         """Whether the module would run on this machine as this user."""
         wanted = self._templar.template(task_vars.get("polaris_in_process"))
         try:
-            allowed = boolean(wanted) if given(wanted) else True
+            allowed = boolean(wanted) if is_given(wanted) else True
         except TypeError:
             raise AnsibleOptionsError(f"polaris_in_process must be true or false; got {wanted!r}.") from None
         return (

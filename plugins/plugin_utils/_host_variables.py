@@ -30,7 +30,7 @@ NAMES: t.Tuple[str, ...] = (*(row.variable for row in COMMON), *NAMING)
 Variables = t.Mapping[str, t.Any]
 
 
-def given(value: t.Any) -> bool:
+def is_given(value: t.Any) -> bool:
     """Whether a variable is set: an unanswered question of a survey leaves it empty or null."""
     return value is not None and (not isinstance(value, str) or bool(value.strip()))
 
@@ -40,14 +40,16 @@ def node_url(url: t.Any, host: t.Any, http_port: t.Any = None) -> str:
 
     It always has a port: without one, the token would be sent to port 80.
     """
-    if given(url):
+    if is_given(url):
         return str(url)
-    return f"http://{bracketed(str(host).strip())}:{str(http_port).strip() if given(http_port) else DEFAULT_HTTP_PORT}"
+    return (
+        f"http://{bracketed(str(host).strip())}:{str(http_port).strip() if is_given(http_port) else DEFAULT_HTTP_PORT}"
+    )
 
 
 def url_of(variables: Variables) -> str:
     """The URL of the server that a host's variables name."""
-    host = next((variables[name] for name in NAMING[:2] if given(variables.get(name))), "localhost")
+    host = next((variables[name] for name in NAMING[:2] if is_given(variables.get(name))), "localhost")
     return node_url(variables.get("polaris_url"), host, variables.get("polaris_http_port"))
 
 
@@ -82,7 +84,7 @@ def completed(task: Params, task_environment: Variables, variables: Variables, e
     for row in _OTHER_ROWS:
         if row.name not in options:
             for source, name in _sources(row.variable, row.environment, task_environment, variables, environ):
-                if given(source.get(name)):
+                if is_given(source.get(name)):
                     options[row.name] = source[name]
                     break
     if any(options.get(name) for name in ACCOUNT):
@@ -94,7 +96,7 @@ def completed(task: Params, task_environment: Variables, variables: Variables, e
             row.name: source[name]
             for row in _ACCOUNT_ROWS
             for name in [row.variable if of_host else str(row.environment)]
-            if given(source.get(name))
+            if is_given(source.get(name))
         }
         if account and of_host and not same_server(str(options.get("url")), url_of(variables)):
             return Completed(options, withheld=url_of(variables))

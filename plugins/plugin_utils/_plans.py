@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private. What a runbook may do after it has read: from what was registered to a plan, or to a refusal.
+"""Private to this collection. What a runbook may do after it has read: a plan, or a refusal.
 
 Each function takes a Run, returns the plan as plain values, and raises RefusedError with one sentence.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private. Whether connections may be closed to spread them evenly over the nodes of a cluster, and which."""
+"""Private to this collection. Which connections to close, so that they spread evenly, and whether that is safe."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_order
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import counted
 
 #: More runs than anybody would wait for.
 MOST_RUNS = 1000
 #: So many names or reasons are listed; the others are counted.
 SHOWN = 5
-#: These addresses belong to every machine, so they do not identify a node.
-LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 
+#: These addresses belong to every machine, so they do not identify a node. (Other addresses of 127.0.0.0/8 may.)
+LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 #: Client address -> its open ports, on one node.
 Ports = t.Dict[str, t.List[int]]
 
@@ -83,10 +84,6 @@ class Plan:
     @property
     def count(self) -> int:
         return sum(len(node.close) for node in self.nodes.values())
-
-    @property
-    def spared(self) -> int:
-        return sum(node.spared for node in self.nodes.values())
 
     def figures(self) -> t.Dict[str, t.Any]:
         """The figures of the whole cluster."""
@@ -254,7 +251,7 @@ def check_hosts(left_out: t.Sequence[str], target: str, clusters: t.Iterable[str
     """
     if left_out:
         raise RefusedError(
-            f"{plural(len(left_out), 'host is', 'hosts are')} left out of {target} ({some(left_out)}), and an average "
+            f"{counted(len(left_out), 'host is', 'hosts are')} left out of {target} ({some(left_out)}), and an average "
             f"over part of the cluster is misleading. Run it without --limit, for all nodes of the cluster. Nothing "
             f"was closed."
         )
@@ -287,12 +284,12 @@ def known_ports(answers: t.Sequence[Answer], protocol: str) -> t.Dict[str, Ports
         reasons = " ".join(f"{answer.name}: {sentence(answer.problem or 'no answer')}" for answer in unread[:SHOWN])
         more = f" And {len(unread) - SHOWN} more." if len(unread) > SHOWN else ""
         raise RefusedError(
-            f"{len(unread)} of {plural(len(answers), 'node')} could not be read, and an average over the others is "
+            f"{len(unread)} of {counted(len(answers), 'node')} could not be read, and an average over the others is "
             f"misleading. {reasons}{more} Nothing was closed."
         )
     if uncounted:
         raise RefusedError(
-            f"{len(uncounted)} of {plural(len(answers), 'node')} {'does' if len(uncounted) == 1 else 'do'} not count "
+            f"{len(uncounted)} of {counted(len(answers), 'node')} {'does' if len(uncounted) == 1 else 'do'} not count "
             f"{protocol} ({some([answer.name for answer in uncounted])}), and an average over the others is "
             f"misleading. {sentence(uncounted[0].hint or '')} Nothing was closed."
         )
@@ -319,16 +316,13 @@ def check_cluster(answers: t.Sequence[Answer], fleet_size: t.Optional[int]) -> t
     if size > len(answers):
         which = "" if fleet_size else f" ({some(sorted(registered, key=address_order), 20)})"
         raise RefusedError(
-            f"The cluster has {plural(size, 'node')}{which}, and only {plural(len(answers), 'is a host', 'are hosts')} "
-            f"of this run. An average over part of the cluster is misleading. Bring all nodes into the inventory; in "
+            f"The cluster has {counted(size, 'node')}{which}, and only "
+            f"{counted(len(answers), 'is a host', 'are hosts')} of this run. An average over part of "
+            f"the cluster is misleading. Bring all nodes into the inventory; in "
             f"AWX, run it without slices. If a node is gone for good and still registered, give fleet_size, the right "
             f"number of nodes. Nothing was closed."
         )
     return registered
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def some(names: t.Sequence[str], most: int = SHOWN) -> str:

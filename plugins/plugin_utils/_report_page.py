@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private. The report as one page of HTML.
+"""Private to this collection. The report as one page of HTML.
 
 All that comes from a server is text that nobody vouches for. Jinja escapes it here, as Ansible's own templates do not.
 The page loads nothing, and runs nothing but its own script, which its policy allows by its hash.

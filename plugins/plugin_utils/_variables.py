@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variables of a runbook: read once, before any server is asked, and refused in one message."""
+"""Private to this collection. The variables of a runbook, checked before any server is asked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._api.log_levels import LEVELS
+from ..module_utils._options import whole_number
+from ._host_variables import is_given
 
 #: What is known of one variable: its ``type``, ``required``, ``default``, and the limits of its type.
 Rule = t.Mapping[str, t.Any]
@@ -65,11 +67,6 @@ def check(
     return given
 
 
-def is_given(value: t.Any) -> bool:
-    """Whether a variable has a value. An empty answer of a survey arrives as empty text, or as none."""
-    return not (value is None or (isinstance(value, str) and not value.strip()))
-
-
 def _example(rule: Rule) -> str:
     return str(rule.get("example") or EXAMPLES.get(rule["type"]) or "a value")
 
@@ -111,15 +108,8 @@ def flag(value: t.Any, rule: Rule) -> bool:
 
 def whole(value: t.Any, rule: Rule) -> int:
     least, most = rule.get("min", 0), rule.get("max")
-    number = value
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value.strip()):
-        number = int(value)
-    if (
-        isinstance(number, bool)
-        or not isinstance(number, int)
-        or number < least
-        or (most is not None and number > most)
-    ):
+    number = whole_number(value)
+    if number is None or number < least or (most is not None and number > most):
         raise _refused(f"a whole number {f'of {least} or more' if most is None else f'from {least} to {most}'}", value)
     return number
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The summary of conn_drain: what became of the client's connections on each node."""
+"""Private to this collection. The summary of conn_drain: what became of the client's connections on each node."""
 
 from __future__ import annotations
 

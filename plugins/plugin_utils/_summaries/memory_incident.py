@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The summary of memory_incident: which nodes were large, whether their profiles are saved, and what was freed."""
+"""Private to this collection. The summary of memory_incident: the large nodes, their profiles, and what was freed."""
 
 from __future__ import annotations
 

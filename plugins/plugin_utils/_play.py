@@ -1,0 +1,55 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to this collection. The hosts of a play, and what it registered on them."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+
+from ._plain import plain
+from ._summary import Node, Run
+
+
+def matched(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str = "") -> t.List[str]:
+    """The names of the hosts that match a pattern and a limit.
+
+    :param groups: the variable of this name: group -> its hosts.
+    """
+    inventory = InventoryManager(DataLoader(), parse=False)
+    for group, hosts in groups.items():
+        inventory.add_group(group)
+        for host in hosts:
+            inventory.add_host(host, group=group)
+    try:
+        if limit:
+            inventory.subset(limit)
+        return [host.name for host in inventory.get_hosts(pattern)]
+    except AnsibleError:
+        return []
+
+
+def run_of(
+    task_vars: t.Mapping[str, t.Any],
+    registers: t.Sequence[str],
+    given: t.Mapping[str, t.Any],
+    target: t.Any,
+    check_mode: bool,
+) -> Run:
+    """What the play registered, as plain values."""
+    nodes = []
+    for name in task_vars["ansible_play_hosts_all"]:
+        host = task_vars["hostvars"][name]
+        results = {register: plain(host[register]) for register in registers if register in host}
+        own = {str(host[key]) for key in ("polaris_url", "ansible_host") if key in host}
+        own.update(str(result["url"]) for result in results.values() if isinstance(result, dict) and result.get("url"))
+        nodes.append(Node(str(name), results, tuple(sorted(own))))
+    names = {node.name for node in nodes}
+    left_out = [] if target is None else [name for name in matched(target, task_vars["groups"]) if name not in names]
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return Run(nodes, check_mode, given, now, str(target), left_out)
