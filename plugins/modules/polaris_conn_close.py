@@ -78,7 +78,7 @@ options:
         aliases: [amount]
   max_connections:
     description:
-      - Fail, with RV(error.kind=guard) and nothing closed, if more connections than this would be closed.
+      - Fail, with C(error.kind=guard) and nothing closed, if more connections than this would be closed.
     type: int
 notes:
   - A server that is asked to close a port it does not know closes B(all) connections of that host, and the response

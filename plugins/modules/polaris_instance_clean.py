@@ -150,7 +150,7 @@ options:
   on_live:
     description:
       - What to do about instances that are live.
-      - V(fail) fails with RV(error.kind=guard), with nothing cleaned.
+      - V(fail) fails with C(error.kind=guard), with nothing cleaned.
       - V(skip) cleans the others. RV(live) lists the instances that were left alone.
       - V(clean) cleans them as well, which damages them. On a MySQL store, from v1.17.3 on, the instance stays
         registered without its metadata and its health check; before, nothing happens. On a boltdb store, the instance
@@ -281,7 +281,7 @@ live_again:
   description:
     - The instances that were cleaned, or may have been, and that are live at the end of the task. The server may have
       deleted their metadata and health check, or all of them. Register them again.
-    - The task fails with RV(error.kind=guard) if there are any. V(null) if the last look failed, so that it is unknown.
+    - The task fails with C(error.kind=guard) if there are any. V(null) if the last look failed, so that it is unknown.
   type: list
   elements: dict
   returned: success, and a failure after the look-up
