@@ -33,7 +33,8 @@ class Connection(Local):
         count = Path(os.environ["POLARIS_TEST_FLAKY"])
         done = int(count.read_text()) if count.exists() else 0
         # (What removes the files of a module that has run is no new contact.)
-        if done >= self.get_option("flaky_after") and "rm -f" not in cmd:
+        after: int = self.get_option("flaky_after")  # type: ignore[no-untyped-call]
+        if done >= after and "rm -f" not in cmd:
             raise AnsibleConnectionFailure("Failed to connect to the host via ssh: Connection refused")
         if "AnsiballZ" in cmd and "chmod" not in cmd:
             count.write_text(str(done + 1))
