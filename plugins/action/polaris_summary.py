@@ -68,7 +68,8 @@ class ActionModule(ActionBase):
             return result if summary.failure is None else {**result, "failed": True, "msg": summary.failure}
         try:
             for path, content in summary.files.items():
-                write(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+                together = log_level.merged(saved_before(path), content)
+                write(path, json.dumps(together, indent=2, sort_keys=True) + "\n")
         except OSError as error:
             # What was to be in the file stands in the custom stats as well.
             result.update(failed=True, msg=f"{path} could not be written: {error.strerror}.")
@@ -83,6 +84,21 @@ class ActionModule(ActionBase):
         }
         result["ansible_stats"] = {"data": {"polaris": data}, "per_host": False, "aggregate": False}
         return result
+
+
+def saved_before(path: str) -> t.Dict[str, t.Any]:
+    """What an earlier run has saved to this file; nothing where it holds something else."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    parts = ("levels", "set")
+    entries = found.values() if isinstance(found, dict) else ()
+    whole = all(
+        isinstance(entry, dict) and all(isinstance(entry.get(part), dict) for part in parts) for entry in entries
+    )
+    return found if isinstance(found, dict) and whole else {}
 
 
 def write(path: str, content: str) -> None:

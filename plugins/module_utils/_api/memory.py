@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._answers import Reply, expect
 from .._client import Client
 from .._model import Memory
 from .routes import Route, call, not_polaris
@@ -44,9 +45,8 @@ _HEAP_COMMENT = re.compile(r"^# (Heap[A-Za-z]+|Sys) = ([0-9]+)$", re.MULTILINE)
 
 
 def metrics(client: Client) -> t.Optional[str]:
-    """The server's metrics for Prometheus, which need no account; None if it has none."""
-    reply = client.send(METRICS.request(accept="*/*"))
-    return reply.text if reply.status == 200 else None
+    """The server's metrics for Prometheus, which need no account; None if it has none, or a proxy hides them."""
+    return _shown(client, client.send(METRICS.request(accept="*/*")))
 
 
 def read(client: Client, shown: t.Optional[str] = None) -> t.Optional[Memory]:
@@ -62,8 +62,15 @@ def read(client: Client, shown: t.Optional[str] = None) -> t.Optional[Memory]:
         if found is not None:
             return found
     # If switched off: 404 up to v1.18.1, an empty 200 in later versions.
-    reply = client.send(HEAP_PROFILE.request({"debug": 1}, accept="*/*"))
-    return _memory(_figures(_HEAP_COMMENT, reply.text), _HEAP_PROFILE) if reply.status == 200 else None
+    profile = _shown(client, client.send(HEAP_PROFILE.request({"debug": 1}, accept="*/*")))
+    return _memory(_figures(_HEAP_COMMENT, profile or ""), _HEAP_PROFILE)
+
+
+def _shown(client: Client, reply: Reply) -> t.Optional[str]:
+    """The page, or None where the server has none. A server that fails has not said that."""
+    if reply.status >= 500:
+        expect(reply, client.url)
+    return reply.text if reply.status == 200 else None
 
 
 def _figures(line: t.Pattern[str], text: str) -> t.Dict[str, int]:

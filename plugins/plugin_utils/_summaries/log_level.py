@@ -9,6 +9,9 @@ import typing as t
 
 from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failed_data, failures, grouped, on
 
+#: What is saved of a node: its ``url``, the ``time``, the old ``levels``, and the levels that were ``set``.
+Entry = t.Mapping[str, t.Any]
+
 
 def summarize(run: Run) -> Summary:
     undo = run.given.get("undo")
@@ -50,6 +53,27 @@ def summarize(run: Run) -> Summary:
     elif path and not run.check_mode:
         lines.append(Line(f"nothing was changed, so {path} was not written"))
     return Summary(lines, data, files=files)
+
+
+def merged(earlier: t.Mapping[str, Entry], saved: t.Mapping[str, Entry]) -> t.Dict[str, Entry]:
+    """What to save where an earlier run has saved to the same file: what every node had before the first of them.
+
+    A run is repeated because some nodes failed, and must not lose what the others had.
+    """
+    together = dict(earlier)
+    for name, entry in saved.items():
+        old = earlier.get(name, {})
+        if old.get("url") != entry["url"]:
+            together[name] = entry
+            continue
+        levels, given = dict(old["levels"]), dict(old["set"])
+        for scope, level in entry["levels"].items():
+            # Where this run found what the earlier one had set, the level before that is the one to restore.
+            if scope not in levels or given.get(scope) != level:
+                levels[scope] = level
+            given[scope] = entry["set"][scope]
+        together[name] = {**entry, "levels": levels, "set": given}
+    return together
 
 
 def change_lines(answers: t.Iterable[t.Tuple[Node, Result]], check_mode: bool) -> t.List[Line]:
