@@ -80,7 +80,7 @@ def test_a_node_that_fails_is_named_and_does_not_keep_the_others(uneven: Fleet, 
     run = playbook(NAME, hosts)
     assert run.returncode == 2
     # Its answer was lost: it may have freed memory, and the request was not repeated.
-    assert f"OUTCOME UNKNOWN on node1: {uneven.nodes[0].url} got the call to free memory" in run.output
+    assert f"OUTCOME UNKNOWN on node1: {uneven.nodes[0].url} received the call to free memory" in run.output
     assert sum(request.method == "POST" for request in uneven.nodes[0].requests) == 1
     assert "freed on node2: 39.94 MB went back" in run.output
     assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
