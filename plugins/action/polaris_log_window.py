@@ -127,5 +127,9 @@ def wait(seconds: int) -> str:
         while time.monotonic() < end:
             left = end - time.monotonic()
             tell(f"The window is open for {round(left)} s; the levels are restored then, or when this is interrupted.")
-            time.sleep(min(IN_LOG, left))
+            until = min(end, time.monotonic() + IN_LOG)
+            # In pieces: the system may hand the signal that ends this worker to another thread, which does not end
+            # a sleep of this one.
+            while time.monotonic() < until:
+                time.sleep(min(0.5, max(0.0, until - time.monotonic())))
     return "time"
