@@ -222,10 +222,10 @@ ZH: t.Dict[str, str] = {
     ),
     "Nodes could not be read": "有节点未能读取",
     "They are missing from every sum of this report. The reasons are listed under Not read.": (
-        "本报告的所有合计都不包含它们。原因见“未能读取”。"
+        "本报告的所有合计都不包含它们。原因见「未能读取」。"
     ),
     "Nodes could be read only in part": "有节点只能部分读取",
-    "What is missing is listed under Not read.": "缺少的内容见“未能读取”。",
+    "What is missing is listed under Not read.": "缺少的内容见「未能读取」。",
     "Connection limits are off": "连接限制已关闭",
     "Nothing limits how many connections one client opens, and connections can be neither seen nor closed. Set connLimit "
     "in polaris-server.yaml. The shipped file misspells purgeCounterExpire: with that misspelling the server exits at "
@@ -262,7 +262,7 @@ ZH: t.Dict[str, str] = {
     "No valid leader for {found}. Look at the logs of those nodes; on a boltdb store only a restart brings the leader "
     "back.": "{found} 没有有效的主节点。请查看这些节点的日志；使用 boltdb 存储时，只有重启才能恢复。",
     "Instances have been silent for more than three times their ttl": "有实例静默超过其 ttl 的三倍",
-    "They are listed under Heartbeats.": "它们列在“心跳”中。",
+    "They are listed under Heartbeats.": "它们列在「心跳」中。",
     "Nodes of the cluster are not in this inventory": "集群中有节点不在此 inventory 中",
     "They are registered as servers, and were not asked. Add them, or let the inventory plugin "
     "polarismesh.maintenance.polaris find them.": (

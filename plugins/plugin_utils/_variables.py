@@ -21,7 +21,7 @@ from ._host_variables import is_given
 Rule = t.Mapping[str, t.Any]
 
 #: How a variable of each type that must be there is asked for.
-EXAMPLES = {
+EXAMPLE_OF = {
     "levels": "scope and level, such as naming=debug, store=info (* is every other scope)",
     "ipv4": "an IPv4 address, such as 10.0.0.7",
     "path": "a path",
@@ -68,7 +68,7 @@ def check(
 
 
 def _example(rule: Rule) -> str:
-    return str(rule.get("example") or EXAMPLES.get(rule["type"]) or "a value")
+    return str(rule.get("example") or EXAMPLE_OF.get(rule["type"]) or "a value")
 
 
 def _refused(must: str, value: t.Any) -> ValueError:
@@ -144,7 +144,7 @@ def ipv4(value: t.Any, rule: Rule) -> str:
     try:
         return str(ipaddress.IPv4Address(value.strip()))
     except (ValueError, AttributeError):
-        raise _refused(EXAMPLES["ipv4"], value) from None
+        raise _refused(EXAMPLE_OF["ipv4"], value) from None
 
 
 def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
@@ -178,7 +178,7 @@ def levels(value: t.Any, rule: Rule) -> t.Dict[str, str]:
     """Scope -> level, from a mapping, text in YAML or JSON, or ``naming=debug, store=info``."""
     found = pairs(value) if isinstance(value, str) else value
     if not isinstance(found, t.Mapping) or not found:
-        raise _refused(EXAMPLES["levels"], value)
+        raise _refused(EXAMPLE_OF["levels"], value)
     wanted = {str(scope).strip(): level.strip() if isinstance(level, str) else level for scope, level in found.items()}
     bad = [f"{scope}: {level}" for scope, level in wanted.items() if not scope or level not in LEVELS]
     if bad:
@@ -217,7 +217,7 @@ def undo(value: t.Any, rule: Rule) -> t.Dict[str, t.Dict[str, t.Any]]:
     if isinstance(found, t.Mapping) and isinstance(found.get("previous"), t.Mapping) and "runbook" in found:
         found = found["previous"]
     if not isinstance(found, t.Mapping):
-        raise _refused(EXAMPLES["undo"], value)
+        raise _refused(EXAMPLE_OF["undo"], value)
     nodes = {}
     for node, entry in found.items():
         full = isinstance(entry, t.Mapping) and isinstance(entry.get("levels"), t.Mapping)
@@ -225,7 +225,7 @@ def undo(value: t.Any, rule: Rule) -> t.Dict[str, t.Dict[str, t.Any]]:
         for part in ("levels", "set"):
             of_part = parts.get(part, {})
             if not isinstance(of_part, t.Mapping) or any(level not in LEVELS for level in of_part.values()):
-                raise ValueError(f"does not hold levels for {node}: give {EXAMPLES['undo']}")
+                raise ValueError(f"does not hold levels for {node}: give {EXAMPLE_OF['undo']}")
         nodes[str(node)] = dict(parts)
     return nodes
 

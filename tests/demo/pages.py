@@ -72,7 +72,7 @@ def header(playbook: Path) -> Header:
             break
         lines.append(line[2:])
     text = "\n".join(lines).strip("\n")
-    prose, _, table = text.partition("\nVariables\n")
+    prose, _heading, table = text.partition("\nVariables\n")
     result = Header(paragraphs=[paragraph for paragraph in re.split(r"\n\s*\n", prose) if paragraph.strip()])
     name = ""
     for line in table.splitlines():
@@ -113,7 +113,7 @@ def page(name: str, output: str) -> str:
 def troubleshooting() -> str:
     """The troubleshooting guide, with all messages about connections from the code."""
     path = PAGES / "guide_troubleshooting.rst"
-    written, _, _ = path.read_text().partition(BEFORE_MESSAGES)
+    written = path.read_text().partition(BEFORE_MESSAGES)[0]
     placeholders = {"url": "URL", "call": "CALL", "timeout": 30, "detail": "REASON", "variables": "http_proxy"}
     parts = [written.rstrip("\n") + "\n\n" + BEFORE_MESSAGES.rstrip("\n") + "\n"]
     for kind in dict.fromkeys(cause.kind for cause in CAUSES.values()):

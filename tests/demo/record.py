@@ -62,7 +62,7 @@ def record() -> list[tuple[float, str]]:
             text = line.decode(errors="replace").rstrip("\r").replace(str(collection_tree.ROOT), CLONE)
             lines.append((shown, text))
     if process.wait() != 0:
-        raise SystemExit("\n".join(line for _, line in lines[-20:]))
+        raise SystemExit("\n".join(line for _time, line in lines[-20:]))
     return lines
 
 

@@ -88,10 +88,10 @@ def table(run: Run, plan: Result, closed: t.Mapping[str, int], after: t.Optional
     lines = []
     for name in shown:
         count, surplus = nodes[name]["count"], nodes[name]["surplus"]
-        line = f"{name:<{width}} {count:>7} {bar(count, peak):<{BAR}}"
+        line = f"{name:<{width}} {count:>7} {strokes(count, peak):<{BAR}}"
         if after is not None:
             line += f" -> {now.get(name, '?'):>7} "
-            line += f"{bar(now[name], peak) if name in now else 'could not be read':<{BAR}}"
+            line += f"{strokes(now[name], peak) if name in now else 'could not be read':<{BAR}}"
         if name in plan["close"]:
             line += f" {verb(run)} {closed.get(name, 0)} of a surplus of {surplus}"
         lines.append(line.rstrip())
@@ -101,7 +101,7 @@ def table(run: Run, plan: Result, closed: t.Mapping[str, int], after: t.Optional
     return lines
 
 
-def bar(count: int, peak: int) -> str:
+def strokes(count: int, peak: int) -> str:
     return "#" * math.ceil(BAR * count / peak)
 
 
