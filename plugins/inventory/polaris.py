@@ -113,38 +113,36 @@ url: http://127.0.0.1:8090
 compose:
   ansible_connection: "'local'"
 
----
 # eu.polaris.yml: one of several clusters, grouped by cluster, version and zone.
 # Run playbooks for one of them with: -e target=cluster_eu
-plugin: polarismesh.maintenance.polaris
-url: https://polaris-eu.example.com:8090
-ca_path: /etc/pki/polaris-ca.pem
-token: "{{ lookup('ansible.builtin.file', '~/.polaris/eu.token') }}"
-cluster: eu
-keyed_groups:
-  - {key: polaris_cluster, prefix: cluster}
-  - {key: polaris_version, prefix: version}
-  - {key: polaris_location.zone | default(''), prefix: zone}
-compose:
-  # The playbooks of this collection take the options of all modules from variables; options of this file do not apply.
-  polaris_ca_path: "'/etc/pki/polaris-ca.pem'"
-cache: true
-cache_plugin: ansible.builtin.jsonfile
-cache_connection: ~/.cache/polaris-inventory
-cache_timeout: 300
+# plugin: polarismesh.maintenance.polaris
+# url: https://polaris-eu.example.com:8090
+# ca_path: /etc/pki/polaris-ca.pem
+# token: "{{ lookup('ansible.builtin.file', '~/.polaris/eu.token') }}"
+# cluster: eu
+# keyed_groups:
+#   - {key: polaris_cluster, prefix: cluster}
+#   - {key: polaris_version, prefix: version}
+#   - {key: polaris_location.zone | default(''), prefix: zone}
+# compose:
+#   # The playbooks take their options from host variables; the options of this file are not theirs.
+#   polaris_ca_path: "'/etc/pki/polaris-ca.pem'"
+# cache: true
+# cache_plugin: ansible.builtin.jsonfile
+# cache_connection: ~/.cache/polaris-inventory
+# cache_timeout: 300
 
----
 # orders.polaris.yml: the instances of two services, without those that are isolated or not healthy.
-plugin: polarismesh.maintenance.polaris
-url: http://127.0.0.1:8090
-namespace: production
-service: [orders, payments]
-filters:
-  - exclude: polaris_isolated
-  - include: polaris_healthy
-  - exclude: true
-groups:
-  canary: polaris_metadata.stage | default('') == 'canary'
+# plugin: polarismesh.maintenance.polaris
+# url: http://127.0.0.1:8090
+# namespace: production
+# service: [orders, payments]
+# filters:
+#   - exclude: polaris_isolated
+#   - include: polaris_healthy
+#   - exclude: true
+# groups:
+#   canary: polaris_metadata.stage | default('') == 'canary'
 """
 
 import contextlib
