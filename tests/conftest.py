@@ -123,5 +123,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen.add(test)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Without its group, a module's tests run on all workers, and each builds the fixture that takes minutes.
+    grouped = getattr(session.config.option, "loadgroup", False)
+    for item in session.items if grouped else []:
+        if item.get_closest_marker("xdist_group"):
+            assert "@" in item.nodeid, "This pytest-xdist does not keep the tests of a group together."
+
+
 def pytest_sessionfinish() -> None:
     forks.close()

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import ipaddress
 import resource
+import secrets
 import socket
 import ssl
 import threading
@@ -25,6 +26,8 @@ from .profiles import Profile, named
 from .store import Kind, Store
 
 PORT_TRIES = 20
+#: Below those that Linux gives to outgoing connections: a fleet that starts again on its port finds it free.
+PORTS = range(20000, 32768)
 BACKLOG = 1024
 
 
@@ -283,7 +286,7 @@ def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]
     """One bound socket per host, all on the same port; port 0 finds one that is free on all."""
     for _dummy in range(PORT_TRIES):
         sockets: list[socket.socket] = []
-        chosen = port
+        chosen = port or secrets.choice(PORTS)
         try:
             for host in hosts:
                 family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -294,7 +297,6 @@ def bind_all(hosts: Sequence[str], port: int) -> tuple[list[socket.socket], int]
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 bound.bind((host, chosen))
                 bound.listen(BACKLOG)  # only from now on, no other process can take it
-                chosen = bound.getsockname()[1]
             return sockets, chosen
         except OSError as problem:
             for bound in sockets:
