@@ -39,7 +39,7 @@ LICENCE = """\
 """
 BEFORE_EXAMPLE = "The output of a run on a simulated fleet:\n\n.. code-block:: text\n\n"
 BEFORE_MESSAGES = (
-    "URL stands for the URL of the server, CALL for the method and the path, REASON for what the machine said.\n"
+    "URL stands for the URL of the server, CALL for the method and the path, REASON for the message of the system.\n"
 )
 #: The variables of each example; `dest` is a directory that is removed afterwards.
 EXAMPLES: dict[str, list[str]] = {

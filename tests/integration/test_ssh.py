@@ -109,7 +109,7 @@ def test_profiles_of_a_node_come_to_the_controller(
     for path in profiles:
         assert gzip.decompress(path.read_bytes())
     assert polaris.control("GET", "state")["heap"]["forced"] == 1
-    place = run.one("Make a place for the profiles")
+    place = run.one("Make a temporary folder")
     assert place["uid"] == 0
     assert not Path(place["path"]).exists()
     if become:
