@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Internal to the runbooks: decides, once for all hosts, what may be done after all nodes were read."""
+"""Internal to the runbooks: decides what to do, once for all hosts, after all nodes were read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Internal to the runbooks: prints what became of a run, and hands the same on as custom stats."""
+"""Internal to the runbooks: prints the summary of a run, and returns the same as custom stats."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
                 together = log_level.merged(saved_before(path), content)
                 write(path, json.dumps(together, indent=2, sort_keys=True) + "\n")
         except OSError as error:
-            # What was to be in the file stands in the custom stats as well.
+            # The custom stats have the content of the file as well.
             result.update(failed=True, msg=f"{path} could not be written: {error.strerror}.")
         for line in summary.lines:
             show(line)
@@ -87,7 +87,7 @@ class ActionModule(ActionBase):
 
 
 def saved_before(path: str) -> t.Dict[str, t.Any]:
-    """What an earlier run has saved to this file; nothing where it holds something else."""
+    """What an earlier run has saved to this file; nothing if the file holds something else."""
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
@@ -109,7 +109,7 @@ def write(path: str, content: str) -> None:
             file.write(content)
             os.fchmod(file.fileno(), 0o640)
             os.fsync(file.fileno())
-        # (A symbolic link stays one.)
+        # (A symbolic link stays a link.)
         os.replace(temporary, os.path.realpath(path))
     except BaseException:
         os.unlink(temporary)

@@ -41,13 +41,13 @@ class ActionModule(ActionBase):
             given = _variables.check(values, options["variables"], options["one_of"])
         except ValueError as error:
             return {**result, "failed": True, "msg": str(error)}
-        # Not shown at any verbosity: what is given may hold the token of a service. (The registered result has it.)
+        # Not shown at any verbosity: the variables may contain the token of a service. (The registered result has it.)
         return {**result, "given": given, "_ansible_no_log": True}
 
     def _values(
         self, rules: t.Mapping[str, t.Mapping[str, t.Any]], task_vars: t.Mapping[str, t.Any]
     ) -> t.Dict[str, t.Any]:
-        """The variables that are there, templated.
+        """The variables that are set, templated.
 
         :raises ValueError: one of them cannot be templated.
         """

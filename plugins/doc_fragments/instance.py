@@ -34,7 +34,7 @@ options:
   instances:
     description:
       - Many instances, even ten thousand and more, instead of one by the options above.
-      - All are checked before the first request. An error names the position in the list, counted from V(0).
+      - All are checked before the first request. An error names the position in the list, which starts at V(0).
       - An instance that is named twice counts once.
     type: list
     elements: dict

@@ -6,49 +6,49 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: fleet_report
-short_description: Put together what the nodes of a Polaris fleet told of themselves
+short_description: Combine what the nodes of a Polaris fleet report
 version_added: 1.0.0
 description:
   - Makes the report of the playbook C(polarismesh.maintenance.fleet_report) from the results that its tasks registered.
-  - A node that could not be read is in the report, too, with the reason.
-  - Compares the nodes and so finds the log level that deviates, the version that differs, and what needs attention.
+  - If a node could not be read, the report says why.
+  - Compares the nodes to find log levels that deviate, versions that differ, and what needs attention.
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 options:
   _input:
     description:
-      - The variables of each host. Used are C(inventory_hostname), and where they are there the registered results
+      - The variables of each host. The filter uses C(inventory_hostname) and, if they exist, the registered results
         C(polaris_fleet_server) and C(polaris_fleet_heartbeats).
     type: list
     elements: dict
     required: true
   generated:
-    description: When that was, in UTC.
+    description: When the nodes were read, in UTC.
     type: str
     default: ""
   namespace:
-    description: The namespace whose heartbeats were read. Empty where none were.
+    description: The namespace whose heartbeats were read. Empty if none were read.
     type: str
     default: ""
   service:
-    description: The service whose heartbeats were read. Empty where those of the whole namespace were.
+    description: The service whose heartbeats were read. Empty for the whole namespace.
     type: str
     default: ""
   limit:
-    description: What the play was limited to. Empty where it ran over the whole fleet.
+    description: What the play was limited to. Empty if it ran on the whole fleet.
     type: str
     default: ""
   target:
-    description: The hosts that the play was called for, as the commands of the report name them.
+    description: The target of the play, for the commands in the report.
     type: str
     default: ""
   inventory:
-    description: The inventories that the play was called with, as the commands of the report name them.
+    description: The inventories of the play, for the commands in the report.
     type: list
     elements: str
     default: []
   compare:
-    description: The JSON file of an earlier report of the same fleet. Empty to compare with none.
+    description: The JSON file of an earlier report on the same fleet. Empty to compare with none.
     type: str
     default: ""
 """

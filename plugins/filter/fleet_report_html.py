@@ -9,11 +9,10 @@ name: fleet_report_html
 short_description: Show the report of a Polaris fleet as one page of HTML
 version_added: 1.0.0
 description:
-  - Renders what P(polarismesh.maintenance.fleet_report#filter) made.
-  - The page brings along all it needs, and loads nothing when it is opened. Its script sorts, filters, unfolds and
+  - Renders the result of P(polarismesh.maintenance.fleet_report#filter).
+  - The page contains everything it needs, and loads nothing when it is opened. Its script sorts, filters, unfolds and
     copies; the page works without it.
-  - All that comes from a server is text that nobody vouches for. It is escaped, which Ansible's own templates do not
-    do.
+  - Text from servers is not trusted. It is escaped, which Ansible's own templates do not do.
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 options:
@@ -22,11 +21,11 @@ options:
     type: dict
     required: true
   data_file:
-    description: The name of the file that holds the same as JSON, beside the page. Empty for none.
+    description: The name of the JSON file with the same data, next to the page. Empty for none.
     type: str
     default: ""
   language:
-    description: The language of the page. What servers say stays as it is.
+    description: The language of the page. Messages from servers are not translated.
     type: str
     choices: [en, zh]
     default: en

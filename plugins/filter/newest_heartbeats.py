@@ -1,20 +1,20 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What several nodes know of the same instances, put together."""
+"""Combines what several nodes know about the same instances."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: newest_heartbeats
-short_description: Put together what several Polaris servers know about heartbeats
+short_description: Combine what several Polaris servers know about heartbeats
 version_added: 1.0.0
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 description:
-  - A Polaris server may keep the heartbeats that it receives to itself. So what is true of an instance is the newest
-    that any of them knows.
-  - Ages are compared, and not times, because the clocks of the nodes need not agree.
+  - A Polaris server may not share the heartbeats that it receives. So the newest heartbeat that any server has is the
+    one that counts.
+  - Ages are compared, and not times, because the clocks of the nodes may differ.
 positional: _input
 options:
   _input:
@@ -28,7 +28,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Name the instances of which no node has heard lately
+- name: Name the instances without a recent heartbeat on any node
   ansible.builtin.debug:
     msg: "{{ known | polarismesh.maintenance.newest_heartbeats | selectattr('overdue') | map(attribute='host') }}"
   vars:
@@ -43,10 +43,10 @@ RETURN = r"""
 _value:
   description:
     - Each instance once, in the order of the first node, with the keys that
-      M(polarismesh.maintenance.polaris_heartbeat_info) gives it.
-    - C(age_seconds) and C(last_heartbeat) are those of the node that has heard of it last, and C(node) is its name. The
-      three are null where no node has.
-    - C(found) and C(health_check) are true where they are on any node. C(overdue) follows from all this.
+      M(polarismesh.maintenance.polaris_heartbeat_info) returns.
+    - C(age_seconds) and C(last_heartbeat) are those of the node with the newest heartbeat, and C(node) is its name. The
+      three are null if no node has one.
+    - C(found) and C(health_check) are true if they are true on any node. C(overdue) is computed from these values.
   type: list
   elements: dict
 """

@@ -12,12 +12,12 @@ version_added: 1.0.0
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 description:
-  - Returns the URL that a host names by C(polaris_url) or, without that, makes one of its address and port.
-  - The URL that is made always has a port, and an IPv6 address gets its brackets.
+  - Returns C(polaris_url) of a host or, without it, a URL of the host's address and port.
+  - The latter always has a port, and brackets around an IPv6 address.
 positional: _input, host, port
 options:
   _input:
-    description: C(polaris_url). Empty or null means that the host names none.
+    description: C(polaris_url). Empty or null means that the host has none.
     type: str
     required: true
   host:
@@ -31,7 +31,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Ask every node, also those that have no polaris_url
+- name: Ask every node, including those without polaris_url
   hosts: polaris_servers
   gather_facts: false
   tasks:

@@ -11,22 +11,22 @@ version_added: 1.0.0
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 description:
-  - Takes what M(polarismesh.maintenance.polaris_conn_info) found on every node, and names the connections to close,
+  - Takes what M(polarismesh.maintenance.polaris_conn_info) found on every node, and returns the connections to close,
     for O(polarismesh.maintenance.polaris_conn_close#module:connections). Clients whose connection is closed connect
     again, to any node.
-  - A node is overloaded when it has more connections than the mean of all nodes and O(tolerance) of that. Of an
-    overloaded node, as many are closed as it has above the mean, but not more than O(max_share) of what it has. Both
-    are rounded down. Of other nodes, none is closed.
-  - What is closed is spread over the clients. Always the next connection is one of a client address that loses the
-    fewest so far, in the whole cluster; among these, of one that holds most connections to that node.
+  - A node is overloaded if it has more connections than the mean of all nodes plus O(tolerance) of the mean. An
+    overloaded node closes as many connections as it has above the mean, but not more than O(max_share) of its
+    connections. Both numbers are rounded down. Other nodes close none.
+  - The closed connections are spread over the clients. The next one is always taken from a client address that has lost
+    the fewest so far, in the whole cluster; among these, from one that has the most connections to that node.
   - The same input always gives the same plan.
 positional: _input
 options:
   _input:
     description:
-      - For each node its name, and the result of M(polarismesh.maintenance.polaris_conn_info) there. Of that,
-        C(protocol) and C(stats) are used.
-      - It must hold B(all) nodes of a cluster; an average over part of the cluster is misleading.
+      - The name of each node, and the result of M(polarismesh.maintenance.polaris_conn_info) there. The filter uses
+        C(protocol) and C(stats).
+      - It must contain B(all) nodes of a cluster; an average over part of the cluster is misleading.
     type: dict
     required: true
   tolerance:
@@ -34,15 +34,15 @@ options:
     type: float
     default: 0.1
   max_share:
-    description: How many of its connections a node may lose at once, as a share of them. V(0.2) is 20 %.
+    description: The largest share of its connections that a node may lose at once. V(0.2) is 20 %.
     type: float
     default: 0.2
   spare:
     description:
       - Client addresses whose connections are neither counted nor closed, because they cannot move.
-      - Name the addresses of all nodes here. With the heartbeat checker C(heartbeatLeader), nodes pass on heartbeats
-        to the leader by connections of their own, and never open them again. When one of them is closed, heartbeats
-        get lost until that node is restarted, and healthy instances become unhealthy.
+      - Name the addresses of all nodes here. With the heartbeat checker C(heartbeatLeader), nodes forward heartbeats
+        to the leader over connections that they never reopen. If one of them is closed, heartbeats are lost until that
+        node is restarted, and healthy instances become unhealthy.
     type: list
     elements: str
     default: []
@@ -55,7 +55,7 @@ EXAMPLES = r"""
     protocol: grpc
   register: found
 
-- name: Close the surplus of this node
+- name: Close the surplus connections of this node
   polarismesh.maintenance.polaris_conn_close:
     url: "{{ polaris_url }}"
     connections: "{{ plan.nodes[inventory_hostname].close }}"
@@ -75,26 +75,26 @@ _value:
       type: int
       sample: 900
     mean:
-      description: How many of them a node has on average.
+      description: The average number of connections of a node.
       type: float
       sample: 180.0
     limit:
-      description: With more than these, a node is overloaded.
+      description: A node with more connections than this is overloaded.
       type: float
       sample: 198.0
     count:
-      description: How many are to be closed.
+      description: How many connections to close.
       type: int
       sample: 180
     runs:
       description:
-        - How many times, this one included, connections have to be closed like this until no node is overloaded, if
-          what is closed comes back to all nodes alike. As clients choose a node by chance, it may take some more.
-        - V(null) where this never comes about, because the numbers are too small for O(max_share).
+        - How many runs, including this one, it takes until no node is overloaded, if the clients reconnect to all nodes
+          evenly. As they choose a node at random, it may take a few more.
+        - V(null) if this never happens, because the numbers are too small for O(max_share).
       type: int
       sample: 6
     nodes:
-      description: What is on each node, by its name.
+      description: The plan for each node, by its name.
       type: dict
       contains:
         count:
@@ -102,11 +102,11 @@ _value:
           type: int
           sample: 300
         spared:
-          description: How many more it has, of O(spare).
+          description: How many more it has from the addresses in O(spare).
           type: int
           sample: 4
         surplus:
-          description: How many it has above the mean, if it is overloaded; else V(0).
+          description: How many it has above the mean, if it is overloaded; otherwise V(0).
           type: int
           sample: 120
         close:
@@ -141,8 +141,8 @@ def rebalance_plan(
     for node, result in nodes.items():
         if not isinstance(result.get("stats"), t.Iterable) or not result.get("limit_enabled", True):
             raise AnsibleFilterError(
-                f"rebalance_plan needs the connections of every node, and those of {node} are not known: an average "
-                f"over part of the cluster is misleading."
+                f"rebalance_plan needs the connections of every node, and those of {node} are unknown: an average over "
+                f"part of the cluster is misleading."
             )
     try:
         rules = Rules.of(tolerance, max_share, spare)

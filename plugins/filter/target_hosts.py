@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands in ``hosts:`` of a runbook."""
+"""The ``hosts:`` of a runbook."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ version_added: 1.0.0
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 description:
-  - Returns the pattern that it is given, for C(hosts) of a play, and fails when it matches no host of this run.
-  - Ansible ends a play without hosts with success. A scheduled audit must not stay green over nothing.
+  - Returns its input pattern, for C(hosts) of a play, and fails if the pattern matches no host of this run.
+  - Ansible ends a play without hosts with success, so a scheduled audit could stay green without checking anything.
 positional: _input, groups, limit
 options:
   _input:
-    description: A pattern of hosts, or a list of them.
+    description: A host pattern, or a list of them.
     type: raw
     required: true
   groups:
@@ -25,7 +25,7 @@ options:
     type: dict
     required: true
   limit:
-    description: What C(--limit) says, which is the variable C(ansible_limit).
+    description: The value of C(--limit), which is the variable C(ansible_limit).
     type: str
     default: ""
 """
@@ -51,7 +51,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import matched
 
-#: Options of ansible-playbook with which nothing is run.
+#: Options of ansible-playbook that run no task.
 LOOKING = ("syntax", "listhosts", "listtasks", "listtags")
 
 
@@ -61,7 +61,7 @@ def target_hosts(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit:
     left = f" that --limit {limit} leaves" if limit and matched(pattern, groups) else ""
     raise AnsibleFilterError(
         f"The target {pattern} matches no host{left}: nothing was done. Name an inventory that has it (-i), or other "
-        f"hosts by the variable target."
+        f"hosts in the variable target."
     )
 
 

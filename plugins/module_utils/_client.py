@@ -37,8 +37,7 @@ else:
     HAS_REQUESTS = True
     REQUESTS_IMPORT_ERROR = None
 
-#: Go answers within milliseconds or not at all; a larger page is not an answer of this API, and every worker of the
-#: controller may read one at the same time.
+#: No answer of this API is larger, and every worker of the controller may hold one in memory at the same time.
 MAX_BODY = 32 * 1024 * 1024
 
 # The server compares tokens as text, so anything other than visible ASCII can only be a mistake.
@@ -210,7 +209,7 @@ class Client:
         stopped = threading.Event()
 
         def work() -> None:
-            # Threads take the next item themselves: if items are handed to them, they mostly wait for that.
+            # Threads take the next item themselves. If items were handed to them, they would mostly wait.
             try:
                 while True:
                     with taking:
@@ -311,7 +310,7 @@ class Client:
         return reply
 
     def _prepare(self, request: Request) -> requests.PreparedRequest:
-        """A prepared request. What requests for one path share, a third of the work, is prepared once."""
+        """A prepared request. The part that requests for one path share, a third of the work, is prepared once."""
         key = (request.method, request.path, request.accept)
         if key not in self._prepared:
             headers = {"Accept": request.accept} if request.accept else None

@@ -231,7 +231,7 @@ _TLS_ALERT = "\x15\x03"
 
 
 class DeadlineError(Exception):
-    """The whole answer does not arrive within ``timeout``."""
+    """The answer did not arrive in full within ``timeout``."""
 
 
 class TooLargeError(Exception):

@@ -126,7 +126,7 @@ def instance_id(namespace: str, service: str, host: str, port: int, vpc_id: t.Op
 
 
 def targets(params: Params) -> t.List[Target]:
-    """The instances that a task names, each once; raises a ``refused`` error about all that is wrong with them."""
+    """The instances that a task names, each once; raises a ``refused`` error that lists what is wrong with them."""
     if params["instances"] is None:
         return [_target(params, "")]
     if not params["instances"]:

@@ -51,7 +51,7 @@ class ConnStats:
         return next((entry.ports for entry in self.hosts if entry.host == host), frozenset())
 
     def as_dict(self) -> t.Dict[str, t.Any]:
-        """In the keys of a result. The server's own total is 0 without a maxConnLimit: the sum is what is true."""
+        """In the keys of a result. ``total`` is the sum, because the server's own total is 0 without a maxConnLimit."""
         hosts = {entry.host: entry.amount for entry in self.hosts}
         stats = [
             {

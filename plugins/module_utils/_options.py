@@ -81,7 +81,7 @@ def spec(options: t.Optional[Spec] = None, *, timeout: float = 30.0, **rules: t.
 def untyped(options: Spec) -> Spec:
     """The same options for the items of a list, with numbers and flags raw.
 
-    Ansible's own error about an item does not name its place in the list; the module's error does.
+    Ansible's own error about an item does not name its position in the list; the module's error does.
     """
     made = {}
     for name, rules in options.items():

@@ -17,8 +17,8 @@ import typing as t
 WHOLE = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 PART = "********"
 
-#: Words of Polaris itself. One may be used as a password (the default account does), but it is not the result that
-#: reveals it. Without these words a result would be useless: it has levels to restore and names to look up.
+#: Words of Polaris itself. One may be used as a password (the default account does), but a result that contains it does
+#: not reveal that. Without these words a result would be useless: it has levels to restore and names to look up.
 PUBLIC = frozenset(
     [
         "debug",

@@ -36,7 +36,7 @@ attributes:
 options:
   protocol:
     description:
-      - The protocol, by the name under which servers count it. This is V(grpc) (SDK clients), V(http), V(eureka) or
+      - The protocol, under the name that servers use for it. This is V(grpc) (SDK clients), V(http), V(eureka) or
         V(xdsv3), in lower case.
       - Either this and O(host), or O(connections), is required.
     type: str
@@ -57,7 +57,7 @@ options:
   connections:
     description:
       - Several connections or hosts.
-      - All are checked before the first request. An error names the place in the list, counted from V(0).
+      - All are checked before the first request. An error names the position in the list, which starts at V(0).
       - The same connection, or the same host, named twice counts once, with the larger O(connections[].min_connections)
         of the two.
     type: list
@@ -83,8 +83,8 @@ options:
 notes:
   - A server that is asked to close a port it does not know closes B(all) connections of that host, and the response
     does not say so. Therefore this task only names ports that the server has just listed, all ports of a host in one
-    request. The duration of that one request remains. If the client itself ends a connection in that time, the server
-    closes all connections of that client. A warning says where this may have happened.
+    request. One risk remains. If the client itself ends one of these connections while that request is on its way, the
+    server closes all connections of that client. A warning says where this may have happened.
   - For V(http), the connection of this task itself is one of the connections of its host. It is left open, with a
     warning, unless its port is given. If addresses are translated on the way to the server, it cannot be told apart
     from the others. If it is closed then, its response is lost, and the task looks up again what was closed.
@@ -165,7 +165,7 @@ remaining:
   returned: success
   contains: *connection
 not_closed:
-  description: What the task named and did not close, and why.
+  description: The connections and hosts that the task named but did not close, and why.
   type: list
   elements: dict
   returned: success, and a failure while closing
@@ -247,11 +247,11 @@ SPEC = spec(
 #: scans all its connections.
 FEW_HOSTS = 8
 #: Connections in one request. The server closes them within milliseconds, before a client that gives up all its
-#: connections when it loses one can react. One request for each connection would leave the client that time.
+#: connections when it loses one can react. One request for each connection would give the client that time.
 BATCH = 100
-#: Seconds between the looks that wait for closed connections to leave the server's list.
+#: Seconds to wait before each new read of the server's list, until the closed connections are gone from it.
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
-#: A line of progress follows each such number of hosts.
+#: How many hosts there are between two lines of progress.
 PROGRESS_HOSTS = 100
 
 #: Protocol and host.
@@ -340,7 +340,7 @@ class LeftOut(t.NamedTuple):
 class View:
     """What the server lists of some hosts at one moment.
 
-    :param own: the connection that carried the answer, where that is one of them.
+    :param own: the connection that carried the answer, if it is one of them.
     """
 
     hosts: t.Dict[Key, HostConnections]
@@ -385,7 +385,7 @@ def _selection(item: Params, prefix: str) -> Selection:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be closed, what is left out, and what the operator should know about it."""
+    """What to close, what to leave out, and what the operator should know about it."""
 
     close: Ports
     left_out: t.List[LeftOut]
@@ -432,9 +432,9 @@ def check_limit(close: Ports, limit: t.Optional[int]) -> None:
 
 
 def may_have_hit_bystanders(bystanders: Ports, after: View) -> t.List[Key]:
-    """The hosts whose bystanders are all gone, as they are when the server was given a port that had just ended.
+    """The hosts whose bystanders are all gone: the server may have got a port that had just closed.
 
-    Where one bystander is left, the server has not closed the whole host.
+    If one bystander is left, the server has not closed all connections of the host.
     """
     return sorted(key for key in bystanders.hosts() if not bystanders.of(key) & after.ports(key))
 
@@ -453,7 +453,7 @@ def addresses(view: View, keys: t.Iterable[Key], without: t.Optional[Ports] = No
 
 @dataclass
 class Report:
-    """What became of a plan so far.
+    """The outcome of a plan so far.
 
     :param unknown: sent, and the answer was lost.
     :param bystanders: other connections of the same hosts, as listed before the last request for that host.
@@ -553,7 +553,7 @@ def close_batch(client: Client, key: Key, batch: t.List[int], view: View, report
 
 
 def settled(client: Client, keys: t.Sequence[Key], closed: Ports) -> View:
-    """The last look, once none of the closed connections is listed any more, or after the last pause."""
+    """The last read of the list: when none of the closed connections is listed any more, or after the last pause."""
     view = look(client, keys)
     for pause in PAUSES:
         if not view.listed(closed):
@@ -581,7 +581,7 @@ def afterthoughts(url: str, report: Report, after: View, remaining: Ports) -> t.
 
 
 def interrupted(client: Client, error: PolarisError, close: Ports, report: Report) -> None:
-    """Complete the error of a task that stopped half way with what became of each connection."""
+    """Add what happened to each connection to the error of a task that stopped half way."""
     if report.unknown:
         try:
             left = look(client, report.unknown.hosts()).listed(report.unknown)

@@ -24,7 +24,7 @@ extends_documentation_fragment:
 options:
   protocol:
     description:
-      - The protocol, by the name under which servers count it. This is V(grpc) (SDK clients), V(http), V(eureka) or
+      - The protocol, under the name that servers use for it. This is V(grpc) (SDK clients), V(http), V(eureka) or
         V(xdsv3), in lower case.
       - V(grpc) counts either the service-grpc or the config-grpc apiserver, whichever has its limit switched on.
       - V(http) includes the connection of this task itself.
@@ -41,8 +41,8 @@ options:
     aliases: [amount]
   node_hosts:
     description:
-      - Whether to read the addresses of the nodes of the cluster as well. The result has RV(node_hosts) then.
-      - Nodes are clients of each other, so these addresses tell them from other clients.
+      - Whether to read the addresses of the nodes of the cluster as well, into RV(node_hosts).
+      - Nodes are clients of each other. These addresses distinguish them from other clients.
     type: bool
     default: false
 seealso:
@@ -98,22 +98,22 @@ limit_enabled:
 hint:
   description:
     - What to configure on the server so that it counts the protocol.
-    - Where it does, a reminder of what is not in its counts.
+    - If it already does, a reminder of what its counts leave out.
   type: str
   returned: success
   sample: "Servers count IPv4 clients only: they do not list a client that connects by IPv6."
 total:
   description:
     - How many connections there are, as the sum of RV(hosts).
-    - V(0) where the protocol is not counted.
+    - V(0) if the protocol is not counted.
   type: int
   returned: success
   sample: 3
 listener_total:
   description:
     - The server's own total, whatever O(host) and O(min_connections) say.
-    - It is V(0) where the server's C(maxConnLimit) is V(0), however many there are.
-    - V(null) where the protocol is not counted.
+    - It is V(0) if the server's C(maxConnLimit) is V(0), however many there are.
+    - V(null) if the protocol is not counted.
   type: int
   returned: success
   sample: 3
@@ -143,7 +143,7 @@ stats:
     last_access:
       description:
         - When the server accepted the newest of its connections, on the clock and in the time zone of the server.
-        - This does not tell when it last sent something.
+        - This is not the time when it last sent something.
       type: str
       returned: success
       sample: "2024-01-02T03:04:05+08:00"

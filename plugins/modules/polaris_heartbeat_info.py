@@ -91,7 +91,7 @@ instances:
       type: str
       sample: payments
     namespace:
-      description: The namespace of the service. V(null) as RV(instances[].service) is.
+      description: The namespace of the service. V(null) if RV(instances[].service) is.
       type: str
       sample: default
     host:
@@ -99,7 +99,7 @@ instances:
       type: str
       sample: 10.0.0.7
     port:
-      description: The port. V(null) as RV(instances[].host) is.
+      description: The port. V(null) if RV(instances[].host) is.
       type: int
       sample: 8080
     found:

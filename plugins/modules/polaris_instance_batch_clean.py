@@ -44,7 +44,7 @@ options:
     description: The maximum number of instances to remove. Without it, all are removed.
     type: int
 notes:
-  - This call came with Polaris v1.13.0.
+  - Servers before v1.13.0 do not have this call.
   - From v1.17.0 on the server spares instances that were deleted less than 10 minutes ago. Older servers do not.
     A node that has not noticed the deletion then returns the instance to clients until that node restarts.
   - A request is never repeated.
@@ -133,7 +133,7 @@ def next_size(batch_size: int, max_rows: t.Optional[int], rows: int) -> int:
 
 
 def interrupted(error: PolarisError, rows: int, batches: int) -> PolarisError:
-    """The error of a batch, with what was done before it."""
+    """The error of a batch, with what the batches before it have done."""
     if batches:
         error.msg = f"{error.msg.rstrip('.')}. {rows} instances were removed before, in {batches} batches."
     if error.outcome_unknown:

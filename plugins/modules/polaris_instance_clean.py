@@ -162,7 +162,7 @@ options:
     default: fail
   settle:
     description:
-      - How many seconds to wait before the first clean. Then the instances are looked up again.
+      - How many seconds to wait before the first clean. After the wait, the instances are looked up again.
       - An instance must not leave the store before all nodes have noticed that it was deregistered. Otherwise a node
         returns it to clients until that node restarts. Nodes check every second.
       - With a boltdb store, from v1.17.2 on, the module does not wait, because the node is the only one, and the
@@ -180,9 +180,9 @@ notes:
     instances than its store holds, the message about live instances says so.
   - Instances are cleaned in parts of 100, and each part is looked up again right before it is sent, unless it was
     looked up in the last second. At the end all that were cleaned are looked up once more. Instances that registered in
-    the short time between the look and the clean are in RV(live_again), and the task fails, because the server has
-    damaged them. With O(on_live=clean) there are no such looks. With a boltdb store, a server up to v1.17.2 does not
-    list a damaged instance any more, so that it cannot be named.
+    the short time between the look-up and the clean are in RV(live_again), and the task fails, because the server has
+    damaged them. With O(on_live=clean) there are no such look-ups. With a boltdb store, a server up to v1.17.2 no
+    longer lists a damaged instance, so RV(live_again) cannot name it.
   - Large lists are looked up a service at a time. On servers up to v1.16, which cannot search for an id, all services
     are read to find one.
   - In the first minute after its start, a server of v1.14 or older answers about 1000 calls, and delays the others
@@ -281,7 +281,8 @@ live_again:
   description:
     - The instances that were cleaned, or may have been, and that are live at the end of the task. The server may have
       deleted their metadata and health check, or all of them. Register them again.
-    - The task fails with C(error.kind=guard) if there are any. V(null) if the last look failed, so that it is unknown.
+    - The task fails with C(error.kind=guard) if there are any.
+    - V(null) if this is unknown because the last look-up failed.
   type: list
   elements: dict
   returned: success, and a failure after the look-up
@@ -293,15 +294,14 @@ count:
   sample: 1
 not_cleaned:
   description:
-    - The instances that were certainly not cleaned, without those in RV(live). This list can be given to
-      O(instances).
+    - The instances that were certainly not cleaned, without those in RV(live). You can pass this list to O(instances).
   type: list
   elements: dict
   returned: failure after the look-up
   contains: *identity
 unknown:
   description:
-    - The instances whose outcome is unknown, because the response of the server was lost. This list can be given to
+    - The instances whose outcome is unknown, because the response of the server was lost. You can pass this list to
       O(instances).
   type: list
   elements: dict
@@ -349,8 +349,8 @@ SPEC = spec(
     **instance_rules(*INSTANCE_FIELDS),
 )
 
-#: Instances are cleaned in parts of this size. A part is looked up again before it is sent, if a look at one of its
-#: instances is older than FRESH seconds. On v1.18.1 with MySQL, 100 cleans took one second, and a look 20 ms.
+#: Instances are cleaned in parts of this size. A part is looked up again before it is sent, if the look-up of one of
+#: its instances is older than FRESH seconds. On v1.18.1 with MySQL, 100 cleans took one second, and a look-up 20 ms.
 PART = 100
 FRESH = 1.0
 
@@ -370,17 +370,17 @@ PASSING = ("unreachable", "timeout", "server")
 Live = t.Dict[int, Instance]
 
 
-# --- what became of each target --------------------------------------------------------------------------------------
+# --- the state of each target ----------------------------------------------------------------------------------------
 
 
 @dataclass
 class State:
-    """What became of each target so far. Positions are those of ``targets``.
+    """The state of each target so far. Positions are those of ``targets``.
 
-    :param live: what the server listed at any look before the clean.
+    :param live: what the server listed in any look-up before the clean.
     :param unknown: sent, and the answer was lost.
-    :param looked: when the look at a target began, in seconds of the monotonic clock.
-    :param live_again: what the server lists at the end although it was sent; None as long as nobody has looked.
+    :param looked: when the last look-up of a target began, in seconds of the monotonic clock.
+    :param live_again: what the server lists at the end although it was sent; None until the last look-up.
     """
 
     targets: t.Sequence[Target]
@@ -400,17 +400,17 @@ class State:
         return self.cleaned | self.unknown
 
     def pending(self) -> t.List[int]:
-        """What is to be cleaned and has not been sent."""
+        """What to clean that has not been sent yet."""
         left_out = self.sent | (set(self.live) if self.spares_live else set())
         return [at for at in range(len(self.targets)) if at not in left_out]
 
     def stale(self, part: t.Iterable[int], now: float) -> bool:
-        """Whether a look at one of these is too old to clean it now."""
+        """Whether the last look-up of one of these is too old to clean it now."""
         return any(now - self.looked[at] > FRESH for at in part)
 
 
 def parts(state: State) -> t.List[t.List[int]]:
-    """What is to be cleaned, in parts. Each has few services, because a look costs a request for each of them."""
+    """What to clean, in parts. Each has few services, because a look-up takes a request for each of them."""
     ordered = sorted(
         state.pending(), key=lambda at: (state.targets[at].namespace or "", state.targets[at].service or "")
     )
@@ -529,7 +529,7 @@ def name_of(instance: Instance) -> str:
 
 
 class Names:
-    """Finds the targets that a registered instance is: by id, and by service, namespace, host and port."""
+    """Finds the targets that name a registered instance: by id, or by service, namespace, host and port."""
 
     def __init__(self, targets: t.Sequence[Target]) -> None:
         self.targets = targets
@@ -556,7 +556,7 @@ def tetrad(named: t.Union[Target, Instance]) -> t.Tuple[t.Any, ...]:
 
 
 def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
-    """Which targets are live, in as few requests as that takes."""
+    """Which targets are live, in as few requests as possible."""
     names = Names(targets)
     live: Live = {}
     services: t.Dict[t.Tuple[str, str], t.List[int]] = {}
@@ -618,7 +618,7 @@ def find_ids(client: Client, own: t.Sequence[str], computed: t.Sequence[str]) ->
 
 
 def all_instances(client: Client, most_requests: int) -> t.Optional[Listing]:
-    """All instances, in fewer requests than that; None where that is impossible, or the list may be incomplete."""
+    """All instances, in fewer than ``most_requests``; None if that is impossible, or the list may be incomplete."""
     try:
         everything = instances.find(client, most_requests=1)
         if not everything.complete and pages(everything) < most_requests:
@@ -627,7 +627,7 @@ def all_instances(client: Client, most_requests: int) -> t.Optional[Listing]:
         if error.kind in ("refused", "unsupported", "server"):
             return None
         raise
-    # Every server registers itself: an empty list is the answer to another question.
+    # Every server registers itself, so an empty list cannot be the list of all instances.
     return everything if everything.complete and everything.instances else None
 
 
@@ -650,8 +650,8 @@ def is_aware(client: Client) -> bool:
 
     That is certain with a boltdb store, whose leaderships have no time of creation. (A registry of nodes with one entry
     is no proof: by default all register as 127.0.0.1.) The list of instances comes from the node's cache, which is
-    brought up to date for it, from the release on that has a third authentication switch; most releases do not know
-    their own name.
+    brought up to date for it, from the release on that has a third authentication switch; most releases do not report
+    their version.
     """
     try:
         leaders = elections.leaders(client)
@@ -669,7 +669,7 @@ def unknown_services(client: Client, state: State) -> t.List[str]:
     try:
         missing = [f"{of}/{name}" for of, name in unproven if not instances.services(client, of, name)]
     except PolarisError:
-        return []  # It would only have been advice.
+        return []  # The warning is only advice.
     return [f"{client.url} has no service {', '.join(missing)}: check the names."] if missing else []
 
 
@@ -694,7 +694,7 @@ def look_back(client: Client, state: State) -> None:
 
 
 def clean_all(client: Client, state: State, settle: float) -> None:
-    """Clean what is to be cleaned, after ``settle`` seconds; a failure says how far it got."""
+    """Clean what is pending, after ``settle`` seconds; a failure says how far it got."""
     try:
         clean_parts(client, state, settle)
         look_back(client, state)

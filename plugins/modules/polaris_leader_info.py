@@ -56,7 +56,7 @@ leaders:
       type: str
       sample: polaris.checker
     host:
-      description: The address of the node that leads it, as the node knows itself.
+      description: The address of the node that leads it, as that node knows it.
       type: str
       sample: 10.0.0.1
     valid:

@@ -82,7 +82,7 @@ leader:
   returned: success
   sample: 10.0.0.1
 own_host:
-  description: The address under which the node asked knows itself. V(null) if that is unknown.
+  description: The node's own address, as the node knows it. V(null) if that is unknown.
   type: str
   returned: success
   sample: 10.0.0.1
@@ -126,11 +126,11 @@ def leader_of(elect_key: str, leaders: t.Sequence[Leader], url: str) -> Leader:
 def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
     """Whether a node is the leader; None if that is unknown.
 
-    :param own: the address under which the node knows itself, as far as that is known.
+    :param own: the node's own address, as the node knows it; None if that is unknown.
     """
     if not leader.valid:
         return False
-    # On boltdb a node only knows itself.
+    # On boltdb each node only elects itself.
     if leader.ctime is None:
         return True
     # All nodes without a configured address have this one.
@@ -140,18 +140,18 @@ def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
 
 
 def own_address(client: Client, leader: str) -> t.Optional[str]:
-    """The address under which the node knows itself: from its metrics, or else that of its URL, if a node has it."""
+    """The node's own address, as the node knows it: from its metrics, or else that of its URL, if a node has it."""
     shown = memory.metrics(client)
     own = server.own_address(client, shown, [leader])
     if own is None:
-        # Without the list it stays unknown, which is not a failure yet.
+        # Without the list the address stays unknown, which is not a failure yet.
         with contextlib.suppress(PolarisError):
             own = server.own_address(client, shown, [node.host for node in server.nodes(client)])
     return own
 
 
 def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
-    """Refuse what would stop the job or harm live instances, and what may go to the wrong node."""
+    """Refuse a release that would stop the job, harm live instances, or may go to the wrong node."""
     if release is None:
         raise PolarisError(
             "guard",

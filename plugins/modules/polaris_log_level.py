@@ -48,8 +48,8 @@ options:
   expected:
     description:
       - The levels that scopes must have now to be changed, by scope.
-      - A scope that has another level is left alone, and RV(kept) names it. So a level that somebody else has set in
-        the meantime stays when old levels are restored.
+      - A scope that has another level is left alone, and RV(kept) names it. So restoring old levels does not overwrite
+        a level that somebody else has set in the meantime.
       - Scopes that are not named here are changed whatever their level is.
     type: dict
   ignore_unknown_scopes:
@@ -115,7 +115,7 @@ changed_scopes:
   returned: success, and a failure during the change
   sample: [naming]
 kept:
-  description: The scopes that were left alone because they did not have the level of O(expected), with their level.
+  description: The scopes that were left alone because they did not have the level in O(expected), with their level.
   type: dict
   returned: success, when O(expected) is given
   sample: {}
@@ -171,7 +171,7 @@ def wanted_levels(params: Params) -> Levels:
     if params["levels"] is None:
         wanted = {params["scope"]: params["level"]}
     else:
-        # A module gets its options as JSON, where a key is text. So 7 and "7" are one scope in-process, too.
+        # A module gets its options as JSON, where every key is text. So 7 and "7" are one scope in-process, too.
         wanted = json.loads(json.dumps(params["levels"]))
         if not wanted:
             raise PolarisError("refused", "levels is empty: name at least one scope and its level, or '*' for all.")
@@ -219,7 +219,7 @@ def set_levels(client: Client, before: Levels, todo: Levels) -> Levels:
     if wrong:
         raise PolarisError(
             "server",
-            f"{client.url} accepted the levels but reads back others ({'; '.join(wrong)}): something else sets them "
+            f"{client.url} accepted the levels but now has others ({'; '.join(wrong)}): something else sets them "
             f"at the same time, or the server ignores the change; check, and run again.",
             partial=partial(before, todo, after),
         )

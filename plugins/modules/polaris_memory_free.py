@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_memory_free
-short_description: Make a Polaris server give memory back to the operating system
+short_description: Make a Polaris server return memory to the operating system
 version_added: 1.0.0
 description:
-  - Makes one Polaris server collect all garbage and give the memory that is then free back to the operating system.
-  - Does so only if the heap has enough memory that could go back. A second run right after the first changes nothing.
+  - Makes one Polaris server run a full garbage collection and return free memory to the operating system.
+  - Does so only if the heap could return enough memory. A second run right after the first changes nothing.
   - The figures come from the metrics of the server (C(/metrics)), or else from its heap profile (C(/debug/pprof/heap)).
     If it shows neither, memory is freed in any case, and the figures are V(null).
   - During the collection every client of that node waits, for a moment if the heap is large. In a cluster, free the
@@ -27,7 +27,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - RV(memory_after) then assumes that the whole idle part of the heap has gone back. A real collection also finds
+      - RV(memory_after) then assumes that all of the idle part of the heap was returned. A real collection also finds
         garbage, and usually frees more.
   diff_mode:
     support: full
@@ -38,7 +38,7 @@ attributes:
 options:
   min_releasable:
     description:
-      - Free only if at least this much of the heap could go back to the system.
+      - Free only if the heap could return at least this much to the system.
       - A number of bytes, or a number with the unit V(K), V(M), V(G) or V(T) (powers of 1024), such as V(64M) or
         V(1.5G).
     type: str
@@ -56,13 +56,13 @@ seealso:
   - module: polarismesh.maintenance.polaris_memory_info
     description: Only reads the figures.
   - module: polarismesh.maintenance.polaris_profile
-    description: Shows what holds the memory that does not go back.
+    description: Shows what holds the memory that is not returned.
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 """
 
 EXAMPLES = r"""
-- name: Give memory back, if it is worth a collection
+- name: Free memory, if it is worth a collection
   polarismesh.maintenance.polaris_memory_free:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -75,9 +75,9 @@ EXAMPLES = r"""
     force: true
   register: freed
 
-- name: Show what went back
+- name: Show how much was returned
   ansible.builtin.debug:
-    msg: "{{ (freed.released or 0) | human_readable }} went back to the system"
+    msg: "{{ (freed.released or 0) | human_readable }} returned to the system"
 """
 
 RETURN = r"""
@@ -92,19 +92,19 @@ memory_before:
   returned: success, and when the outcome is unknown
   contains: &memory
     heap:
-      description: What the heap takes of the memory of the machine, in use or not.
+      description: The memory of the machine that the heap takes, in use or not.
       type: int
       sample: 1048576000
     heap_idle:
-      description: The part of the heap without any object, including what is already back with the system.
+      description: The part of the heap without any object, including what was already returned to the system.
       type: int
       sample: 734003200
     heap_released:
-      description: The part of RV(memory_before.heap_idle) that is already back with the system.
+      description: The part of RV(memory_before.heap_idle) that was already returned to the system.
       type: int
       sample: 104857600
     releasable:
-      description: What could go back, RV(memory_before.heap_idle) minus RV(memory_before.heap_released).
+      description: What could be returned, RV(memory_before.heap_idle) minus RV(memory_before.heap_released).
       type: int
       sample: 629145600
     heap_in_use:
@@ -125,7 +125,7 @@ memory_after:
 released:
   description:
     - The growth of RV(memory_before.heap_released) in bytes. V(null) without figures.
-    - V(0) if nothing was freed, or nothing went back.
+    - V(0) if nothing was freed, or nothing was returned.
   type: int
   returned: success, and when the outcome is unknown and the figures could be read
   sample: 629145600
@@ -180,7 +180,7 @@ def worth_it(memory: t.Optional[Memory], min_releasable: int, force: bool) -> bo
 
 
 def would_be(memory: t.Optional[Memory]) -> t.Optional[Memory]:
-    """The heap when its whole idle part has gone back."""
+    """The heap after all of its idle part was returned."""
     if memory is None:
         return None
     return Memory(memory.heap_idle, max(memory.heap_idle, memory.heap_released), memory.heap_in_use, memory.sys)
@@ -218,7 +218,7 @@ def reason(error: PolarisError) -> str:
 
 
 def read_again(client: Client, before: t.Optional[Memory], warnings: t.List[str]) -> t.Optional[Memory]:
-    """The figures afterwards. That they cannot be read is a warning, because memory was freed."""
+    """The figures afterwards. If they cannot be read, that is only a warning, because memory was freed."""
     if before is None:
         return None
     try:

@@ -10,9 +10,10 @@ module: polaris_memory_info
 short_description: Read the memory figures of a Polaris server
 version_added: 1.0.0
 description:
-  - Reads how much memory the heap of one Polaris server has, and how much of it could go back to the operating system.
+  - Reads how much memory the heap of one Polaris server has, and how much of it could be returned to the operating
+    system.
   - The figures come from the metrics of the server (C(/metrics)), or else from its heap profile
-    (C(/debug/pprof/heap)). Both are open to everybody. Reading them does not start a collection.
+    (C(/debug/pprof/heap)). Both need no account. Reading them does not start a collection.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -32,7 +33,7 @@ EXAMPLES = r"""
     url: http://127.0.0.1:8090
   register: node
 
-- name: Show what could go back to the system
+- name: Show how much could be returned to the system
   ansible.builtin.debug:
     msg: "{{ node.memory.releasable | human_readable }}"
   when: node.memory is not none
@@ -50,19 +51,19 @@ memory:
   returned: success
   contains:
     heap:
-      description: What the heap takes of the memory of the machine, in use or not.
+      description: The memory of the machine that the heap takes, in use or not.
       type: int
       sample: 1048576000
     heap_idle:
-      description: The part of the heap without any object, including what is already back with the system.
+      description: The part of the heap without any object, including what was already returned to the system.
       type: int
       sample: 734003200
     heap_released:
-      description: The part of RV(memory.heap_idle) that is already back with the system.
+      description: The part of RV(memory.heap_idle) that was already returned to the system.
       type: int
       sample: 104857600
     releasable:
-      description: What could go back to the system, RV(memory.heap_idle) minus RV(memory.heap_released).
+      description: What could be returned to the system, RV(memory.heap_idle) minus RV(memory.heap_released).
       type: int
       sample: 629145600
     heap_in_use:

@@ -14,8 +14,8 @@ description:
   - The switch belongs to one node and is lost when it restarts.
   - Releases up to v1.18.1 do not have this call. They read C(enablePprof) in polaris-server.yaml at startup. On such a
     server the task only succeeds if the profiles are already as wanted.
-  - Everybody who can reach the port can read profiles without an account. On servers that have this call, everybody can
-    call it as well. Switch profiles off when you have saved yours.
+  - Anyone who can reach the port can read profiles without an account. On servers that have this call, anyone can use
+    it as well. Switch profiles off when you have saved yours.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
@@ -95,7 +95,7 @@ def switch(client: Client, wanted: bool, check_mode: bool) -> None:
 
 
 def check_after_lost_answer(client: Client, wanted: bool, error: PolarisError) -> None:
-    """Raise the error of a switch that got no answer, unless a new look shows that it took effect."""
+    """Raise the error of a switch that got no answer, unless the server shows that it took effect."""
     still = "off" if wanted else "on"
     try:
         if profiles.enabled(client) == wanted:

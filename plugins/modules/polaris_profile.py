@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Saves what holds the memory of one Polaris server, what it spends its time on, or what its goroutines wait for, as a
     file that C(go tool pprof) opens.
-  - Save a profile while the memory of a node is high. Afterwards it cannot be found out what held the memory.
+  - Save a profile while the memory of a node is high. Afterwards there is no way to know what held the memory.
   - The file is written atomically, on the host where the task runs. A new file can be read by its owner only; a file
     that is replaced keeps its mode.
   - Needs no account. The server must have its profiles switched on (C(enablePprof), which is on in the shipped
@@ -154,7 +154,7 @@ SPEC = spec(
 
 
 def recording(kind: str, seconds: int) -> t.Optional[int]:
-    """For how long the server records; None for a kind that shows one moment."""
+    """How many seconds the server records; None for a kind that shows one moment."""
     if kind not in RECORDED:
         return None
     if not 1 <= seconds <= MOST_SECONDS:
@@ -175,10 +175,10 @@ def file_name(url: str, kind: str, now: float) -> str:
 def destination(dest: str, name: str) -> Path:
     """The file to write, in a folder that is there and may be written to."""
     target = Path(dest)
-    # "folder/" means a folder, so that a missing one is not taken for the name of a file.
+    # "folder/" means a folder, even if it does not exist.
     if target.is_dir() or dest.endswith("/"):
         target = target / name
-    # What is written is what a link leads to, and the link stays.
+    # Write to the target of a link, and keep the link.
     written = Path(os.path.realpath(str(target)))
     folder = (written if target.is_symlink() else target).parent
     if not folder.is_dir():
@@ -190,7 +190,7 @@ def destination(dest: str, name: str) -> Path:
 
 
 def replaced(target: Path) -> t.Optional[os.stat_result]:
-    """The file that would be replaced, if there is one; whatever else is there is never replaced."""
+    """The file that would be replaced, if there is one. Anything but a regular file is refused."""
     try:
         found = os.lstat(str(target))
     except FileNotFoundError:
@@ -225,13 +225,13 @@ def check(client: Client, kind: str) -> None:
     """Fail if the server could not give that profile, without making it record one."""
     if not profiles.enabled(client):
         raise profiles.switched_off(client)
-    # Traces and this call came together, and asking for a trace would record one.
+    # Both came with the same release, and a request for a trace would record one.
     if kind == "trace":
         routes.require(client, profiles.ENABLE_PPROF)
 
 
 def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> int:
-    """Save and check the profile under another name first, so that ``target`` is never half a profile."""
+    """Save and check the profile under another name first, so that ``target`` never holds half a profile."""
     target = Path(os.path.realpath(str(target)))
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=str(target.parent))
     try:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_server_info
-short_description: Read what a Polaris server is and can do, and its state
+short_description: Read the version, features and state of a Polaris server
 version_added: 1.0.0
 description:
-  - Tells whether a URL is that of a Polaris server, its version or the oldest version that it can have, which calls of
+  - Reads whether a URL is that of a Polaris server, its version or the oldest version that it can have, which calls of
     the maintenance API it has, the nodes of its cluster, which authentication is switched on, and the protocols whose
     connections it counts.
-  - With O(gather), the same task also reads the state of the node, so that one task reads a whole node.
-  - The calls are found by looking at the routes of the server, without running any of them.
-  - Reads what the account may read. What could not be read is V(null), and is in RV(not_read).
+  - With O(gather), the task also reads the state of the node, so that one task reads everything about a node.
+  - The calls are found by checking the routes of the server, without running any of them.
+  - Reads what the account may read. Values that could not be read are V(null), and RV(not_read) lists them.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.parallel
@@ -34,7 +34,7 @@ options:
     default: []
   probe_defaults:
     description:
-      - Whether to find out if the server lets in the published password and the published token of the default account,
+      - Whether to check if the server accepts the published password and the published token of the default account,
         and requests without a valid token. The result is in RV(lets_in).
       - These are three more attempts, one of them a login, which may appear in the log of the server. None of them
         uses the account of this task.
@@ -63,7 +63,7 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: server.is_polaris
 
-- name: Read the whole node
+- name: Read everything about the node
   polarismesh.maintenance.polaris_server_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -113,7 +113,7 @@ features:
       description: It can close connections.
       type: bool
     memory_free:
-      description: It can give memory back to the system.
+      description: It can return memory to the operating system.
       type: bool
     instance_clean:
       description: It can clean an instance.
@@ -154,7 +154,7 @@ features:
   sample: {conn_info: true, conn_close: true, pprof: false}
 own_host:
   description:
-    - The address under which the node knows itself, in RV(nodes) and as a leader.
+    - The node's own address, as the node knows it. RV(nodes) and RV(leaders) use it.
     - V(null) if that is unknown, for instance behind a load balancer.
   type: str
   returned: success
@@ -184,7 +184,7 @@ nodes:
       type: str
       sample: v1.18.1
     healthy:
-      description: Whether it sends heartbeats.
+      description: Whether the cluster receives its heartbeats.
       type: bool
       sample: true
     isolated:
@@ -260,7 +260,7 @@ lets_in:
       type: bool
   sample: {anyone: false, default_token: false, default_password: true}
 not_read:
-  description: What could not be read. What this server does not have is V(null), and is not in this list.
+  description: What could not be read. Values that this server does not have are V(null), and are not in this list.
   type: list
   elements: dict
   returned: success
@@ -324,8 +324,8 @@ SPEC = spec(
     }
 )
 
-#: What every release from v1.13.0 to v1.18.1 calls itself: its build.sh sets the version in a package that has moved,
-#: so that the default of polaris v1.18.1 version/version.go stays.
+#: The version that every release from v1.13.0 to v1.18.1 reports: its build.sh sets the version in a package that has
+#: moved, so the default in polaris v1.18.1 version/version.go stays.
 BUILT_WITHOUT = "v0.1.0"
 
 
@@ -392,7 +392,7 @@ def wanted_parts(gather: t.Sequence[str]) -> t.List[str]:
 class Answers:
     """The answers of one server to many questions, and what could not be read.
 
-    A question is a tuple: what it is about, and further names that tell several of one kind apart.
+    A question is a tuple: what it is about, and further names that distinguish several of one kind.
     """
 
     def __init__(self, answers: t.Mapping[t.Tuple[str, ...], t.Any]) -> None:
@@ -425,7 +425,7 @@ class Answers:
 
 
 def ask(client: Client, parts: t.Sequence[str], probe_defaults: bool) -> Answers:
-    """Read a whole node, side by side; a question that fails stops no other."""
+    """Read everything about a node, in parallel; a question that fails does not stop the others."""
     questions: t.Dict[t.Tuple[str, ...], t.Callable[[], t.Any]] = {
         ("metrics",): partial(memory.metrics, client),
         ("nodes",): partial(server.nodes, client),
@@ -433,7 +433,7 @@ def ask(client: Client, parts: t.Sequence[str], probe_defaults: bool) -> Answers
     }
     for name, route in server.FEATURES.items():
         questions["features", name] = partial(routes.has_route, client, route)
-    # If only the protocols are wanted: for one host, the answer is short however many connections there are.
+    # If only the protocols are wanted, ask about one host: the answer is short, however many connections there are.
     host = None if "connections" in parts else DEFAULT_HOST
     for protocol in COUNTED_BY:
         questions["connections", protocol] = partial(connections.stats, client, protocol, host)
@@ -476,10 +476,10 @@ def gathered(answers: Answers, parts: t.Sequence[str], stats: t.Optional[t.Mappi
 
 
 def let_in(found: t.Mapping[str, t.Optional[bool]]) -> t.Optional[Result]:
-    """Who is let in; None if nobody was tried."""
+    """Who is let in; None if nothing was probed."""
     if not found:
         return None
-    # A server that lets everybody in says nothing about the published token.
+    # If the server lets everybody in, the result for the published token proves nothing.
     return {**found, "default_token": None if found["anyone"] else found["default_token"]}
 
 
@@ -507,8 +507,8 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     if version is not None and not credible(version, oldest):
         if version != BUILT_WITHOUT:
             warnings.append(
-                f"{client.url} registered itself as {version}, but can do what came with {oldest}: that version is "
-                f"wrong."
+                f"{client.url} registered itself as {version}, but has features that came with {oldest}: that version "
+                f"is wrong."
             )
         version = None
     stats = answers.of("connections", "The protocols that are counted")

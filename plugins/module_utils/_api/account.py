@@ -21,7 +21,7 @@ GET_AUTH_STATUS = Route("GET", "/core/v1/auth/status")
 #: Name and password of the main account in every new store (polaris v1.18.1 store/boltdb/default.go and
 #: polaris_server.sql).
 DEFAULT_LOGIN = ("polaris", "polaris")
-#: Who may be let in without an account of their own, and the token with which that is tried; None: the login above.
+#: Who may get in without an account of their own, and the token that shows it; None: the login above.
 PROBES: t.Mapping[str, t.Optional[str]] = {
     "anyone": "no-token-of-anybody",
     # Of the same account, from the same files.

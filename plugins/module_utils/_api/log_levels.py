@@ -16,7 +16,7 @@ PUT_LOG_LEVEL = Route("PUT", "/maintain/v1/log/outputlevel")
 # The published documentation describes this one instead; no released server has it.
 PUBLISHED_LOG_LEVEL = Route("POST", "/maintain/v1/log/outputlevel")
 
-#: The levels a scope can have, from the most to the least (polaris v1.8.0 ... HEAD common/log/options.go).
+#: The levels a scope can have, the most verbose first (polaris v1.8.0 ... HEAD common/log/options.go).
 LEVELS = ("debug", "info", "warn", "error", "fatal", "none")
 
 
@@ -34,7 +34,7 @@ def read(client: Client) -> t.Dict[str, str]:
         pairs = list(parsed.items()) if isinstance(parsed, dict) else []
         complete = isinstance(parsed, dict)
     levels = {scope: level for scope, level in pairs if isinstance(scope, str) and isinstance(level, str)}
-    # Every server has scopes. Something that answers {} to everything must not pass for a server with nothing to do.
+    # Every server has scopes. Something that answers {} to everything must not be taken for a server without any.
     if not complete or len(levels) < len(pairs) or not any(level in LEVELS for level in levels.values()):
         raise not_polaris(client, reply)
     return dict(sorted(levels.items()))

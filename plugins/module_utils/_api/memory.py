@@ -67,7 +67,7 @@ def read(client: Client, shown: t.Optional[str] = None) -> t.Optional[Memory]:
 
 
 def _shown(client: Client, reply: Reply) -> t.Optional[str]:
-    """The page, or None where the server has none. A server that fails has not said that."""
+    """The page; None if the server has none. A server that fails raises an error, because then this is unknown."""
     if reply.status >= 500:
         expect(reply, client.url)
     return reply.text if reply.status == 200 else None
@@ -100,7 +100,7 @@ def free(client: Client) -> None:
     Calls queue up in the server. After 60 s (its WriteTimeout) it closes the connection, although the work continues.
     """
     reply = call(client, FREE_MEMORY)
-    # Polaris answers nothing at all; a web site that has a page for every path must not pass for it.
+    # Polaris sends an empty body. A web site with a page for every path must not be taken for Polaris.
     if reply.body:
         error = not_polaris(client, reply)
         error.outcome_unknown = False

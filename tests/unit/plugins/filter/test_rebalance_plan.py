@@ -51,7 +51,7 @@ def test_figures() -> None:
     ],
 )
 def test_an_average_without_a_node_is_refused(unknown: dict[str, Any]) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"those of node7 are not known"):
+    with pytest.raises(AnsibleFilterError, match=r"those of node7 are unknown"):
         rebalance_plan({**results(a={"10.0.0.1": [1]}), "node7": unknown})
 
 
