@@ -125,7 +125,7 @@ compose:
 #   - {key: polaris_version, prefix: version}
 #   - {key: polaris_location.zone | default(''), prefix: zone}
 # compose:
-#   # The playbooks take their options from host variables; the options of this file are not theirs.
+#   # The playbooks take their options from host variables, not from this file.
 #   polaris_ca_path: "'/etc/pki/polaris-ca.pem'"
 # cache: true
 # cache_plugin: ansible.builtin.jsonfile
@@ -320,7 +320,7 @@ def variables_of(instance: Instance, address: str, cluster: str) -> Variables:
 
 
 def names_of(hosts: t.Sequence[Host]) -> t.List[str]:
-    """For each host its shortest name that no other host could also get; a node is always named by its address."""
+    """For each host the shortest name that no other host could get; a node is always named by its address."""
     choices = [_choices(host) for host in hosts]
     claims = Counter(name for names in choices for name in names)
     return [

@@ -37,7 +37,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_vari
 
 display = Display()
 
-#: After so many seconds a task says on which host it is still waiting.
+#: After this many seconds a task says that it is still waiting, and on which host.
 PATIENCE = 10.0
 
 

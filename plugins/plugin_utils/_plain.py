@@ -9,7 +9,7 @@ import typing as t
 
 
 def plain(value: t.Any) -> t.Any:
-    """The same value of dict, list, str and the like only, with neither tags nor lazy templates of ansible-core."""
+    """The same value, made of dict, list, str and the like only, without tags and lazy templates of ansible-core."""
     if isinstance(value, t.Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

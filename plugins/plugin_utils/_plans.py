@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. What a runbook may do after it has read: a plan, or a refusal.
+"""Private to this collection. What a runbook does after it has read the nodes: a plan, or a refusal.
 
 Each function takes a Run, returns the plan as plain values, and raises RefusedError with one sentence.
 """
@@ -34,12 +34,12 @@ class Planner:
 
 
 def registered(server: t.Optional[t.Mapping[str, t.Any]]) -> t.FrozenSet[str]:
-    """The addresses of all nodes of a cluster, by an answer of polaris_server_info; empty where it does not tell."""
+    """The addresses of all nodes of a cluster, from a result of polaris_server_info; empty if it does not list them."""
     return frozenset(str(node["host"]) for node in (server or {}).get("nodes") or ())
 
 
 def address(result: t.Mapping[str, t.Any]) -> str:
-    """The host of the URL that gave this result."""
+    """The host of the URL in this result."""
     return urlsplit(str(result.get("url") or "")).hostname or ""
 
 
@@ -52,7 +52,7 @@ def is_local(node: Node) -> bool:
 
 
 def rebalance_hosts(run: Run) -> Plan:
-    """Refuse before the first request what can be refused without an answer."""
+    """Check, before the first request, everything that can be checked without an answer."""
     check_hosts(run.left_out, run.target, [str(name) for name in given_values(run, "polaris_cluster")])
     return {}
 
@@ -103,7 +103,7 @@ def rebalance_answer(node: Node) -> Answer:
 
 
 def place(node: Node, url: str) -> str:
-    """Where a URL leads: 127.0.0.1 is another node on each host that is reached by SSH."""
+    """The server that a URL means: 127.0.0.1 is a different node on each host that is reached over SSH."""
     if is_local(node) or urlsplit(url).hostname not in LOOPBACK:
         return url
     return f"{node.results.get('ansible_host') or node.name} {url}"
@@ -115,14 +115,14 @@ def place(node: Node, url: str) -> str:
 def drain(run: Run) -> Plan:
     """What to close on each node, by its name.
 
-    :raises RefusedError: there are more than allowed, or the client is a node of the cluster.
+    :raises RefusedError: more connections than allowed are open, or the client is a node of the cluster.
     """
     given = run.given
     client, protocol, limit = given["client_host"], given["protocol"], given["max_connections"]
     counts = run.answers("polaris_counted")
     close = {node.name: answer["connections"] for node, answer in counts if answer["connections"]}
     total = sum(map(len, close.values()))
-    # Nodes that are hosts of this run are known by their URLs, whatever the cluster tells.
+    # The hosts of this run are nodes, too, whatever the cluster lists.
     known = frozenset(host for _node, answer in run.answers("polaris_server") for host in registered(answer))
     nodes = (known | {address(answer) for _node, answer in counts}) - LOOPBACK
     if protocol == "grpc" and client in nodes and total and not given["drain_node"]:
@@ -142,7 +142,7 @@ def drain(run: Run) -> Plan:
 
 
 def incident(run: Run) -> Plan:
-    """Which nodes are large, under which names their profiles are saved, and by which file of tasks."""
+    """The nodes with a large heap, the file names of their profiles, and the task file that saves these."""
     least = human_to_bytes(run.given["min_size"])
     heaps = {node: (answer["memory"] or {}).get("heap") for node, answer in run.answers("polaris_memory")}
     large = [node for node, heap in heaps.items() if heap is not None and heap >= least]
@@ -154,7 +154,7 @@ def incident(run: Run) -> Plan:
     }
 
 
-#: The profiles that are saved: what holds the memory, and what the goroutines do.
+#: The profiles to save: what holds the memory, and what the goroutines do.
 KINDS = ("heap", "goroutine")
 
 
@@ -166,13 +166,13 @@ def profile_name(node: str, kind: str, moment: str) -> str:
 
 
 def report_files(run: Run) -> Plan:
-    """Where the report is written. All that can be wrong with its files is found before any server is asked."""
+    """Where to write the report. All problems with its files are found before any server is asked."""
     page = absolute(run.given["dest"])
     data = page.with_suffix(".json")
     if str(run.given["dest"]).endswith("/") or page.is_dir() or not page.parent.is_dir() or page == data:
         raise RefusedError(
             f"dest must be a file for the page, such as report.html, in a folder that exists on the machine that runs "
-            f"this playbook (not .json, which is the name of the data beside it); got {run.given['dest']}. No server "
+            f"this playbook (not .json, which is the name of the data file); got {run.given['dest']}. No server "
             f"was asked."
         )
     if run.given["compare"] is not None:

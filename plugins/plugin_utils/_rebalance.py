@@ -15,7 +15,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary i
 
 #: More runs than anybody would wait for.
 MOST_RUNS = 1000
-#: So many names or reasons are listed; the others are counted.
+#: How many names or reasons a message lists; the others are counted.
 SHOWN = 5
 
 #: These addresses belong to every machine, so they do not identify a node. (Other addresses of 127.0.0.0/8 may.)
@@ -33,10 +33,10 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Rules:
-    """What a plan has to keep to.
+    """The limits of a plan.
 
     :param tolerance: how far above the mean a node may be, as a share of the mean.
-    :param max_share: how many of its connections a node may lose in one run, as a share of them.
+    :param max_share: the largest share of its connections that a node may lose in one run.
     :param spare: client addresses whose connections are neither counted nor closed.
     """
 
@@ -69,7 +69,7 @@ class Plan:
     """What to close on which node.
 
     :param limit: a node with more connections than this is overloaded.
-    :param runs: how many runs it takes, this one included; None where it never evens out.
+    :param runs: how many runs it takes, including this one; None if it never evens out.
     """
 
     nodes: t.Dict[str, NodePlan]
@@ -112,7 +112,7 @@ class Plan:
 
 
 def share_of(value: t.Any, name: str, least: Fraction, most: Fraction) -> Fraction:
-    """An exact share: 0.29 of 100 is 29, which it is not for a float. Raises RefusedError."""
+    """An exact share: 0.29 of 100 is exactly 29, unlike with floats. Raises RefusedError."""
     try:
         share = Fraction(str(value).strip())
     except (ValueError, ZeroDivisionError):
@@ -172,7 +172,7 @@ def closing(count: int, mean: Fraction, limit: Fraction, max_share: Fraction) ->
 
 
 def spread(ports: t.Mapping[str, Ports], to_close: t.Mapping[str, int]) -> t.Dict[str, t.List[t.Tuple[str, int]]]:
-    """Choose that many connections of each node, so that no client address loses more than it has to."""
+    """Choose that many connections of each node, so that no client address loses more than necessary."""
     hosts = set().union(*(found for name, found in ports.items() if to_close[name]))
     order = {host: address_order(host) for host in hosts}
     lost: t.Dict[str, int] = {}
@@ -193,7 +193,7 @@ def spread(ports: t.Mapping[str, Ports], to_close: t.Mapping[str, int]) -> t.Dic
 
 
 def runs_needed(counts: t.Sequence[int], rules: Rules) -> t.Optional[int]:
-    """How many runs it takes if clients come back to all nodes alike, as they do on average."""
+    """How many runs it takes if clients reconnect to all nodes evenly, as they do on average."""
     mean, limit = bounds(counts, rules.tolerance)
     loads = list(counts)
     for run in range(MOST_RUNS):
@@ -206,19 +206,19 @@ def runs_needed(counts: t.Sequence[int], rules: Rules) -> t.Optional[int]:
     return None
 
 
-# --- may it be done? -------------------------------------------------------------------------------------------------
+# --- is it safe? -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one host of the run told about itself.
+    """What one host of the run reported.
 
-    :param place: where its URL leads. Two hosts with the same place are the same node.
+    :param place: the server that its URL means. Two hosts with the same place are the same node.
     :param address: the host of that URL.
-    :param ports: its open connections; None where they are not known.
-    :param problem: why they are not known.
-    :param hint: what to configure, where the node does not count the protocol; else None.
-    :param registered: the addresses of all nodes of its cluster; empty where it does not tell.
+    :param ports: its open connections; None if they are unknown.
+    :param problem: why they are unknown.
+    :param hint: what to configure, if the node does not count the protocol; otherwise None.
+    :param registered: the addresses of all nodes of its cluster; empty if it does not list them.
     """
 
     name: str
@@ -244,7 +244,7 @@ class Decision:
 
 
 def check_hosts(left_out: t.Sequence[str], target: str, clusters: t.Iterable[str]) -> None:
-    """Raise RefusedError where the hosts cannot be all nodes of one cluster. Needs no answer of any node.
+    """Raise RefusedError if the hosts cannot be all nodes of one cluster. Needs no answer from any node.
 
     :param left_out: hosts of ``target`` that are not part of this run.
     :param clusters: the clusters that the hosts belong to, by their variable polaris_cluster.
@@ -264,10 +264,10 @@ def check_hosts(left_out: t.Sequence[str], target: str, clusters: t.Iterable[str
 
 
 def decide(answers: t.Sequence[Answer], rules: Rules, protocol: str, fleet_size: t.Optional[int] = None) -> Decision:
-    """The plan, from what all hosts of the run told.
+    """The plan, from the answers of all hosts of the run.
 
-    :param fleet_size: how many nodes the cluster has, where what it says itself is not to be believed.
-    :raises RefusedError: where closing the surplus could be wrong.
+    :param fleet_size: the number of nodes in the cluster, if the registered number is wrong.
+    :raises RefusedError: closing the surplus could be wrong.
     """
     known = known_ports(answers, protocol)
     registered = check_cluster(answers, fleet_size)
@@ -277,7 +277,7 @@ def decide(answers: t.Sequence[Answer], rules: Rules, protocol: str, fleet_size:
 
 
 def known_ports(answers: t.Sequence[Answer], protocol: str) -> t.Dict[str, Ports]:
-    """The connections of every node. Raises RefusedError where those of one are not known."""
+    """The connections of every node. Raises RefusedError if those of one are unknown."""
     uncounted = [answer for answer in answers if answer.hint is not None]
     unread = [answer for answer in answers if answer.ports is None and answer.hint is None]
     if unread:
@@ -297,12 +297,12 @@ def known_ports(answers: t.Sequence[Answer], protocol: str) -> t.Dict[str, Ports
 
 
 def check_cluster(answers: t.Sequence[Answer], fleet_size: t.Optional[int]) -> t.FrozenSet[str]:
-    """The registered addresses of all nodes. Raises RefusedError where the hosts are not the nodes of one cluster."""
+    """The registered addresses of all nodes. Raises RefusedError if the hosts are not the nodes of one cluster."""
     places = sorted(answer.place for answer in answers)
     if len(set(places)) < len(places):
         raise RefusedError(
-            f"Some hosts are the same node twice, by their URLs: {', '.join(places)}. Name each node once. Nothing was "
-            f"closed."
+            f"The hosts include the same node twice, according to their URLs: {', '.join(places)}. Name each node "
+            f"once. Nothing was closed."
         )
     registries = [answer.registered for answer in answers if answer.registered]
     # All nodes of a cluster read the same registry, so every list shares nodes with the first.
@@ -318,15 +318,15 @@ def check_cluster(answers: t.Sequence[Answer], fleet_size: t.Optional[int]) -> t
         raise RefusedError(
             f"The cluster has {counted(size, 'node')}{which}, and only "
             f"{counted(len(answers), 'is a host', 'are hosts')} of this run. An average over part of "
-            f"the cluster is misleading. Bring all nodes into the inventory; in "
-            f"AWX, run it without slices. If a node is gone for good and still registered, give fleet_size, the right "
+            f"the cluster is misleading. Add all nodes to the inventory; in "
+            f"AWX, run it without slices. If a node is gone for good but still registered, set fleet_size to the right "
             f"number of nodes. Nothing was closed."
         )
     return registered
 
 
 def some(names: t.Sequence[str], most: int = SHOWN) -> str:
-    """The first names, and that there are more."""
+    """The first names, and whether there are more."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 

@@ -13,7 +13,7 @@ from ._report import SCHEMA, Values
 
 Report = t.Mapping[str, t.Any]
 
-#: The figures of the summary whose differences are told.
+#: The figures of the summary whose changes are reported.
 FIGURES = ("nodes", "read", "connections", "memory_in_use", "memory_releasable", "deviating_levels", "overdue")
 
 
@@ -34,8 +34,8 @@ def read_earlier(path: str, names: t.Iterable[str]) -> Values:
 def earlier_report(text: str, path: str, names: t.Iterable[str]) -> Values:
     """The report in a file.
 
-    :param names: the hosts of this run, by which a report of another fleet is known.
-    :raises ValueError: it is none that can be compared; a sentence.
+    :param names: the hosts of this run, to detect a report on another fleet.
+    :raises ValueError: it cannot be compared; the text is a sentence.
     """
     try:
         report = json.loads(text)
@@ -85,13 +85,13 @@ def changes_of(now: Report, before: Report) -> Values:
 def different(
     names: t.Iterable[str], old: t.Mapping[str, Report], new: t.Mapping[str, Report], read: t.Callable[[Report], t.Any]
 ) -> t.Dict[str, Values]:
-    """Node -> its value before and now, where it is another. What was not known is told, too, as null."""
+    """Node -> its value before and now, if they differ. A value that is unknown is None."""
     pairs = ((name, read(old[name]), read(new[name])) for name in names)
     return {name: {"before": before, "now": now} for name, before, now in pairs if before != now}
 
 
 def findings(these: Report, those: Report) -> t.List[Values]:
-    """The warnings of one report that the other does not have, at the places where it does not have them."""
+    """The warnings that only the first report has, with the places that only it names."""
     known = {(entry["id"], where) for entry in those["warnings"] for where in entry["where"]}
     found = []
     for entry in these["warnings"]:

@@ -42,7 +42,7 @@ def age(seconds: t.Optional[float]) -> str:
 
 
 def time_of(epoch: t.Optional[float]) -> str:
-    """Epoch seconds in UTC; what is no time is left out."""
+    """Epoch seconds as a time in UTC; a dash if they are not a time."""
     try:
         return "\u2013" if epoch is None else datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, OSError, ValueError):

@@ -13,11 +13,11 @@ Result = t.Mapping[str, t.Any]
 
 
 def is_answer(result: t.Any) -> bool:
-    """Whether a registered result is what the task was to give: there, not failed, not unreachable, not skipped.
+    """Whether a registered result is an answer: it exists, and is not failed, unreachable or skipped.
 
-    An unreachable result has ``failed: false`` with ansible-core 2.21, and no ``failed`` before. The result of a loop
-    that went well has no ``failed`` with ansible-core 2.18. Of a loop, each item counts. After ``failed_when: false``
-    only the ``error`` of a module, or the ``exception`` of a crash, shows that the task failed.
+    An unreachable result has ``failed: false`` with ansible-core 2.21, and no ``failed`` before. The result of a
+    successful loop has no ``failed`` with ansible-core 2.18. In a loop, every item must be an answer. After
+    ``failed_when: false`` only the ``error`` of a module, or the ``exception`` of a crash, shows that the task failed.
     """
     signs = ("failed", "unreachable", "skipped", "error", "exception")
     if not isinstance(result, t.Mapping) or any(result.get(sign) for sign in signs):
@@ -30,8 +30,8 @@ def is_answer(result: t.Any) -> bool:
 class Node:
     """A host of the play, and what was registered on it.
 
-    :param results: name of a registered variable -> its value, where it is defined.
-    :param own: the texts by which messages name this node: its URL, its address.
+    :param results: name of a registered variable -> its value, if it is defined.
+    :param own: how messages name this node: by its URL, or its address.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Node:
     own: t.Tuple[str, ...] = ()
 
     def answer(self, register: str) -> t.Optional[Result]:
-        """What the task gave, or None where it gave no answer."""
+        """The result of the task; None if it is no answer."""
         result = self.results.get(register)
         return result if is_answer(result) else None
 
     def result(self, register: str) -> Result:
-        """What was registered, an answer or not; empty where nothing was."""
+        """What was registered, an answer or not; empty if nothing was."""
         result = self.results.get(register)
         return result if isinstance(result, t.Mapping) else {}
 
@@ -66,13 +66,13 @@ def reason(result: t.Any) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """What a summary is made of.
+    """The input of a summary.
 
     :param nodes: all hosts of the play, failed and unreachable ones included, in their order.
     :param given: the variables of the runbook, as checked.
     :param now: the time, in UTC, as ISO 8601.
-    :param target: the pattern of hosts that the play was to run on.
-    :param left_out: the hosts of it that ``--limit`` left out.
+    :param target: the host pattern that the play was meant for.
+    :param left_out: the hosts of that pattern that ``--limit`` left out.
     """
 
     nodes: t.Sequence[Node]
@@ -83,7 +83,7 @@ class Run:
     left_out: t.Sequence[str] = ()
 
     def answers(self, register: str) -> t.List[t.Tuple[Node, Result]]:
-        """The nodes on which the task gave an answer, each with it."""
+        """The nodes on which the task gave an answer, each with its answer."""
         found = ((node, node.answer(register)) for node in self.nodes)
         return [(node, answer) for node, answer in found if answer is not None]
 
@@ -100,11 +100,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a runbook ends with.
+    """The end of a runbook.
 
     :param data: the same for programs: text, numbers, flags, lists and dictionaries only.
     :param files: path on the controller -> what to write there, as JSON.
-    :param failure: why the run is to fail although no node did, such as overdue heartbeats; one sentence.
+    :param failure: why the run fails although no node did, such as overdue heartbeats; one sentence.
     """
 
     lines: t.Sequence[Line]
@@ -125,9 +125,9 @@ class Summarizer:
 
 
 def plan_of(nodes: t.Sequence[Node]) -> t.Tuple[t.Optional[Result], t.Optional[str]]:
-    """The plan that polaris_plan made for these nodes, and why it made none; both None where it did not run.
+    """The plan that polaris_plan made for these nodes, or why it made none; both None if it did not run.
 
-    :param nodes: those that had answered until then.
+    :param nodes: those that had answered before.
     """
     for node in nodes:
         answer = node.answer("polaris_plan")
@@ -158,7 +158,7 @@ def on(names: t.Sequence[str], where: str = "on") -> str:
 
 
 def grouped(stories: t.Iterable[t.Tuple[Node, str]]) -> t.Dict[str, t.List[str]]:
-    """Story -> the names of the nodes that tell it, in the order in which they come."""
+    """Text -> the names of the nodes with that text, in their order."""
     groups: t.Dict[str, t.List[str]] = {}
     for node, story in stories:
         groups.setdefault(story, []).append(node.name)
@@ -168,7 +168,7 @@ def grouped(stories: t.Iterable[t.Tuple[Node, str]]) -> t.Dict[str, t.List[str]]
 def failures(what: str, reasons: t.Mapping[Node, str], *, where: str = "on") -> t.List[Line]:
     """The lines of the nodes that failed, one for each reason: ``FAILED on 57 (a, b, ...): reason``.
 
-    A node's own URL or name in a reason does not make it another.
+    Reasons that differ only in the URL or name of their node count as the same.
     """
     groups: t.Dict[str, t.List[Node]] = {}
     for node, why in reasons.items():
@@ -185,7 +185,7 @@ def failures(what: str, reasons: t.Mapping[Node, str], *, where: str = "on") -> 
 
 
 def _common(text: str, node: Node, *, with_name: bool = False) -> str:
-    """A reason without what names the node.
+    """A reason without the names of its node.
 
     :param with_name: its name in the inventory, too. Such a name may be a usual word, so this is for comparing only.
     """
@@ -201,7 +201,7 @@ def failed_data(reasons: t.Mapping[Node, str]) -> t.Dict[str, str]:
 
 
 def size(number: float) -> str:
-    """Bytes for people: ``339.88 MB``. (Of 1024 each, as the filter human_readable writes them.)"""
+    """Bytes for people: ``339.88 MB``. (In units of 1024, as the filter human_readable writes them.)"""
     for unit in ("TB", "GB", "MB", "KB"):
         limit = 1024 ** ("KB", "MB", "GB", "TB").index(unit) * 1024
         if number >= limit:

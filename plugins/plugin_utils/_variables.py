@@ -17,15 +17,15 @@ from ..module_utils._api.log_levels import LEVELS
 from ..module_utils._options import whole_number
 from ._host_variables import is_given
 
-#: What is known of one variable: its ``type``, ``required``, ``default``, and the limits of its type.
+#: What one variable may be: its ``type``, ``required``, ``default``, and the limits of its type.
 Rule = t.Mapping[str, t.Any]
 
-#: How a variable of each type that must be there is asked for.
+#: How a message asks for a required variable of each type.
 EXAMPLE_OF = {
     "levels": "scope and level, such as naming=debug, store=info (* is every other scope)",
     "ipv4": "an IPv4 address, such as 10.0.0.7",
     "path": "a path",
-    "undo": "a file that save wrote, or what stands in one",
+    "undo": "a file that save wrote, or its content",
 }
 
 _WORD = r"[^\s,;:={}\[\]\"']+"
@@ -40,12 +40,12 @@ _SHOWN = 100
 def check(
     values: t.Mapping[str, t.Any], rules: t.Mapping[str, Rule], one_of: t.Sequence[str] = ()
 ) -> t.Dict[str, t.Any]:
-    """The values of all variables, each with the type of its rule; None where it is not given and has no default.
+    """The values of all variables, each with the type of its rule; None if it is not given and has no default.
 
-    :param values: the variables that are there, by name, as users and surveys write them.
+    :param values: the variables that are set, by name, as users and surveys write them.
     :param rules: name -> its rule. ``aliases`` are further names.
     :param one_of: the variables of which exactly one must be given.
-    :raises ValueError: what is wrong with all of them, in one message.
+    :raises ValueError: everything that is wrong, in one message.
     """
     given: t.Dict[str, t.Any] = {}
     problems: t.List[str] = []
@@ -115,7 +115,7 @@ def whole(value: t.Any, rule: Rule) -> int:
 
 
 def number(value: t.Any, rule: Rule) -> float:
-    """``above`` is a limit that is too little itself."""
+    """``above`` is a lower limit that is not allowed itself."""
     try:
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise ValueError
@@ -160,7 +160,7 @@ def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
 
 
 def mode(value: t.Any, rule: Rule) -> str:
-    """The permissions of a file, as text: a number may be the digits or what they mean as octal ones."""
+    """The permissions of a file, as text: of a number it is unknown whether it was written in octal."""
     if not isinstance(value, str) or not re.fullmatch(r"0?[0-7]{3}", value.strip()):
         raise _refused('permissions of three or four digits in quotes, such as "0640"', value)
     return value.strip()
@@ -187,9 +187,9 @@ def levels(value: t.Any, rule: Rule) -> t.Dict[str, str]:
 
 
 def pairs(written: str) -> t.Any:
-    """Scope -> level as people type it; else what YAML makes of it, and None where that is nothing.
+    """Scope -> level as people type it; otherwise what YAML reads, or None if it is not YAML.
 
-    :raises ValueError: a scope stands there twice, with different levels.
+    :raises ValueError: a scope is given twice, with different levels.
     """
     bare = written.strip()
     if bare.startswith("{") and bare.endswith("}"):
@@ -207,8 +207,8 @@ def pairs(written: str) -> t.Any:
 def undo(value: t.Any, rule: Rule) -> t.Dict[str, t.Dict[str, t.Any]]:
     """Node -> its old ``levels``, and the levels that were ``set`` then: from a file on the controller, or its content.
 
-    What the custom stats of a run have is taken, too, and node -> scope -> level. All of a node that is not known, such
-    as what was set, is missing.
+    The custom stats of a run are accepted, too, and node -> scope -> level. What is unknown about a node, such as the
+    levels that were set, is left out.
     """
     found = value
     if isinstance(value, str):
@@ -225,7 +225,7 @@ def undo(value: t.Any, rule: Rule) -> t.Dict[str, t.Dict[str, t.Any]]:
         for part in ("levels", "set"):
             of_part = parts.get(part, {})
             if not isinstance(of_part, t.Mapping) or any(level not in LEVELS for level in of_part.values()):
-                raise ValueError(f"does not hold levels for {node}: give {EXAMPLE_OF['undo']}")
+                raise ValueError(f"does not contain levels for {node}: give {EXAMPLE_OF['undo']}")
         nodes[str(node)] = dict(parts)
     return nodes
 
@@ -246,7 +246,7 @@ def new_file(value: t.Any, rule: Rule) -> str:
     if os.path.exists(path) and not os.path.isfile(path):
         raise _refused("the path of a regular file", value)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"names a file in {folder}, which is no folder that can be written to")
+        raise ValueError(f"names a file in {folder}, which is not a folder that can be written to")
     return path
 
 
@@ -287,7 +287,7 @@ def is_slice(values: t.Mapping[str, t.Any]) -> bool:
     """Whether this job is a slice of a sliced AWX job, by the variables that AWX gives a job.
 
     AWX does not tell a job that it is a slice. But a slice runs in a workflow that has the name of its own job
-    template; and somebody may pass the number of slices on.
+    template, and a user may pass on the number of slices.
     """
     counts = ("awx_job_slice_count", "tower_job_slice_count", "job_slice_count")
     count = next((values[name] for name in counts if is_given(values.get(name))), 1)

@@ -156,7 +156,7 @@ def test_where_nobody_tells_the_nodes_the_summary_says_so(mixed: Fleet, clients:
         node.set("console", False)
     alice = connect(clients, mixed.nodes[0], ALICE, 1)
     run = playbook(NAME, inventory(mixed), extra_vars=DRAIN).ok()
-    assert f"UNKNOWN whether {ALICE} is a node of the cluster: no node told which nodes it has" in run.output
+    assert f"UNKNOWN whether {ALICE} is a node of the cluster: no node listed the nodes" in run.output
     assert ended(alice)
 
 

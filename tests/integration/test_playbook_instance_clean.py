@@ -141,7 +141,9 @@ def test_everything_deleted_by_batches(trio: Fleet, playbook: Playbook) -> None:
     assert keep.live
     assert "there was nothing to remove" not in run.output
     again = playbook(NAME, inventory(trio), extra_vars={"batch": True}).ok()
-    assert "there was nothing to remove (from v1.17.0 on, servers keep for 10 minutes what was deleted)" in again.output
+    assert (
+        "there was nothing to remove (from v1.17.0 on, servers keep deleted instances for 10 minutes)" in again.output
+    )
     assert "removed 0 deleted ones" in again.output
     assert again.one("Remove all deleted instances", "node1")["changed"] is False
 
@@ -149,7 +151,7 @@ def test_everything_deleted_by_batches(trio: Fleet, playbook: Playbook) -> None:
 def test_by_batches_in_check_mode(trio: Fleet, playbook: Playbook) -> None:
     dead(trio, "10.0.0.1")
     run = playbook(NAME, inventory(trio), extra_vars={"batch": True}, args=["--check"]).ok()
-    assert "(check mode: nothing was cleaned): how many would be removed is not known at node1" in run.output
+    assert "(check mode: nothing was cleaned): how many would be removed is unknown at node1" in run.output
     assert sent(trio, BATCH) == []
 
 

@@ -136,7 +136,7 @@ def test_what_a_run_changed_can_be_undone(mixed: Fleet, playbook: Playbook, tmp_
         "on 1 (node1): naming debug -> info",
         "on 1 (node2): naming debug -> error; store warn -> info",
         "LEFT ALONE on 1 (node1): store is error, which somebody has set since",
-        "left alone on 1 (node3): not in what is undone",
+        "left alone on 1 (node3): not in the data of undo",
     ):
         assert text in run.output
         assert text in dry.output

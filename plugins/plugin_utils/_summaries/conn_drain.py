@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. The summary of conn_drain: what became of the client's connections on each node."""
+"""Private to this collection. The summary of conn_drain: what happened to the client's connections on each node."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .._summary import (
     plan_of,
 )
 
-#: So many ports of a client are listed.
+#: How many ports of a client are listed.
 PORTS = 10
 #: What a node that counts grpc does not count (polaris v1.18.1 common/conn/limit: both report the protocol grpc).
 NOT_COUNTED = (
-    "not counted: connections by IPv6, and those to config-grpc where service-grpc is counted (or the other way "
-    "round); they stay open"
+    "not counted, and still open: IPv6 connections, and those to config-grpc where service-grpc is counted (or the "
+    "other way round)"
 )
 
 
@@ -56,7 +56,7 @@ def summarize(run: Run) -> Summary:
         lines.append(Line(f"REFUSED: {refusal}", failure=True))
         lines.append(Line("open: " + ", ".join(f"{node.name} {count}" for node, count in opened.items())))
     elif closed and protocol == "grpc" and plan and not plan["nodes_known"]:
-        lines.append(Line(f"UNKNOWN whether {client} is a node of the cluster: no node told which nodes it has"))
+        lines.append(Line(f"UNKNOWN whether {client} is a node of the cluster: no node listed the nodes"))
     lines += [Line(f"{verb} on {node.name}: {len(found)} ({port_list(found)})") for node, found in closed.items()]
     lines += [
         Line(f"STILL LISTED on {node.name}: {port_list(found)}", failure=True) for node, found in remaining.items()

@@ -21,7 +21,7 @@ from .._summary import (
     plan_of,
 )
 
-#: In a larger cluster, only so many nodes get a line of their own: those with the most connections.
+#: In a larger cluster, only this many nodes get a line of their own: those with the most connections.
 NODES = 10
 #: The length of the longest bar.
 BAR = 20
@@ -69,7 +69,7 @@ def summarize(run: Run) -> Summary:
 
 
 def second_look(run: Run, plan: Result) -> Plan:
-    """How the connections are spread after it, on the nodes that could be read again."""
+    """How the connections are spread afterwards, on the nodes that could be read again."""
     rules = Rules.of(run.given["tolerance"], run.given["max_share"], plan["spare"])
     answers = [(node, answer) for node, answer in run.answers("polaris_after") if node.name in plan["nodes"]]
     found = {node.name: open_ports(answer["stats"]) for node, answer in answers if answer["limit_enabled"]}
@@ -111,11 +111,11 @@ def notes(run: Run, plan: Result) -> t.Iterator[str]:
         more = " and of spare_hosts" if run.given["spare_hosts"] else ""
         yield f"not counted: {spared} of the nodes themselves{more}"
     if not plan["whole"]:
-        yield "NOT CHECKED whether these are all nodes of the cluster: no node told which nodes it has"
+        yield "NOT CHECKED whether these are all nodes of the cluster: no node listed the nodes"
 
 
 def more_runs(plan: Result, after: t.Optional[Plan]) -> t.Optional[int]:
-    """How many runs it takes: from now on where all nodes were read again, else this one included."""
+    """How many runs it takes: from now on, if all nodes were read again; otherwise including this one."""
     complete = after is not None and len(after.nodes) == len(plan["nodes"])
     return after.runs if after is not None and complete else plan["runs"]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. The summary of fleet_report: the report in a few lines, and where the rest of it is."""
+"""Private to this collection. The summary of fleet_report: the report in a few lines, and where the rest is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 from .._report_text import age
 from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failures, size
 
-#: So many places of a finding are named.
+#: How many places of a finding are named.
 PLACES = 5
 
 
@@ -85,7 +85,7 @@ def changed(changes: Result) -> t.Iterator[str]:
         if each["before"] != each["now"]
     ]
     yield f"  {', '.join(parts)}" if parts else "  all figures are the same"
-    for what, names in (("came", changes["nodes_came"]), ("gone", changes["nodes_gone"])):
+    for what, names in (("new nodes", changes["nodes_came"]), ("nodes gone", changes["nodes_gone"])):
         if names:
             yield f"  {what}: {places(names)}"
     if changes["levels"]:

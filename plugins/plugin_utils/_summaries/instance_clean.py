@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. The summary of instance_clean: what became of the instances, at the node that cleaned."""
+"""Private to this collection. The summary of instance_clean: what the node that cleaned did with the instances."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 10
 
 
 def summarize(run: Run) -> Summary:
-    """Every node was asked whether it answers, and the first that did (else the first of all) was to clean."""
+    """Every node was asked whether it answers; the first that did (or else the first node) had to clean."""
     failed = run.unanswered("polaris_probe")
     node = next((node for node in run.nodes if node not in failed), run.nodes[0])
     by_batch = run.given["batch"]
@@ -35,13 +35,13 @@ def summarize(run: Run) -> Summary:
 def batches(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dict[str, t.Any]]:
     rows, number = result.get("rows_affected", 0), result.get("batches", 0)
     if run.check_mode:
-        what = "how many would be removed is not known"
+        what = "how many would be removed is unknown"
     else:
         what = f"removed {rows} deleted ones in {counted(number, 'batch', 'batches')}"
     lines = [Line(f"Polaris instances{dry(run)}: {what} at {node.name}")]
     if rows == 0 and is_answer(result) and not run.check_mode:
         lines.append(
-            Line("there was nothing to remove (from v1.17.0 on, servers keep for 10 minutes what was deleted)")
+            Line("there was nothing to remove (from v1.17.0 on, servers keep deleted instances for 10 minutes)")
         )
     if result.get("outcome_unknown") or result.get("timedout"):
         lines.append(Line("UNKNOWN whether the last batch was removed", failure=True))

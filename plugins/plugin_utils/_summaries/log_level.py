@@ -9,7 +9,7 @@ import typing as t
 
 from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failed_data, failures, grouped, on
 
-#: What is saved of a node: its ``url``, the ``time``, the old ``levels``, and the levels that were ``set``.
+#: What is saved for a node: its ``url``, the ``time``, the old ``levels``, and the levels that were ``set``.
 Entry = t.Mapping[str, t.Any]
 
 
@@ -23,7 +23,7 @@ def summarize(run: Run) -> Summary:
     kept = {node.name: answer["kept"] for node, answer in answers if answer.get("kept")}
     saved = {node.name: entry for node in asked for entry in [before(node, run)] if entry["levels"]}
 
-    undoing = "" if undo is None else ", each back to what it had"
+    undoing = "" if undo is None else ", undo"
     lines = [Line(f"Polaris log levels{dry(run)}: {counted(len(run.nodes), 'node')}{undoing}")]
     lines += change_lines(answers, run.check_mode)
     if unchanged:
@@ -40,7 +40,7 @@ def summarize(run: Run) -> Summary:
         strangers = [node.name for node in run.nodes if node not in asked]
         missing = [name for name in undo if name not in {node.name for node in run.nodes}]
         if strangers:
-            lines.append(Line(f"left alone {on(strangers)}: not in what is undone"))
+            lines.append(Line(f"left alone {on(strangers)}: not in the data of undo"))
         if missing:
             lines.append(Line(f"NOT UNDONE {on(missing)}: not in this run", failure=True))
         data.update(not_in_undo=strangers, not_in_run=missing)
@@ -49,16 +49,16 @@ def summarize(run: Run) -> Summary:
     files = {}
     if path and not run.check_mode and saved:
         files[path] = saved
-        lines.append(Line(f"what {counted(len(saved), 'node')} had is saved: undo it with -e undo={path}"))
+        lines.append(Line(f"the old levels of {counted(len(saved), 'node')} are saved: undo with -e undo={path}"))
     elif path and not run.check_mode:
         lines.append(Line(f"nothing was changed, so {path} was not written"))
     return Summary(lines, data, files=files)
 
 
 def merged(earlier: t.Mapping[str, Entry], saved: t.Mapping[str, Entry]) -> t.Dict[str, Entry]:
-    """What to save where an earlier run has saved to the same file: what every node had before the first of them.
+    """What to save if an earlier run has saved to the same file: the levels of every node before the first run.
 
-    A run is repeated because some nodes failed, and must not lose what the others had.
+    A run that is repeated because some nodes failed must not lose the old levels of the others.
     """
     together = dict(earlier)
     for name, entry in saved.items():
@@ -68,7 +68,7 @@ def merged(earlier: t.Mapping[str, Entry], saved: t.Mapping[str, Entry]) -> t.Di
             continue
         levels, given = dict(old["levels"]), dict(old["set"])
         for scope, level in entry["levels"].items():
-            # Where this run found what the earlier one had set, the level before that is the one to restore.
+            # If this run found the level that the earlier one had set, the level before that is the one to restore.
             if scope not in levels or given.get(scope) != level:
                 levels[scope] = level
             given[scope] = entry["set"][scope]
@@ -83,7 +83,7 @@ def change_lines(answers: t.Iterable[t.Tuple[Node, Result]], check_mode: bool) -
 
 
 def kept_lines(answers: t.Iterable[t.Tuple[Node, Result]]) -> t.List[Line]:
-    """The scopes that were left alone, because somebody has set them since."""
+    """The scopes that were left alone because somebody has set them since."""
     stories = grouped(
         (node, ", ".join(f"{scope} is {level}" for scope, level in answer["kept"].items()))
         for node, answer in answers
@@ -96,7 +96,7 @@ def kept_lines(answers: t.Iterable[t.Tuple[Node, Result]]) -> t.List[Line]:
 
 
 def steps(answer: Result) -> str:
-    """``naming, store info -> debug``: the scopes that changed, those with the same step together."""
+    """``naming, store info -> debug``: the scopes that changed, grouped by change."""
     scopes: t.Dict[str, t.List[str]] = {}
     for scope in answer["changed_scopes"]:
         scopes.setdefault(f"{answer['previous'][scope]} -> {answer['levels'][scope]}", []).append(scope)
@@ -104,7 +104,7 @@ def steps(answer: Result) -> str:
 
 
 def before(node: Node, run: Run) -> t.Dict[str, t.Any]:
-    """What a node had in the scopes that were changed, or may have been, also where it failed half way."""
+    """The old levels of a node in the scopes that were changed or may have been, even if it failed half way."""
     result = node.result("polaris_set")
     previous = result.get("previous") or {}
     wanted = run.given.get("levels") or (run.given.get("undo") or {}).get(node.name, {}).get("levels", {})

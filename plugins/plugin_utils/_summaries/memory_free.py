@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. The summary of memory_free: what came of giving memory back on each node."""
+"""Private to this collection. The summary of memory_free: how much memory each node returned to its system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def summarize(run: Run) -> Summary:
     enough = [(node, answer) for node, answer in answers if not answer["changed"]]
     failed, unknown = told_apart(run, "polaris_freed")
     released = sum(answer["released"] or 0 for _node, answer in freed)
-    verb, went = ("would free", "would go back at least") if run.check_mode else ("freed", "went back to the system")
+    verb, went = ("would free", "would be returned at least") if run.check_mode else ("freed", "returned to the system")
     dry = " (check mode: nothing was freed)" if run.check_mode else ""
     lines = [
         Line(
@@ -40,7 +40,7 @@ def summarize(run: Run) -> Summary:
 
 
 def told_apart(run: Run, register: str) -> t.Tuple[t.Dict[Node, str], t.Dict[Node, str]]:
-    """The nodes that failed, and those of which it is unknown whether they collected, each with the reason."""
+    """The nodes that failed, and those for which the outcome is unknown, each with the reason."""
     reasons = run.unanswered(register)
     # A task that Ansible's own time limit ended may have done its work.
     unknown = {
@@ -52,12 +52,12 @@ def told_apart(run: Run, register: str) -> t.Tuple[t.Dict[Node, str], t.Dict[Nod
 
 
 def story(answer: Result, check_mode: bool) -> str:
-    """What went back to the system of one node."""
+    """How much memory one node returned to its system."""
     if answer["released"] is None:
-        return "how much went back is unknown"
-    went, takes = ("would go back", "would take") if check_mode else ("went back", "takes")
+        return "how much was returned is unknown"
+    returned = "would be returned" if check_mode else "returned"
     before, after = answer["memory_before"]["heap"], answer["memory_after"]["heap"]
-    return f"{size(answer['released'])} {went}, the heap took {size(before)} and {takes} {size(after)}"
+    return f"{size(answer['released'])} {returned}, heap {size(before)} -> {size(after)}"
 
 
 SUMMARY = Summarizer(("polaris_freed",), summarize)

@@ -45,7 +45,7 @@ def summarize(run: Run) -> Summary:
         Line(
             f"Polaris memory incident{dry(run)}: {len(large)} of {counted(len(run.nodes), 'node')} with a heap of "
             f"{run.given.get('min_size')} or more, {size(released)} "
-            f"{'would go back at least' if would else 'went back to the system'}"
+            f"{'would be returned at least' if would else 'returned to the system'}"
         )
     ]
     lines += [
@@ -81,7 +81,7 @@ def summarize(run: Run) -> Summary:
 
 
 def is_saved(node: Node) -> bool:
-    """Whether both profiles are here: saved there and, where that is another machine, fetched."""
+    """Whether both profiles are here: saved and, if that was on another machine, fetched."""
     return all(node.answer(register) is not None for register in saving(node))
 
 
@@ -95,20 +95,18 @@ def saving_failed(node: Node) -> str:
 
 
 def outcome_unknown(node: Node) -> bool:
-    """Whether the server got the call: it did not answer, or was lost before it could."""
+    """Whether the server may have run the call: it did not answer, or could no longer be reached."""
     result = node.result("polaris_freed")
     return bool(result.get("outcome_unknown") or result.get("unreachable"))
 
 
 def story(heap: int, answer: Result, would: bool) -> str:
-    # Saving the profiles has made the heap larger than it was at first.
     if answer["released"] is None:
-        return f"its heap took {size(heap)}; how much went back is unknown"
+        return f"its heap took {size(heap)}; how much was returned is unknown"
+    # (Saving the profiles has made the heap larger than ``heap``, which was read first.)
     before, after = answer["memory_before"]["heap"], answer["memory_after"]["heap"]
-    return (
-        f"{size(answer['released'])} {'would go back' if would else 'went back'}, the heap took {size(before)} and "
-        f"{'would take' if would else 'takes'} {size(after)}"
-    )
+    returned = "would be returned" if would else "returned"
+    return f"{size(answer['released'])} {returned}, heap {size(before)} -> {size(after)}"
 
 
 def folder_of(run: Run) -> str:

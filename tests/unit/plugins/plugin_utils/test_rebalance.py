@@ -237,7 +237,7 @@ def test_a_node_that_does_not_count_is_named_with_what_to_configure() -> None:
 
 
 def test_a_node_that_is_two_hosts_is_refused() -> None:
-    assert "the same node twice, by their URLs" in refusal(three(place="http://10.0.0.1:8090"))
+    assert "the same node twice, according to their URLs" in refusal(three(place="http://10.0.0.1:8090"))
 
 
 def test_hosts_of_two_clusters_are_refused_unless_the_size_is_given() -> None:
