@@ -38,6 +38,7 @@ LICENCE = """\
   SPDX-License-Identifier: GPL-3.0-or-later
 """
 BEFORE_EXAMPLE = "The output of a run on a simulated fleet:\n\n.. code-block:: text\n\n"
+MESSAGES = "Messages of the connection\n--------------------------\n\n"
 BEFORE_MESSAGES = (
     "URL stands for the URL of the server, CALL for the method and the path, REASON for the message of the system.\n"
 )
@@ -113,7 +114,7 @@ def page(name: str, output: str) -> str:
 def troubleshooting() -> str:
     """The troubleshooting guide, with all messages about connections from the code."""
     path = PAGES / "guide_troubleshooting.rst"
-    written = path.read_text().partition(BEFORE_MESSAGES)[0]
+    written = "".join(path.read_text().partition(MESSAGES)[:2])
     placeholders = {"url": "URL", "call": "CALL", "timeout": 30, "detail": "REASON", "variables": "http_proxy"}
     parts = [written.rstrip("\n") + "\n\n" + BEFORE_MESSAGES.rstrip("\n") + "\n"]
     for kind in dict.fromkeys(cause.kind for cause in CAUSES.values()):
