@@ -12,17 +12,22 @@ import typing as t
 
 from ansible import context
 from ansible.errors import AnsiblePromptInterrupt, AnsiblePromptNoninteractive
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import validated
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result
-from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, validated
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform
+from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC, run
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import as_json
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import NAMES, completed, url_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import (
+    NAMES,
+    completed,
+    is_local,
+    url_of,
+)
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import planned
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node
 
@@ -44,10 +49,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Result:
         result: Result = {**super().run(tmp, task_vars), "changed": False}
-        validation = ArgumentSpecValidator(OPTIONS).validate(plain(self._task.args))
-        if validation.error_messages:
-            return {**result, "failed": True, "msg": validation.errors.msg}
-        options = validation.validated_parameters
+        options = arguments(OPTIONS, self._task)
         if options["step"] == "watch":
             return {**result, **self._watch(task_vars or {})}
         if options["step"] == "release":
@@ -63,14 +65,14 @@ class ActionModule(ActionBase):
 
     def _watch(self, task_vars: t.Mapping[str, t.Any]) -> Result:
         """Start the process that restores when this play is gone; nothing is raised yet."""
-        here: t.List[_watch.Node] = []
+        here: t.List[_watch.Raised] = []
         elsewhere: t.List[str] = []
         for name in task_vars["ansible_play_hosts_all"]:
             host = task_vars["hostvars"][name]
             plan = planned(Node(name, {"polaris_planned": plain(host.get("polaris_planned"))}))
             if not plan["levels"]:
                 continue
-            if host.get("ansible_connection", context.CLIARGS.get("connection")) in ("local", "ansible.builtin.local"):
+            if is_local(host.get("ansible_connection", context.CLIARGS.get("connection"))):
                 here.append((str(name), parameters(host, plan)))
             else:
                 # The URL may mean another server here, which must get neither the levels nor the token.
@@ -83,7 +85,7 @@ class ActionModule(ActionBase):
                 f"[WARNING]: If this play is killed, the levels stay raised on {', '.join(elsewhere)}: only a task on "
                 f"the host itself reaches the server there."
             )
-        return {"pid": None, **(_watch.start(here, os.getppid()) if here else {}), "elsewhere": elsewhere}
+        return {"pid": None, **(_watch.start(here, os.getppid(), restored) if here else {}), "elsewhere": elsewhere}
 
 
 def parameters(host: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -91,6 +93,10 @@ def parameters(host: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> t.Di
     variables = {name: host[name] for name in NAMES if name in host}
     task = {"url": url_of(variables), "levels": plan["levels"], "expected": plan["set"]}
     return validated(SPEC, as_json(completed(task, {}, variables, os.environ).options)).params
+
+
+def restored(params: Params) -> Result:
+    return perform(run, params, set(), check_mode=False, diff_mode=False).result
 
 
 def tell(line: str) -> None:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plans import PLANS
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import run_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, run_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import RefusedError
 
 OPTIONS: t.Dict[str, t.Any] = {
@@ -27,10 +25,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
         result: t.Dict[str, t.Any] = {**super().run(tmp, task_vars), "changed": False}
-        validation = ArgumentSpecValidator(OPTIONS).validate(plain(self._task.args))
-        if validation.error_messages:
-            return {**result, "failed": True, "msg": validation.errors.msg}
-        options = validation.validated_parameters
+        options = arguments(OPTIONS, self._task)
         planner = PLANS[options["plan"]]
         run = run_of(task_vars or {}, planner.registers, options["given"], options["target"], self._task.check_mode)
         try:

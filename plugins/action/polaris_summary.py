@@ -11,12 +11,11 @@ import tempfile
 import typing as t
 
 from ansible import constants as C
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import run_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, run_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries import (
     conn_drain,
     conn_rebalance,
@@ -57,10 +56,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
         result: t.Dict[str, t.Any] = {**super().run(tmp, task_vars), "changed": False}
-        validation = ArgumentSpecValidator(OPTIONS).validate(plain(self._task.args))
-        if validation.error_messages:
-            return {**result, "failed": True, "msg": validation.errors.msg}
-        options = validation.validated_parameters
+        options = arguments(OPTIONS, self._task)
         summarizer = RUNBOOKS[options["runbook"]]
         run = run_of(task_vars or {}, summarizer.registers, options["given"], options["target"], self._task.check_mode)
         summary = summarizer.summarize(run)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _variables
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments
 
 OPTIONS: t.Dict[str, t.Any] = {
     "variables": {"type": "dict", "required": True},
@@ -27,10 +27,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
         task_vars = task_vars or {}
         result: t.Dict[str, t.Any] = {**super().run(tmp, task_vars), "changed": False}
-        validation = ArgumentSpecValidator(OPTIONS).validate(plain(self._task.args))
-        if validation.error_messages:
-            return {**result, "failed": True, "msg": validation.errors.msg}
-        options = validation.validated_parameters
+        options = arguments(OPTIONS, self._task)
         try:
             if options["whole"] is not None and _variables.is_slice(task_vars):
                 raise ValueError(

@@ -161,6 +161,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import (
+    PLACEHOLDERS,
     address_order,
     is_loopback,
     normalized_url,
@@ -198,8 +199,6 @@ else:
 SERVERS_GROUP = "polaris_servers"
 NODES = "polaris.checker"
 
-#: The addresses that a default installation, or a client that does not know its own address, registers.
-_PLACEHOLDERS = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::")  # noqa: S104
 _HOST_NAME = re.compile(r"^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?\Z")
 _CLUSTER = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]*\Z")
 _ODD = re.compile(r"[^0-9A-Za-z._-]")
@@ -283,7 +282,7 @@ def reachable(registered: str, url_host: str) -> str:
     machine, because all of 127.0.0.0/8 is this machine; even then, the addresses that default installations register
     are replaced.
     """
-    if not is_loopback(registered) or (is_loopback(url_host) and registered.lower() not in _PLACEHOLDERS):
+    if not is_loopback(registered) or (is_loopback(url_host) and registered.lower() not in PLACEHOLDERS):
         return registered
     return url_host
 

@@ -18,6 +18,9 @@ DEFAULT_HTTP_PORT = 8090
 #: What a server that does not know its own address registers (polaris v1.18.1 common/utils/const.go). This includes
 #: every default installation.
 DEFAULT_HOST = "127.0.0.1"
+#: Addresses that name no machine in particular: what a default installation, or a client that does not know its own
+#: address, registers.
+PLACEHOLDERS = frozenset((DEFAULT_HOST, "::1", "localhost", "0.0.0.0", "::"))  # noqa: S104
 
 
 def normalized_url(url: str) -> str:

@@ -84,6 +84,12 @@ def shorten(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
+def listed(items: t.Sequence[t.Any], most: int, separator: str = ", ") -> str:
+    """The first ``most`` items, and how many more there are: ``a, b and 3 more``."""
+    more = len(items) - most
+    return separator.join(map(str, items[:most])) + (f" and {more} more" if more > 0 else "")
+
+
 # --- exceptions of the transport -------------------------------------------------------------------------------------
 
 

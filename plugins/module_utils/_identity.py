@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ._errors import PolarisError, shorten
+from ._errors import PolarisError, listed, shorten
 from ._options import Params, Spec, number_between, untyped
 
 #: The options that name an instance.
@@ -48,7 +48,7 @@ INSTANCE_FIELDS: Spec = {
 
 _TETRAD = ("service", "namespace", "host", "port")
 # What servers accept as the name of a service or namespace (polaris v1.18.1 common/utils/common.go).
-_NAME = re.compile(r"^[0-9A-Za-z./:_-]+\Z")
+NAME = re.compile(r"^[0-9A-Za-z./:_-]+\Z")
 _BLANK_OR_COMMA = re.compile(r"[\s,]")
 _UINT32 = 4294967295
 _HEALTH_CHECKS = {"HEARTBEAT": "HEARTBEAT", "1": "HEARTBEAT", "UNKNOWN": "UNKNOWN", "0": "UNKNOWN"}
@@ -147,9 +147,7 @@ def targets(params: Params) -> t.List[Target]:
         places.setdefault(target.id, place)
         found[target.id] = target if first is target else first.joined(target)
     if problems:
-        more = len(problems) - _ERRORS_SHOWN
-        shown = "; ".join(problems[:_ERRORS_SHOWN])
-        raise PolarisError("refused", f"{shown}{f'; and {more} more like that' if more > 0 else ''}. Nothing was sent.")
+        raise PolarisError("refused", f"{listed(problems, _ERRORS_SHOWN, '; ')}. Nothing was sent.")
     return list(found.values())
 
 
@@ -203,7 +201,7 @@ def _instance_id(value: str, name: str) -> str:
 
 
 def _name(value: str, name: str) -> str:
-    if not _NAME.match(value):
+    if not NAME.match(value):
         raise PolarisError(
             "refused",
             f"{name} is {shorten(repr(value))}: it must not be empty, and only letters, digits and - . / : _ are "

@@ -328,7 +328,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._api impor
     instances,
 )
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Progress
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError, listed
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity import (
     INSTANCE_FIELDS,
     Target,
@@ -423,8 +423,8 @@ def success(state: State, cleaned: t.Iterable[int]) -> Result:
     return {
         "changed": bool(done or state.unknown),
         "cleaned": [identity(state.targets[at]) for at in done],
-        "live": listed(state.live),
-        "live_again": listed(state.live_again or {}),
+        "live": identities(state.live),
+        "live_again": identities(state.live_again or {}),
         "count": len(done),
     }
 
@@ -435,13 +435,13 @@ def failure(state: State) -> Result:
         **success(state, state.cleaned),
         "live_again": None
         if state.live_again is None and state.sent and state.spares_live
-        else listed(state.live_again or {}),
+        else identities(state.live_again or {}),
         "not_cleaned": [identity(state.targets[at]) for at in state.pending()],
         "unknown": [identity(state.targets[at]) for at in sorted(state.unknown)],
     }
 
 
-def listed(live: Live) -> t.List[t.Dict[str, t.Any]]:
+def identities(live: Live) -> t.List[t.Dict[str, t.Any]]:
     return [identity(instance) for _at, instance in sorted(live.items())]
 
 
@@ -476,7 +476,7 @@ def live_error(state: State, url: str, unnoticed: int) -> PolarisError:
 def some_of(live: Live) -> str:
     """The first few instances, as messages name them."""
     names = [name_of(instance) for _at, instance in sorted(live.items())]
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return listed(names, SHOWN)
 
 
 def damage(state: State, url: str) -> str:

@@ -35,6 +35,11 @@ def is_given(value: t.Any) -> bool:
     return value is not None and (not isinstance(value, str) or bool(value.strip()))
 
 
+def is_local(connection: t.Any) -> bool:
+    """Whether the tasks of a host run on the controller, by its ``ansible_connection``."""
+    return connection in ("local", "ansible.builtin.local")
+
+
 def node_url(url: t.Any, host: t.Any, http_port: t.Any = None) -> str:
     """The URL of a node: ``polaris_url``, else ``http://<ansible_host>:<polaris_http_port, 8090>``.
 

@@ -15,9 +15,12 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ._rebalance import LOOPBACK, Answer, RefusedError, Rules, check_hosts, decide, open_ports
+from ..module_utils._addresses import PLACEHOLDERS
+from ._host_variables import is_local
+from ._rebalance import Answer, RefusedError, Rules, check_hosts, decide, open_ports
 from ._report_changes import absolute, read_earlier
-from ._summary import Node, Run, counted
+from ._summary import Node, Run
+from ._text import counted
 
 Plan = t.Dict[str, t.Any]
 
@@ -41,11 +44,6 @@ def registered(server: t.Optional[t.Mapping[str, t.Any]]) -> t.FrozenSet[str]:
 def address(result: t.Mapping[str, t.Any]) -> str:
     """The host of the URL in this result."""
     return urlsplit(str(result.get("url") or "")).hostname or ""
-
-
-def is_local(node: Node) -> bool:
-    """Whether the tasks of a host run on the controller."""
-    return node.results.get("ansible_connection") in ("local", "ansible.builtin.local")
 
 
 # --- conn_rebalance --------------------------------------------------------------------------------------------------
@@ -104,7 +102,7 @@ def rebalance_answer(node: Node) -> Answer:
 
 def place(node: Node, url: str) -> str:
     """The server that a URL means: 127.0.0.1 is a different node on each host that is reached over SSH."""
-    if is_local(node) or urlsplit(url).hostname not in LOOPBACK:
+    if is_local(node.results.get("ansible_connection")) or urlsplit(url).hostname not in PLACEHOLDERS:
         return url
     return f"{node.results.get('ansible_host') or node.name} {url}"
 
@@ -124,7 +122,7 @@ def drain(run: Run) -> Plan:
     total = sum(map(len, close.values()))
     # The hosts of this run are nodes, too, whatever the cluster lists.
     known = frozenset(host for _node, answer in run.answers("polaris_server") for host in registered(answer))
-    nodes = (known | {address(answer) for _node, answer in counts}) - LOOPBACK
+    nodes = (known | {address(answer) for _node, answer in counts}) - PLACEHOLDERS
     if protocol == "grpc" and client in nodes and total and not given["drain_node"]:
         raise RefusedError(
             f"{client} is a node of this cluster, and nodes do not reopen the connections over which they forward "
@@ -150,7 +148,10 @@ def incident(run: Run) -> Plan:
         "files": {
             node.name: {kind: profile_name(node.name, kind, run.given["moment"]) for kind in KINDS} for node in large
         },
-        "save": {node.name: "save_profiles" if is_local(node) else "save_profiles_by_ssh" for node in large},
+        "save": {
+            node.name: "save_profiles" if is_local(node.results.get("ansible_connection")) else "save_profiles_by_ssh"
+            for node in large
+        },
     }
 
 

@@ -8,12 +8,26 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.inventory.manager import InventoryManager
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
 
 from ._plain import plain
 from ._summary import Node, Run
+
+
+def arguments(spec: t.Mapping[str, t.Any], task: Task) -> t.Dict[str, t.Any]:
+    """The options of a task of an internal action, validated.
+
+    :raises AnsibleActionFail: the options are not those of the specification.
+    """
+    validation = ArgumentSpecValidator(spec).validate(plain(task.args))
+    if validation.error_messages:
+        raise AnsibleActionFail(validation.errors.msg)
+    options: t.Dict[str, t.Any] = validation.validated_parameters
+    return options
 
 
 def matched(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str = "") -> t.List[str]:

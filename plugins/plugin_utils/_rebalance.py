@@ -10,16 +10,14 @@ import typing as t
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_order
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import counted
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import PLACEHOLDERS, address_order
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._text import counted
 
 #: More runs than anybody would wait for.
 MOST_RUNS = 1000
 #: How many names or reasons a message lists; the others are counted.
 SHOWN = 5
 
-#: These addresses belong to every machine, so they do not identify a node. (Other addresses of 127.0.0.0/8 may.)
-LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 #: Client address -> its open ports, on one node.
 Ports = t.Dict[str, t.List[int]]
 
@@ -272,7 +270,7 @@ def decide(answers: t.Sequence[Answer], rules: Rules, protocol: str, fleet_size:
     known = known_ports(answers, protocol)
     registered = check_cluster(answers, fleet_size)
     nodes = registered | {answer.address for answer in answers}
-    rules = replace(rules, spare=rules.spare | (nodes - LOOPBACK))
+    rules = replace(rules, spare=rules.spare | (nodes - PLACEHOLDERS))
     return Decision(make_plan(known, rules), rules, bool(registered or fleet_size))
 
 

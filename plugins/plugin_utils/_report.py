@@ -24,7 +24,7 @@ Given = t.Mapping[str, t.Any]
 SCHEMA = 2
 #: Where most nodes have no level in common, the usual level is the first of these among the most frequent ones: the
 #: level that servers ship with, then the quieter ones, so that the noisy node is the one that stands out.
-LEVELS = ("info", "warn", "error", "fatal", "none", "debug")
+PREFERRED_LEVELS = ("info", "warn", "error", "fatal", "none", "debug")
 SEVERITIES = ("critical", "warning", "note")
 #: How the report calls what polaris_server_info could not read.
 NAMES = {"levels": "log levels", "nodes": "nodes of the cluster", "features": "what the server can do"}
@@ -287,8 +287,8 @@ class Fleet:
         asked = {node.name: node.heartbeats for node in self.nodes if self.namespace and node.heartbeats is not None}
         known = newest_heartbeats(asked)
         watched = [entry for entry in known if entry["found"]]
-        overdue = [listed(entry) for entry in watched if entry["overdue"]]
-        silent = [listed(entry) for entry in watched if entry["age_seconds"] is None]
+        overdue = [values_of(entry) for entry in watched if entry["overdue"]]
+        silent = [values_of(entry) for entry in watched if entry["age_seconds"] is None]
         return Heartbeats(
             namespace=self.namespace or None,
             service=self.service or None,
@@ -327,7 +327,8 @@ def usual_level(levels: t.Mapping[str, int]) -> str:
     """The level that most nodes have, by level -> number of nodes."""
     most = max(levels.values())
     tied = [level for level, count in levels.items() if count == most]
-    return min(tied, key=lambda level: (LEVELS.index(level) if level in LEVELS else len(LEVELS), level))
+    order = {level: at for at, level in enumerate(PREFERRED_LEVELS)}
+    return min(tied, key=lambda level: (order.get(level, len(order)), level))
 
 
 def place(entry: Given) -> t.Tuple[t.Any, ...]:
@@ -335,7 +336,7 @@ def place(entry: Given) -> t.Tuple[t.Any, ...]:
     return (str(entry["service"]), *address_order(f"{entry['host']}:{entry['port']}"), str(entry["id"]))
 
 
-def listed(instance: Given) -> Values:
+def values_of(instance: Given) -> Values:
     keys = ("id", "namespace", "service", "host", "port", "last_heartbeat", "age_seconds", "ttl", "node")
     return {key: instance.get(key) for key in keys}
 

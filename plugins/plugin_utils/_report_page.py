@@ -17,8 +17,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ._report_rules import RULES
-from ._report_text import age, number, plural, share, shortened, size, time_of
 from ._report_zh import ZH
+from ._text import age, number, share, size, time_of
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "playbooks" / "templates"
 
@@ -53,9 +53,7 @@ def environment(language: str = "en") -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(_=translated, n_=counted)
-    made.filters.update(
-        size=size, number=number, age=age, time=time_of, share=share, plural=plural, shortened=shortened
-    )
+    made.filters.update(size=size, number=number, age=age, time=time_of, share=share)
     return made
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from urllib.parse import urlsplit
 
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import PLACEHOLDERS
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import Rules, bounds, closing
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import SEVERITIES, Fleet, Node, Values
 
@@ -21,7 +22,6 @@ COLLECTION = "polarismesh.maintenance"
 HEAP_TIMES, HEAP_BYTES = 2, 256 * 1024 * 1024
 #: Connections of this protocol come and go with each request, so that they say nothing about the spread.
 _SHORT_LIVED = "http"
-_LOOPBACK = ("127.0.0.1", "::1", "localhost", "0.0.0.0")  # noqa: S104
 #: A scope as servers name them. A server could name one so that it means something else in a command.
 _PLAIN_SCOPE = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -135,7 +135,7 @@ def unlisted(fleet: Fleet) -> t.List[str]:
     """Addresses in the registry that belong to no host of the play."""
     if fleet.limit:
         return []
-    ours: t.Set[str] = set(_LOOPBACK)
+    ours: t.Set[str] = set(PLACEHOLDERS)
     for node in fleet.nodes:
         addresses = (node.name, node.own_host, node.address, urlsplit(str(node.url or "")).hostname)
         ours.update(str(address) for address in addresses if address)
@@ -382,7 +382,7 @@ RULES: t.Tuple[Rule, ...] = (
         "Nodes are registered as 127.0.0.1",
         "Others cannot find them by that address. Set self_address (from v1.17.2 on) or probe_address in "
         "polaris-server.yaml.",
-        nodes(lambda node: any(host in _LOOPBACK for host in node.registered)),
+        nodes(lambda node: any(host in PLACEHOLDERS for host in node.registered)),
         module("polaris_server_info"),
     ),
 )

@@ -141,15 +141,9 @@ def plan_of(nodes: t.Sequence[Node]) -> t.Tuple[t.Optional[Result], t.Optional[s
 # --- the parts that lines are made of ---------------------------------------------------------------------------------
 
 
-def counted(number: int, one: str, many: t.Optional[str] = None) -> str:
-    """``1 node``, ``2 nodes``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def listed(items: t.Sequence[t.Any], most: int) -> str:
-    """The first items; how many others there are."""
-    more = len(items) - most
-    return ", ".join(str(item) for item in items[:most]) + (f" and {counted(more, 'other')}" if more > 0 else "")
+def dry(run: Run, done: str) -> str:
+    """What the headline adds in check mode: `` (check mode: nothing was closed)``."""
+    return f" (check mode: nothing was {done})" if run.check_mode else ""
 
 
 def on(names: t.Sequence[str], where: str = "on") -> str:
@@ -198,12 +192,3 @@ def _common(text: str, node: Node, *, with_name: bool = False) -> str:
 def failed_data(reasons: t.Mapping[Node, str]) -> t.Dict[str, str]:
     """Name -> reason, for the data of a summary."""
     return {node.name: why for node, why in reasons.items()}
-
-
-def size(number: float) -> str:
-    """Bytes for people: ``339.88 MB``. (In units of 1024, as the filter human_readable writes them.)"""
-    for unit in ("TB", "GB", "MB", "KB"):
-        limit = 1024 ** ("KB", "MB", "GB", "TB").index(unit) * 1024
-        if number >= limit:
-            return f"{number / limit:.2f} {unit}"
-    return f"{number:.2f} Bytes"

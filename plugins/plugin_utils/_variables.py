@@ -14,6 +14,7 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._api.log_levels import LEVELS
+from ..module_utils._identity import NAME
 from ..module_utils._options import whole_number
 from ._host_variables import is_given
 
@@ -32,7 +33,6 @@ _WORD = r"[^\s,;:={}\[\]\"']+"
 _SCOPE = rf"(?:\"[^\"]+\"|'[^']+'|{_WORD})"
 _STEP = re.compile(rf"({_SCOPE})\s*[:=]\s*({_SCOPE})")
 _STEPS = re.compile(rf"{_STEP.pattern}(?:[\s,;]+{_STEP.pattern})*[\s,;]*")
-_NAME = re.compile(r"[0-9A-Za-z./:_-]+")
 _SIZE = re.compile(r"[0-9]+([.][0-9]+)?[KMGTkmgt]?B?")
 _SHOWN = 100
 
@@ -94,7 +94,7 @@ def choice(value: t.Any, rule: Rule) -> str:
 
 def name(value: t.Any, rule: Rule) -> str:
     """The name of a service or a namespace, as servers take it (polaris v1.18.1 common/utils/common.go)."""
-    if isinstance(value, bool) or not _NAME.fullmatch(str(value).strip()):
+    if isinstance(value, bool) or not NAME.match(str(value).strip()):
         raise _refused("a name of letters, digits and - . / : _", value)
     return str(value).strip()
 

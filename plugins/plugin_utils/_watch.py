@@ -18,11 +18,13 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from ..module_utils._runner import Result, perform
-from ..modules.polaris_log_level import run
+from ..module_utils._options import Params
+from ..module_utils._runner import Result
 
-#: The parameters of polaris_log_level that restore one server; with the name of its host.
-Node = t.Tuple[str, t.Dict[str, t.Any]]
+#: A host's name, and the parameters of polaris_log_level that restore its server.
+Raised = t.Tuple[str, Params]
+#: Restores one server.
+Restore = t.Callable[[Params], Result]
 
 #: How often it looks for the play, and how often and after how long it asks again a server that does not answer.
 LOOK = 0.2
@@ -33,7 +35,7 @@ IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 RELEASE = signal.SIGUSR1
 
 
-def start(nodes: t.Sequence[Node], play: int) -> t.Dict[str, t.Any]:
+def start(nodes: t.Sequence[Raised], play: int, restore_one: Restore) -> t.Dict[str, t.Any]:
     """Start the process, and return what :func:`release` needs when it is ready.
 
     :param play: the process of ansible-playbook.
@@ -43,7 +45,7 @@ def start(nodes: t.Sequence[Node], play: int) -> t.Dict[str, t.Any]:
     pid = os.fork()
     if pid == 0:
         try:
-            _be_the_watch(nodes, play, started, child_ready)
+            _be_the_watch(nodes, play, restore_one, started, child_ready)
         finally:
             os._exit(0)
     os.close(child_ready)
@@ -82,7 +84,9 @@ def identity(pid: int) -> t.Optional[str]:
     return None if not state or "Z" in state else began.strip()
 
 
-def _be_the_watch(nodes: t.Sequence[Node], play: int, started: t.Optional[str], ready: int) -> None:
+def _be_the_watch(
+    nodes: t.Sequence[Raised], play: int, restore_one: Restore, started: t.Optional[str], ready: int
+) -> None:
     released: t.List[int] = []
     # (Python complains on stderr of a signal that was on its way when it became one to ignore, SIG_IGN.)
     for number in IGNORED:
@@ -102,7 +106,7 @@ def _be_the_watch(nodes: t.Sequence[Node], play: int, started: t.Optional[str], 
     while not released and identity(play) == started:
         time.sleep(LOOK)
     if not released:
-        restore(nodes, lambda line: _say(output, line))
+        restore(nodes, restore_one, lambda line: _say(output, line))
 
 
 def _output_of(play: int) -> int:
@@ -119,15 +123,22 @@ def _say(output: int, line: str) -> None:
         os.write(output, f"{line}\r\n".encode())
 
 
-def restore(nodes: t.Sequence[Node], say: t.Callable[[str], None]) -> None:
+def restore(nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[str], None]) -> None:
     """Restore all nodes side by side, and name those that stay raised with the way to restore them."""
     names = ", ".join(name for name, _params in nodes)
     say(f"The play is gone. Restoring the log levels on {len(nodes)} ({names}); signals do not stop this.")
+
+    def attempted(node: Raised) -> Result:
+        try:
+            return restore_one(node[1])
+        except Exception as error:
+            return {"failed": True, "msg": f"{type(error).__name__}."}
+
     left = list(nodes)
     results: t.List[Result] = []
     for attempt in range(ATTEMPTS):
         with ThreadPoolExecutor(max_workers=min(32, len(left))) as pool:
-            results = list(pool.map(_restored, left))
+            results = list(pool.map(attempted, left))
         failed = [node for node, result in zip(left, results) if result.get("failed")]
         results = [result for result in results if result.get("failed")]
         left = failed
@@ -139,10 +150,3 @@ def restore(nodes: t.Sequence[Node], say: t.Callable[[str], None]) -> None:
         say(f"STILL RAISED on {name}: {result['msg']} Its levels were: {params['levels']}")
     if len(left) < len(nodes):
         say(f"The log levels are restored on {len(nodes) - len(left)} of {len(nodes)}.")
-
-
-def _restored(node: Node) -> Result:
-    try:
-        return perform(run, node[1], set(), check_mode=False, diff_mode=False).result
-    except Exception as error:
-        return {"failed": True, "msg": f"{type(error).__name__}."}

@@ -35,13 +35,13 @@ def inventory(fleet: Fleet, **variables: Any) -> dict[str, Any]:
 def test_freed_where_it_is_worth_it_and_summed_up(uneven: Fleet, playbook: Playbook) -> None:
     run = playbook(NAME, inventory(uneven)).ok()
     assert [node.heap.forced for node in uneven.nodes] == [1, 1, 0]
-    assert "Polaris memory: freed on 2 of 3 nodes, 339.88 MB returned to the system" in run.output
-    assert "freed on node1: 299.94 MB returned, heap 402.00 MB -> 102.06 MB" in run.output
-    assert "freed on node2: 39.94 MB returned" in run.output
-    assert "less than 32M to free on 1 (node3 10.00 MB)" in run.output
+    assert "Polaris memory: freed on 2 of 3 nodes, 340 MiB returned to the system" in run.output
+    assert "freed on node1: 300 MiB returned, heap 402 MiB -> 102 MiB" in run.output
+    assert "freed on node2: 39.9 MiB returned" in run.output
+    assert "less than 32M to free on 1 (node3 10.0 MiB)" in run.output
 
     again = playbook(NAME, inventory(uneven)).ok()
-    assert "freed on 0 of 3 nodes, 0.00 Bytes returned" in again.output
+    assert "freed on 0 of 3 nodes, 0 B returned" in again.output
     assert "changed=0" in again.output
     assert [node.heap.forced for node in uneven.nodes] == [1, 1, 0]
 
@@ -69,7 +69,7 @@ def test_check_mode_says_it_and_does_nothing(uneven: Fleet, playbook: Playbook) 
     run = playbook(NAME, inventory(uneven), args=["--check", "--diff"]).ok()
     assert {request.method for request in uneven.requests} == {"GET"}
     assert "(check mode: nothing was freed): would free on 2 of 3 nodes" in run.output
-    assert "340.00 MB would be returned at least" in run.output
+    assert "340 MiB would be returned at least" in run.output
     assert '-    "releasable": 314572800' in run.output
 
 
@@ -82,7 +82,7 @@ def test_a_node_that_fails_is_named_and_does_not_keep_the_others(uneven: Fleet, 
     # Its answer was lost: it may have freed memory, and the request was not repeated.
     assert f"OUTCOME UNKNOWN on node1: {uneven.nodes[0].url} received the call to free memory" in run.output
     assert sum(request.method == "POST" for request in uneven.nodes[0].requests) == 1
-    assert "freed on node2: 39.94 MB returned" in run.output
+    assert "freed on node2: 39.9 MiB returned" in run.output
     assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
     assert uneven.nodes[1].heap.forced == 1
 

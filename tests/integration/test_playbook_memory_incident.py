@@ -79,11 +79,11 @@ def test_large_nodes_are_profiled_and_freed_and_small_ones_left(
     for node in (surged.nodes[0], surged.nodes[2]):
         order = [request.path for request in node.requests]
         assert order.index("/maintain/v1/memory/free") > order.index("/debug/pprof/goroutine")
-    assert "Polaris memory incident: 2 of 4 nodes with a heap of 1G or more, 625.88 MB returned" in run.output
+    assert "Polaris memory incident: 2 of 4 nodes with a heap of 1G or more, 626 MiB returned" in run.output
     # This includes the memory that the profiles added.
-    assert "freed on node1: 607.94 MB returned, heap 1.48 GB -> 906.06 MB" in run.output
-    assert "freed on node3: 17.94 MB returned" in run.output
-    assert "left alone, smaller: node2 306.00 MB, node4 1006.00 MB" in run.output
+    assert "freed on node1: 608 MiB returned, heap 1.5 GiB -> 906 MiB" in run.output
+    assert "freed on node3: 17.9 MiB returned" in run.output
+    assert "left alone, smaller: node2 306 MiB, node4 1006 MiB" in run.output
     assert f"profiles are in {folder} (go tool pprof -top FILE)" in run.output
     assert not leftovers(scratch)
 
@@ -114,7 +114,7 @@ def test_check_mode_says_it_and_does_nothing(surged: Fleet, playbook: Playbook, 
     assert not leftovers(scratch)
     assert {request.method for request in surged.requests} == {"GET"}
     assert "(check mode: nothing was saved or freed): 2 of 4 nodes with a heap of 1G or more" in run.output
-    assert "would free on node1: 600.00 MB would be returned, heap 1.47 GB -> 906.00 MB" in run.output
+    assert "would free on node1: 600 MiB would be returned, heap 1.5 GiB -> 906 MiB" in run.output
     assert re.search(r"node3-heap-\d{8}T\d{6}Z.pb.gz", run.output)
 
 

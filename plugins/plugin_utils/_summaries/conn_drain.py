@@ -7,18 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .._summary import (
-    Line,
-    Result,
-    Run,
-    Summarizer,
-    Summary,
-    counted,
-    failed_data,
-    failures,
-    listed,
-    plan_of,
-)
+from ...module_utils._errors import listed
+from .._summary import Line, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
+from .._text import counted
 
 #: How many ports of a client are listed.
 PORTS = 10
@@ -48,7 +39,7 @@ def summarize(run: Run) -> Summary:
     total = sum(map(len, closed.values()))
     lines = [
         Line(
-            f"Polaris connections of {client} ({protocol}){dry(run)}: {verb} {total} on {len(closed)} of "
+            f"Polaris connections of {client} ({protocol}){dry(run, 'closed')}: {verb} {total} on {len(closed)} of "
             f"{counted(len(run.nodes), 'node')}"
         )
     ]
@@ -83,10 +74,6 @@ def ports(connections: t.Sequence[Result]) -> t.List[int]:
 
 def port_list(found: t.Sequence[int]) -> str:
     return f"{'port' if len(found) == 1 else 'ports'} {listed(found, PORTS)}"
-
-
-def dry(run: Run) -> str:
-    return " (check mode: nothing was closed)" if run.check_mode else ""
 
 
 SUMMARY = Summarizer(("polaris_counted", "polaris_plan", "polaris_closed"), summarize)

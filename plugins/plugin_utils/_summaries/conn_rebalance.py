@@ -9,17 +9,8 @@ import math
 import typing as t
 
 from .._rebalance import Plan, Rules, make_plan, open_ports
-from .._summary import (
-    Line,
-    Result,
-    Run,
-    Summarizer,
-    Summary,
-    counted,
-    failed_data,
-    failures,
-    plan_of,
-)
+from .._summary import Line, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
+from .._text import counted
 
 #: In a larger cluster, only this many nodes get a line of their own: those with the most connections.
 NODES = 10
@@ -29,7 +20,7 @@ BAR = 20
 
 def summarize(run: Run) -> Summary:
     protocol = run.given.get("protocol")
-    head = f"Polaris connections ({protocol}){dry(run)}: "
+    head = f"Polaris connections ({protocol}){dry(run, 'closed')}: "
     read = [node for node, _answer in run.answers("polaris_before")]
     plan, refusal = plan_of(read)
     unread = run.unanswered("polaris_before")
@@ -139,10 +130,6 @@ def outcome(run: Run, plan: Result, total: int, after: t.Optional[Plan]) -> str:
 
 def verb(run: Run) -> str:
     return "would close" if run.check_mode else "closed"
-
-
-def dry(run: Run) -> str:
-    return " (check mode: nothing was closed)" if run.check_mode else ""
 
 
 SUMMARY = Summarizer(("polaris_before", "polaris_plan", "polaris_closed", "polaris_after"), summarize)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .._summary import Line, Node, Run, Summarizer, Summary, counted, failed_data, failures, is_answer, on
+from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failures, is_answer, on
+from .._text import counted
 from .log_level import kept_lines
 
 

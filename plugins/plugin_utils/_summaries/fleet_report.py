@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .._report_text import age
-from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failures, size
+from ...module_utils._errors import listed
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failures
+from .._text import age, counted, size
 
 #: How many places of a finding are named.
 PLACES = 5
@@ -18,13 +19,13 @@ def summarize(run: Run) -> Summary:
     report: Result = run.given["report"]
     summary = report["summary"]
     lines = [
-        Line(f"Polaris fleet report{dry(run)}: {counted(summary['nodes'], 'node')}, {read(summary)}"),
+        Line(f"Polaris fleet report{dry(run, 'written')}: {counted(summary['nodes'], 'node')}, {read(summary)}"),
         *map(Line, figures(report)),
     ]
     lines += [
         Line(
             f"{entry['severity'].upper() if entry['severity'] == 'critical' else entry['severity']}: {entry['title']} "
-            f"({places(entry['where'])})",
+            f"({listed(entry['where'], PLACES)})",
             failure=entry["severity"] == "critical",
         )
         for entry in report["warnings"]
@@ -43,9 +44,8 @@ def summarize(run: Run) -> Summary:
     foreign = [node["name"] for node in report["nodes"] if node["status"] == "failed"]
     failure = None
     if partial or foreign:
-        failure = (
-            f"{counted(len(partial) + len(foreign), 'node')} could not be read in full: {places(partial + foreign)}."
-        )
+        unread_names = partial + foreign
+        failure = f"{counted(len(unread_names), 'node')} could not be read in full: {listed(unread_names, PLACES)}."
     data = {
         "summary": summary,
         "warnings": [{key: entry[key] for key in ("severity", "id", "title", "where")} for entry in report["warnings"]],
@@ -87,28 +87,19 @@ def changed(changes: Result) -> t.Iterator[str]:
     yield f"  {', '.join(parts)}" if parts else "  all figures are the same"
     for what, names in (("new nodes", changes["nodes_came"]), ("nodes gone", changes["nodes_gone"])):
         if names:
-            yield f"  {what}: {places(names)}"
+            yield f"  {what}: {listed(names, PLACES)}"
     if changes["levels"]:
         nodes = list(dict.fromkeys(each["node"] for each in changes["levels"]))
-        yield f"  {counted(len(changes['levels']), 'log level')} changed ({places(nodes)})"
+        yield f"  {counted(len(changes['levels']), 'log level')} changed ({listed(nodes, PLACES)})"
     for what in ("new", "gone"):
         for entry in changes[f"warnings_{what}"]:
-            yield f"  {what}: {entry['title']} ({places(entry['where'])})"
+            yield f"  {what}: {entry['title']} ({listed(entry['where'], PLACES)})"
 
 
 def shown(name: str, value: t.Any) -> str:
     if value is None:
         return "?"
     return size(value) if name.startswith("memory") else str(value)
-
-
-def places(names: t.Sequence[str]) -> str:
-    more = f" and {len(names) - PLACES} more" if len(names) > PLACES else ""
-    return ", ".join(map(str, names[:PLACES])) + more
-
-
-def dry(run: Run) -> str:
-    return " (check mode: no file was written)" if run.check_mode else ""
 
 
 SUMMARY = Summarizer((), summarize)

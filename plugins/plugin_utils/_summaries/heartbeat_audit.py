@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ...module_utils._errors import listed
 from .._heartbeats import Entry, newest_heartbeats
-from .._summary import Line, Run, Summarizer, Summary, counted, failed_data, failures, listed
+from .._summary import Line, Run, Summarizer, Summary, failed_data, failures
+from .._text import counted
 
 SHOWN_OVERDUE = 50
 SHOWN_SILENT = 20

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failed_data, failures, is_answer, listed
+from ...module_utils._errors import listed
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, is_answer
+from .._text import counted
 
 SHOWN = 10
 
@@ -38,7 +40,7 @@ def batches(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dic
         what = "how many would be removed is unknown"
     else:
         what = f"removed {rows} deleted ones in {counted(number, 'batch', 'batches')}"
-    lines = [Line(f"Polaris instances{dry(run)}: {what} at {node.name}")]
+    lines = [Line(f"Polaris instances{dry(run, 'cleaned')}: {what} at {node.name}")]
     if rows == 0 and is_answer(result) and not run.check_mode:
         lines.append(
             Line("there was nothing to remove (from v1.17.0 on, servers keep deleted instances for 10 minutes)")
@@ -51,7 +53,7 @@ def batches(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dic
 def instances(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dict[str, t.Any]]:
     verb = "would clean" if run.check_mode else "cleaned"
     number = result.get("count", 0)
-    head = f"Polaris instances{dry(run)}: {verb} {number} of {len(run.given['instances'])} at {node.name}"
+    head = f"Polaris instances{dry(run, 'cleaned')}: {verb} {number} of {len(run.given['instances'])} at {node.name}"
     lines = [Line(head)]
     data: t.Dict[str, t.Any] = {"count": number}
     cleaned_live = "live" if run.check_mode else "live, and a clean was sent"
@@ -74,10 +76,6 @@ def named(instance: t.Mapping[str, t.Any]) -> str:
     if not instance.get("service"):
         return str(instance["id"])
     return f"{instance['namespace']}/{instance['service']} {instance['host']}:{instance['port']}"
-
-
-def dry(run: Run) -> str:
-    return " (check mode: nothing was cleaned)" if run.check_mode else ""
 
 
 SUMMARY = Summarizer(("polaris_probe", "polaris_cleaned", "polaris_removed"), summarize)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failed_data, failures, grouped, on
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, grouped, on
+from .._text import counted
 
 #: What is saved for a node: its ``url``, the ``time``, the old ``levels``, and the levels that were ``set``.
 Entry = t.Mapping[str, t.Any]
@@ -24,7 +25,7 @@ def summarize(run: Run) -> Summary:
     saved = {node.name: entry for node in asked for entry in [before(node, run)] if entry["levels"]}
 
     undoing = "" if undo is None else ", undo"
-    lines = [Line(f"Polaris log levels{dry(run)}: {counted(len(run.nodes), 'node')}{undoing}")]
+    lines = [Line(f"Polaris log levels{dry(run, 'changed')}: {counted(len(run.nodes), 'node')}{undoing}")]
     lines += change_lines(answers, run.check_mode)
     if unchanged:
         lines.append(Line(f"unchanged {on(unchanged)}"))
@@ -110,10 +111,6 @@ def before(node: Node, run: Run) -> t.Dict[str, t.Any]:
     wanted = run.given.get("levels") or (run.given.get("undo") or {}).get(node.name, {}).get("levels", {})
     given = {scope: wanted.get(scope, wanted.get("*")) for scope in previous}
     return {"url": result.get("url"), "time": run.now, "levels": dict(previous), "set": given}
-
-
-def dry(run: Run) -> str:
-    return " (check mode: nothing was changed)" if run.check_mode else ""
 
 
 SUMMARY = Summarizer(("polaris_set",), summarize)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._summary import Line, Node, Result, Run, Summarizer, Summary, counted, failed_data, failures, size
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures
+from .._text import counted, size
 
 
 def summarize(run: Run) -> Summary:
@@ -17,10 +18,10 @@ def summarize(run: Run) -> Summary:
     failed, unknown = told_apart(run, "polaris_freed")
     released = sum(answer["released"] or 0 for _node, answer in freed)
     verb, went = ("would free", "would be returned at least") if run.check_mode else ("freed", "returned to the system")
-    dry = " (check mode: nothing was freed)" if run.check_mode else ""
     lines = [
         Line(
-            f"Polaris memory{dry}: {verb} on {len(freed)} of {counted(len(run.nodes), 'node')}, {size(released)} {went}"
+            f"Polaris memory{dry(run, 'freed')}: {verb} on {len(freed)} of {counted(len(run.nodes), 'node')}, "
+            f"{size(released)} {went}"
         )
     ]
     lines += [Line(f"{verb} on {node.name}: {story(answer, run.check_mode)}") for node, answer in freed]

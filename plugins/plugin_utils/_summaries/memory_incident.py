@@ -8,19 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._summary import (
-    Line,
-    Node,
-    Result,
-    Run,
-    Summarizer,
-    Summary,
-    counted,
-    failed_data,
-    failures,
-    plan_of,
-    size,
-)
+from .._host_variables import is_local
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
+from .._text import counted, size
 
 
 def summarize(run: Run) -> Summary:
@@ -43,8 +33,8 @@ def summarize(run: Run) -> Summary:
     would = run.check_mode
     lines = [
         Line(
-            f"Polaris memory incident{dry(run)}: {len(large)} of {counted(len(run.nodes), 'node')} with a heap of "
-            f"{run.given.get('min_size')} or more, {size(released)} "
+            f"Polaris memory incident{dry(run, 'saved or freed')}: {len(large)} of {counted(len(run.nodes), 'node')} "
+            f"with a heap of {run.given.get('min_size')} or more, {size(released)} "
             f"{'would be returned at least' if would else 'returned to the system'}"
         )
     ]
@@ -86,7 +76,7 @@ def is_saved(node: Node) -> bool:
 
 
 def saving(node: Node) -> t.Tuple[str, ...]:
-    local = node.results.get("ansible_connection") in ("local", "ansible.builtin.local")
+    local = is_local(node.results.get("ansible_connection"))
     return ("polaris_saved",) if local else ("polaris_place", "polaris_saved", "polaris_fetched")
 
 
@@ -111,10 +101,6 @@ def story(heap: int, answer: Result, would: bool) -> str:
 
 def folder_of(run: Run) -> str:
     return os.path.realpath(os.path.expanduser(str(run.given.get("dest"))))
-
-
-def dry(run: Run) -> str:
-    return " (check mode: nothing was saved or freed)" if run.check_mode else ""
 
 
 SUMMARY = Summarizer(

@@ -19,12 +19,10 @@ import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report import fleet_report
 from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report_html import FilterModule
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_text import age, number, shortened, size
 
 fleet_report_html = FilterModule().filters()["fleet_report_html"]
 
 MIB = 1024 * 1024
-DASH = "\u2013"
 HOSTILE = """<script>alert("1")</script>'&{{ 7 * 7 }}{% raw %}<!--]]>"""
 Values = dict[str, Any]
 
@@ -481,23 +479,3 @@ def test_contrasts_meet_aa(scheme: int) -> None:
         assert contrast(colours[text], colours["ground"]) >= 4.5, text
     for graphic in ("use", "free-line", "plain", "mean", "p0", "p1", "p2", "p3", "p4", "p5"):
         assert contrast(colours[graphic], colours["ground"]) >= 3, graphic
-
-
-@pytest.mark.parametrize(
-    ("bytes_", "text"),
-    [(None, DASH), (0, "0 B"), (1023, "1.0 KiB"), (1536, "1.5 KiB"), (1610612736, "1.5 GiB"), (1024**5, "1024.0 TiB")],
-)
-def test_sizes(bytes_: int | None, text: str) -> None:
-    assert size(bytes_) == text
-
-
-def test_other_figures() -> None:
-    assert [age(seconds) for seconds in (None, 5, 65, 7300, 90000)] == [
-        DASH,
-        "5 s",
-        "1 min 5 s",
-        "2 h 1 min",
-        "1 d 1 h",
-    ]
-    assert [number(count) for count in (None, 12345, 2.5)] == [DASH, "12,345", "2.5"]
-    assert shortened(["a", "b", "c", "d", "e", "f"]) == "a, b, c, d and 2 more"

@@ -52,10 +52,10 @@ def test_a_name_of_a_node_is_no_path() -> None:
 def test_what_was_saved_and_freed_and_what_was_left_alone() -> None:
     of = summary(node("a", 3, polaris_saved=SAVED, polaris_freed=FREED), node("b", 0.5), node("c", None))
     assert texts(of) == [
-        "Polaris memory incident: 1 of 3 nodes with a heap of 1G or more, 1.00 GB returned to the system",
-        "freed on a: 1.00 GB returned, heap 3.00 GB -> 2.00 GB",
+        "Polaris memory incident: 1 of 3 nodes with a heap of 1G or more, 1.0 GiB returned to the system",
+        "freed on a: 1.0 GiB returned, heap 3.0 GiB -> 2.0 GiB",
         "left alone, they show no memory figures: c",
-        "left alone, smaller: b 512.00 MB",
+        "left alone, smaller: b 512 MiB",
         "profiles are in /tmp/incident (go tool pprof -top FILE):",
         "  a-heap-20260101T120000Z.pb.gz  a-goroutine-20260101T120000Z.pb.gz",
     ]
@@ -65,7 +65,7 @@ def test_what_was_saved_and_freed_and_what_was_left_alone() -> None:
 def test_check_mode_says_what_would_be() -> None:
     lines = texts(summary(node("a", 3, polaris_saved=SAVED, polaris_freed=FREED), check_mode=True))
     assert lines[0].startswith("Polaris memory incident (check mode: nothing was saved or freed): 1 of 1 node ")
-    assert lines[1].startswith("would free on a: 1.00 GB would be returned")
+    assert lines[1].startswith("would free on a: 1.0 GiB would be returned")
     assert lines[2].startswith("profiles would be in /tmp/incident")
 
 
@@ -113,4 +113,4 @@ def test_a_node_that_could_not_be_looked_at_says_why() -> None:
 def test_how_much_went_back_may_be_unknown() -> None:
     unknown = {"released": None, "memory_before": None, "memory_after": None}
     of = summary(node("a", 3, polaris_saved=SAVED, polaris_freed=unknown))
-    assert "freed on a: its heap took 3.00 GB; how much was returned is unknown" in texts(of)
+    assert "freed on a: its heap took 3.0 GiB; how much was returned is unknown" in texts(of)

@@ -215,10 +215,10 @@ def test_memory_free_adds_up_and_tells_failures_from_unknown_outcomes() -> None:
     }
     summary = memory_free.summarize(Run(nodes("polaris_freed", **results), given={"min_releasable": "32M"}))
     assert texts(summary) == [
-        "Polaris memory: freed on 2 of 6 nodes, 100.00 MB returned to the system",
-        "freed on a: 100.00 MB returned, heap 400.00 MB -> 300.00 MB",
+        "Polaris memory: freed on 2 of 6 nodes, 100 MiB returned to the system",
+        "freed on a: 100 MiB returned, heap 400 MiB -> 300 MiB",
         "freed on b: how much was returned is unknown",
-        "less than 32M to free on 1 (c 10.00 MB)",
+        "less than 32M to free on 1 (c 10.0 MiB)",
         "OUTCOME UNKNOWN on e: the answer was lost",
         "OUTCOME UNKNOWN on f: The command action failed to execute in 3 s",
         "FAILED on d: Connection refused",

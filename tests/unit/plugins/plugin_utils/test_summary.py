@@ -14,9 +14,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary i
     failures,
     grouped,
     is_answer,
-    listed,
     reason,
-    size,
 )
 
 GOOD = {"changed": False, "levels": {}}
@@ -86,15 +84,5 @@ def test_another_address_in_a_reason_is_another_story() -> None:
     assert [line.text for line in lines] == ["FAILED on 2 (a, b): a proxy refused a"]
 
 
-def test_groups_and_lists() -> None:
+def test_groups() -> None:
     assert grouped([(node(1), "x"), (node(2), "y"), (node(3), "x")]) == {"x": ["node1", "node3"], "y": ["node2"]}
-    assert listed([1, 2, 3], 3) == "1, 2, 3"
-    assert listed([1, 2, 3], 2) == "1, 2 and 1 other"
-    assert listed([1, 2, 3, 4], 2) == "1, 2 and 2 others"
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0.00 Bytes"), (1023, "1023.00 Bytes"), (1024, "1.00 KB"), (356384768, "339.88 MB")]
-)
-def test_sizes(number: int, text: str) -> None:
-    assert size(number) == text

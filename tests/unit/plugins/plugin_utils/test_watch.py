@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.polarismesh.maintenance.plugins.action.polaris_log_window import restored
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import validated
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
@@ -39,7 +40,7 @@ def until(condition: Callable[[], bool]) -> bool:
 
 
 def test_it_restores_what_the_window_gave_when_the_play_is_gone(fleet: Fleet, play: subprocess.Popen[bytes]) -> None:
-    watch = _watch.start(nodes(fleet), play.pid)
+    watch = _watch.start(nodes(fleet), play.pid, restored)
     fleet.nodes[0].levels.update(naming="debug", auth="error")
     assert _watch.identity(watch["pid"]) == watch["identity"]
     assert fleet.requests == []
@@ -51,7 +52,7 @@ def test_it_restores_what_the_window_gave_when_the_play_is_gone(fleet: Fleet, pl
 
 
 def test_when_it_is_released_it_asks_nobody(fleet: Fleet, play: subprocess.Popen[bytes]) -> None:
-    watch = _watch.start(nodes(fleet), play.pid)
+    watch = _watch.start(nodes(fleet), play.pid, restored)
     fleet.nodes[0].levels["naming"] = "debug"
     assert _watch.release(watch)
     assert _watch.identity(watch["pid"]) is None
@@ -63,6 +64,6 @@ def test_what_stays_raised_is_named_with_its_old_levels(monkeypatch: pytest.Monk
     monkeypatch.setattr(_watch, "PAUSE", 0)
     said: list[str] = []
     options = {"url": "http://127.0.0.1:1", "retries": 0, "levels": {"naming": "warn"}}
-    _watch.restore([("node1", validated(SPEC, options).params)], said.append)
+    _watch.restore([("node1", validated(SPEC, options).params)], restored, said.append)
     assert said[-1].startswith("STILL RAISED on node1: nothing listens at http://127.0.0.1:1")
     assert "Its levels were: {'naming': 'warn'}" in said[-1]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. How the report writes figures."""
+"""Private to this collection. How the report and the summaries write figures and lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def size(count: t.Optional[float]) -> str:
         return "\u2013"
     value = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1000:
+        if abs(value) < 1024:
             return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} TiB"
@@ -54,12 +54,6 @@ def share(part: t.Optional[float], whole: t.Optional[float]) -> str:
     return f"{100 * part / whole if part and whole else 0:.2f}%"
 
 
-def plural(count: int, one: str, many: str = "") -> str:
+def counted(count: int, one: str, many: t.Optional[str] = None) -> str:
     """1 node, 2 nodes."""
-    return "{} {}".format(number(count), one if count == 1 else many or one + ("es" if one.endswith("s") else "s"))
-
-
-def shortened(names: t.Sequence[str], most: int = 4) -> str:
-    """The first names, and how many more there are."""
-    rest = len(names) - most
-    return ", ".join(names) if rest <= 1 else "{} and {} more".format(", ".join(names[:most]), rest)
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
