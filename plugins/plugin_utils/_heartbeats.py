@@ -13,10 +13,10 @@ Entry = t.Dict[str, t.Any]
 
 
 def newest_heartbeats(known: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> t.List[Entry]:
-    """Each instance once, as the node sees it that has heard of it last.
+    """Each instance once, as seen by the node with its newest heartbeat.
 
     :param known: node -> the ``instances`` of polaris_heartbeat_info there.
-    :raises ValueError: something else.
+    :raises ValueError: ``known`` is something else.
     """
     newest: t.Dict[str, Entry] = {}
     for node, instances in known.items():
@@ -30,14 +30,14 @@ def newest_heartbeats(known: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) 
 
 
 def merged(seen: t.Optional[Entry], instance: Entry, node: str) -> Entry:
-    """What the nodes up to now know of an instance, and what this one does."""
+    """What the nodes before know about an instance, combined with what this one knows."""
     age = instance["age_seconds"]
     instance["node"] = None if age is None else node
     if seen is not None:
         newer = age is not None and (seen["age_seconds"] is None or age < seen["age_seconds"])
         best, other = (instance, seen) if newer else (seen, instance)
         instance = {key: other.get(key) if value is None else value for key, value in best.items()}
-        # Their times belong together: none of them is taken from the other node.
+        # These belong together: all of them come from one node.
         for key in ("age_seconds", "last_heartbeat", "node"):
             instance[key] = best[key]
         instance["found"] = best["found"] or other["found"]

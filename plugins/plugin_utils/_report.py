@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private. The report of a fleet: what each node told, and what it means beside the others.
+"""Private. The report on a fleet: what each node reported, and how it compares with the others.
 
 Memory is in bytes, times are epoch seconds, ages are seconds.
 """
@@ -20,15 +20,15 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeat
 Values = t.Dict[str, t.Any]
 Given = t.Mapping[str, t.Any]
 
-#: A change of this means that `compare` cannot read older files.
+#: When this changes, `compare` cannot read older files.
 SCHEMA = 2
-#: Where most nodes have no level in common, the usual level is the first of these among the most frequent ones: the
-#: level that servers ship with, then the quieter ones, so that the noisy node is the one that stands out.
+#: If several levels are equally frequent, the usual level is the first of them in this list: the default of servers,
+#: then the quieter ones, so that the noisy node is the one that stands out.
 PREFERRED_LEVELS = ("info", "warn", "error", "fatal", "none", "debug")
 SEVERITIES = ("critical", "warning", "note")
 #: How the report calls what polaris_server_info could not read.
 NAMES = {"levels": "log levels", "nodes": "nodes of the cluster", "features": "what the server can do"}
-# What neither HTML nor JSON readers take: control characters, and halves of characters.
+# What HTML and JSON readers do not accept: control characters, and halves of characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -46,7 +46,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Probes:
-    """Whether the server let somebody in: True, False, or None where that is unknown.
+    """Whether the server let somebody in; None if that is unknown.
 
     :param anyone: without a valid token.
     :param default_token: by the published token of the default account.
@@ -60,7 +60,7 @@ class Probes:
 
 @dataclass(frozen=True)
 class Node:
-    """One node, as far as it could be read; None is what it did not tell.
+    """One node, as far as it could be read; what is unknown is None.
 
     :param is_polaris: whether it answered, and as a Polaris server.
     :param unsure: whether server_info could not find out something.
@@ -103,7 +103,7 @@ class Node:
 
     @property
     def heap(self) -> t.Optional[int]:
-        """What the heap takes of the memory of the machine."""
+        """The memory of the machine that the heap takes."""
         return None if self.memory is None else int(self.memory["heap_in_use"]) + int(self.memory["releasable"])
 
     @property
@@ -113,13 +113,13 @@ class Node:
 
     @property
     def authenticates(self) -> bool:
-        """Whether authentication is on, as far as the node tells: the newer switch counts where there are both."""
+        """Whether authentication is on, as far as is known: if there are two switches, the newer one counts."""
         switches = self.auth or {}
         return bool(switches.get("consoleOpen", switches.get("auth", True)))
 
 
 def read_node(name: str, address: str, results: Given) -> Node:
-    """A node out of the results of its tasks, each under the name of what it read.
+    """A node, from the results of its tasks, each under the name of what it read.
 
     A result that is missing or skipped was not asked for; one that failed, or whose host is unreachable, is a failure.
     """
@@ -138,10 +138,10 @@ def read_node(name: str, address: str, results: Given) -> Node:
         name=name,
         address=address,
         is_polaris=True,
-        # What server_info looked for and did not find out stands in its warnings.
+        # The warnings of server_info say what it could not find out.
         unsure=protocols is None or server.get("nodes") is None,
         url=server.get("url"),
-        # Of what is a failure already, the warning says the same.
+        # A warning about something that is already a failure would say the same.
         notes=tuple(
             str(warning)
             for warning in server.get("warnings") or ()
@@ -166,7 +166,7 @@ def read_node(name: str, address: str, results: Given) -> Node:
 
 
 def result(results: Given, name: str) -> t.Optional[Given]:
-    """A registered result; None where the task did not run."""
+    """A registered result; None if the task did not run."""
     registered = results.get(name)
     return None if not isinstance(registered, t.Mapping) or registered.get("skipped") else registered
 
@@ -180,7 +180,7 @@ def failure(what: str, registered: Given) -> Failure:
 
 
 def heartbeats_read(failures: t.List[Failure], registered: t.Optional[Given]) -> t.Optional[t.Tuple[Given, ...]]:
-    """What the node knows of each instance; None where that was not asked for. A failure is kept."""
+    """What the node knows about each instance; None if it was not asked. A failure is added to ``failures``."""
     if registered is None:
         return None
     if "instances" not in registered:
@@ -190,7 +190,7 @@ def heartbeats_read(failures: t.List[Failure], registered: t.Optional[Given]) ->
 
 
 def connections_read(gathered: t.Optional[Given]) -> t.Optional[t.Dict[str, int]]:
-    """Protocol -> open connections; None where that could not be read. What is not counted is left out."""
+    """Protocol -> open connections; None if that could not be read. Protocols that are not counted are left out."""
     if gathered is None:
         return None
     return {str(name): int(found["total"]) for name, found in gathered.items() if found is not None}
@@ -203,7 +203,7 @@ def connections_read(gathered: t.Optional[Given]) -> t.Optional[t.Dict[str, int]
 class Scope:
     """One log scope: its usual level, and the nodes with another level.
 
-    :param nodes: on how many nodes it is.
+    :param nodes: how many nodes have it.
     :param deviating: level -> names of nodes.
     """
 
@@ -220,12 +220,12 @@ class Scope:
 
 @dataclass(frozen=True)
 class Heartbeats:
-    """The newest heartbeat of each instance that any node knows: a node may keep what it hears to itself.
+    """The newest heartbeat of each instance on any node, because nodes may not share the heartbeats that they receive.
 
-    :param asked: how many nodes could tell.
-    :param complete: whether all could.
+    :param asked: how many nodes answered.
+    :param complete: whether all did.
     :param watched: how many instances have to send heartbeats.
-    :param silent: watched instances of which no node knows a heartbeat.
+    :param silent: watched instances without a heartbeat on any node.
     """
 
     namespace: t.Optional[str]
@@ -240,7 +240,7 @@ class Heartbeats:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All that the nodes told, and what the report was asked for.
+    """Everything that the nodes reported, and what the report was asked for.
 
     :param limit: what the play was limited to.
     :param target: the hosts that the play was called for.
@@ -302,7 +302,7 @@ class Fleet:
 
     @cached_property
     def leaders(self) -> t.List[Values]:
-        """Who leads what. Without a shared store every node leads for itself: that is one entry for each key."""
+        """Who leads what. Without a shared store every node leads for itself; that is one entry for each key."""
         by_key: t.Dict[str, t.Dict[t.Tuple[str, bool], t.List[str]]] = {}
         alone: t.Dict[str, bool] = {}
         for node in self.nodes:
@@ -324,7 +324,7 @@ class Fleet:
 
 
 def usual_level(levels: t.Mapping[str, int]) -> str:
-    """The level that most nodes have, by level -> number of nodes."""
+    """The level that most nodes have, from level -> number of nodes."""
     most = max(levels.values())
     tied = [level for level, count in levels.items() if count == most]
     order = {level: at for at, level in enumerate(PREFERRED_LEVELS)}
@@ -448,7 +448,7 @@ def summary_of(report: Given, scopes: t.Sequence[Scope]) -> Values:
 
 
 def clean(value: t.Any) -> t.Any:
-    """``value`` as plain dicts, lists, numbers and text that every encoding and every page can hold."""
+    """``value`` as plain dicts, lists, numbers, and text that every encoding and every page can contain."""
     if isinstance(value, t.Mapping):
         return {clean(key): clean(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to this collection. The report as one page of HTML.
 
-All that comes from a server is text that nobody vouches for. Jinja escapes it here, as Ansible's own templates do not.
-The page loads nothing, and runs nothing but its own script, which its policy allows by its hash.
+Text from servers is not trusted. Jinja escapes it here, which Ansible's own templates do not do. The page loads
+nothing, and runs only its own script, which its policy allows by its hash.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from ._text import age, number, share, size, time_of
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "playbooks" / "templates"
 
-#: So many rows of a table are open; from a few more on, the others are folded away.
+#: How many rows of a table are shown. If there are more than a few others, these are folded.
 ROWS = 20
-#: Above so many nodes a chart of all of them stands before the table.
+#: With more nodes than this, a chart of all of them comes before the table.
 SMALL_FLEET = 24
 
 
 def environment(language: str = "en") -> Environment:
     """Jinja with the texts of one language.
 
-    In a template, ``_("text {x}", x=1)`` is that text with x in its
-    place, and ``n_(2, "{n} node", "{n} nodes")`` that form of it.
+    In a template, ``_("text {x}", x=1)`` is the text with x filled in, and ``n_(2, "{n} node", "{n} nodes")`` the form
+    for that number.
     """
     texts = ZH if language == "zh" else {}
 
@@ -60,7 +60,7 @@ def environment(language: str = "en") -> Environment:
 def render(report: t.Mapping[str, t.Any], data_file: str = "", language: str = "en") -> str:
     """The page.
 
-    :param data_file: the name of the file beside it that holds the same as JSON; empty for none.
+    :param data_file: the name of the JSON file with the same data, next to the page; empty for none.
     """
     style = (TEMPLATES / "fleet_report.css").read_text(encoding="utf-8")
     script = (TEMPLATES / "fleet_report.js").read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def render(report: t.Mapping[str, t.Any], data_file: str = "", language: str = "
 
 
 def digest(text: str) -> str:
-    """By this, the page's policy knows what may stand in it."""
+    """The hash by which the page's policy allows this text."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -99,17 +99,17 @@ Nodes = t.Sequence[t.Mapping[str, t.Any]]
 
 
 def split(entries: Nodes) -> t.Tuple[Nodes, Nodes]:
-    """The rows in the open, and those folded away. A few more are not worth a fold."""
+    """The rows to show, and the rows to fold. A few more rows are not worth a fold."""
     return (entries, []) if len(entries) <= ROWS + 4 else (entries[:ROWS], entries[ROWS:])
 
 
 def by_connections(nodes: Nodes) -> Nodes:
-    """The most loaded first; those that do not count, or could not be read, at the end. Equals stay in their order."""
+    """The most loaded first; nodes that do not count, or could not be read, last. Equal nodes keep their order."""
     return sorted(nodes, key=lambda node: (node["connections"] is None, -(node["connections_total"] or 0)))
 
 
 def by_memory(nodes: Nodes) -> Nodes:
-    """The one with the most to give back first."""
+    """The node with the most releasable memory first."""
     return sorted(nodes, key=lambda node: (node["memory"] is None, -(node["memory"] or {}).get("releasable", 0)))
 
 

@@ -18,11 +18,11 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import SEVERITIES, Fleet, Node, Values
 
 COLLECTION = "polarismesh.maintenance"
-#: A heap is far above the others with more than so many times their median, and so many bytes more.
+#: A heap is far larger than the others if it has more than this many times their median, and this many bytes more.
 HEAP_TIMES, HEAP_BYTES = 2, 256 * 1024 * 1024
-#: Connections of this protocol come and go with each request, so that they say nothing about the spread.
+#: Connections of this protocol open and close with each request, so they say nothing about the spread.
 _SHORT_LIVED = "http"
-#: A scope as servers name them. A server could name one so that it means something else in a command.
+#: The scope names that are safe in a command. A server could return one that means something else there.
 _PLAIN_SCOPE = re.compile(r"[A-Za-z0-9_.-]+")
 
 Where = t.Callable[[Fleet], t.Sequence[str]]
@@ -32,9 +32,9 @@ Found = t.Callable[[Fleet], str]
 
 @dataclass(frozen=True)
 class Rule:
-    """Something that needs attention where ``where`` names anything.
+    """Something that needs attention if ``where`` finds anything.
 
-    :param advice: what it means and what to do; ``{found}`` in it stands for the text of ``found``.
+    :param advice: what it means and what to do; ``{found}`` in it is replaced by the text of ``found``.
     :param where: the nodes concerned, or what ``noun`` says.
     :param command: the command that helps, or that checks afterwards.
     """
@@ -93,7 +93,7 @@ def deviating(fleet: Fleet) -> t.List[str]:
 
 
 def usually(level: str) -> Where:
-    """The nodes that told their levels, where any scope usually has this one."""
+    """The nodes whose levels are known, if any scope usually has this level."""
     return lambda fleet: [node.name for node in fleet.nodes if node.levels] if scopes_at(fleet, level) else []
 
 
@@ -102,7 +102,7 @@ def scopes_at(fleet: Fleet, level: str) -> t.List[str]:
 
 
 def overloaded(fleet: Fleet) -> t.List[str]:
-    """The nodes of which conn_rebalance would close connections."""
+    """The nodes on which conn_rebalance would close connections."""
     names: t.Set[str] = set()
     for protocol in {each for node in fleet.nodes for each in node.connections or ()} - {_SHORT_LIVED}:
         held = {node.name: (node.connections or {}).get(protocol) for node in fleet.nodes}
@@ -152,7 +152,7 @@ def ansible(program: str, fleet: Fleet, *words: str) -> str:
 
 
 def pattern(fleet: Fleet, where: t.Sequence[str]) -> str:
-    """Hosts for a command: their names, or the target where these are all of them."""
+    """Hosts for a command: their names, or the target if these are all of them."""
     return fleet.target if fleet.target and not fleet.limit and len(where) == len(fleet.nodes) else ",".join(where)
 
 
@@ -167,7 +167,7 @@ def module(name: str, *arguments: str) -> Command:
 
 
 def everywhere(name: str, *arguments: str) -> Command:
-    """An ad-hoc command on the whole fleet, where what is concerned is no host."""
+    """An ad-hoc command on the whole fleet, for a finding that names no hosts."""
     return lambda fleet, where: module(name, *arguments)(fleet, [node.name for node in fleet.nodes])
 
 

@@ -59,8 +59,8 @@ ZH: t.Dict[str, str] = {
     "Since {x}.": "自 {x} 以来。",
     "the earlier report": "之前的报告",
     "Nothing has changed.": "没有变化。",
-    "Nodes that came:": "新增的节点：",
-    "Nodes that are gone:": "消失的节点：",
+    "New nodes:": "新增的节点：",
+    "Nodes gone:": "消失的节点：",
     "New:": "新出现：",
     "Gone:": "已消失：",
     "Node": "节点",
@@ -77,13 +77,13 @@ ZH: t.Dict[str, str] = {
     "What, and why": "内容与原因",
     "everything": "全部",
     "server": "服务端",
-    "The server did not tell why.": "服务端没有说明原因。",
+    "The server gave no reason.": "服务端没有说明原因。",
     "What could not be read, and why": "未能读取的内容及原因",
     "{n} open connections on {x}.": "{x}上共有 {n} 个打开的连接。",
     "The average is {n}.": "平均每个节点 {n} 个。",
     "{n} node does not count or could not be read.": "{n} 个节点不统计连接或未能读取。",
     "{n} nodes do not count or could not be read.": "{n} 个节点不统计连接或未能读取。",
-    "A dash stands for a protocol that a node does not count. Clients that connect by IPv6 are in no count.": (
+    "A dash means that the node does not count this protocol. IPv6 clients are never counted.": (
         "短横线表示节点不统计该协议。通过 IPv6 连接的客户端不在任何统计之内。"
     ),
     "Connections of {n} nodes, from {most} down to {least}; the average is {mean}": (
@@ -99,7 +99,7 @@ ZH: t.Dict[str, str] = {
     "in polaris-server.yaml.": (
         "没有节点统计连接，或都未能读取。在 polaris-server.yaml 中为 apiserver 设置 connLimit 后，节点才统计该协议。"
     ),
-    "{x} in use by objects on {y}; {z} could go back to the system (the playbook memory_free does that).": (
+    "{x} in use by objects on {y}; {z} could be returned to the system (the playbook memory_free does this).": (
         "{y}上的对象共使用 {x}；{z} 可归还系统（由剧本 memory_free 完成）。"
     ),
     "{n} node shows no figures or could not be read.": "{n} 个节点没有数据或未能读取。",
@@ -109,14 +109,14 @@ ZH: t.Dict[str, str] = {
     "Memory of {n} nodes, in use and releasable; the largest heap has {x}": (
         "{n} 个节点的内存，使用中与可释放；最大的堆为 {x}"
     ),
-    "Every node that shows figures, the one with the most to give back first. The highest column is {x}.": (
+    "Every node that shows figures, the one with the most releasable memory first. The highest column is {x}.": (
         "所有有数据的节点，可释放最多的在前。最高的柱为 {x}。"
     ),
-    "Mapped in all": "映射总量",
+    "Total mapped": "映射总量",
     "no figures": "没有数据",
-    "Heap by node, the one with the most to give back first": "各节点的堆，可释放最多的在前",
+    "Heap by node, the most releasable memory first": "各节点的堆，可释放最多的在前",
     "No node showed figures, or none could be read.": "没有节点提供数据，或都未能读取。",
-    "No node told its log levels.": "没有节点提供日志级别。",
+    "The log levels of no node are known.": "没有节点提供日志级别。",
     "{n} log level deviates from what most nodes have.": "{n} 个日志级别与多数节点不一致。",
     "{n} log levels deviate from what most nodes have.": "{n} 个日志级别与多数节点不一致。",
     "Usual level": "通常级别",
@@ -125,7 +125,7 @@ ZH: t.Dict[str, str] = {
     "Scopes with deviating levels, the most divided first": "级别不一致的日志模块，分歧最大的在前",
     "{n} more scopes": "另外 {n} 个日志模块",
     "No level deviates: all nodes that were read agree.": "没有不一致：所有已读取的节点级别相同。",
-    "One node has nothing to deviate from.": "只有一个节点，无从比较。",
+    "There is only one node, so nothing to compare.": "只有一个节点，无从比较。",
     "{n} scope without deviating levels": "{n} 个级别一致的日志模块",
     "{n} scopes without deviating levels": "{n} 个级别一致的日志模块",
     "Scopes with one level on all nodes that have them": "在所有节点上级别相同的日志模块",
@@ -136,35 +136,35 @@ ZH: t.Dict[str, str] = {
     "Namespace": "命名空间",
     "Silent for": "静默时长",
     "Last heartbeat (UTC)": "最后一次心跳（UTC）",
-    "Heard by": "收到者",
+    "Received by": "收到者",
     "no node": "没有节点",
     "Not asked for: the variable heartbeats is false.": "未查询：变量 heartbeats 为 false。",
-    "No node could tell.": "没有节点能够回答。",
+    "No node answered.": "没有节点能够回答。",
     "{n} instance in": "{n} 个实例，位于",
     "{n} instances in": "{n} 个实例，位于",
     "service": "服务",
     "namespace": "命名空间",
-    "{n} of them have to send heartbeats. The newest heartbeat that any node knows counts.": (
+    "{n} of them must send heartbeats. The newest heartbeat on any node counts.": (
         "其中 {n} 个需要上报心跳。以任一节点所知的最新心跳为准。"
     ),
-    "{x} of {n} nodes were asked: another may have heard what is overdue here.": (
+    "{x} of {n} nodes were asked: another one may have received the heartbeats that are overdue here.": (
         "{n} 个节点中只询问了 {x} 个：这里显示超时的心跳，其他节点可能已收到。"
     ),
     "Overdue: silent for more than three times the ttl, the longest first": "超时：静默超过 ttl 的三倍，最久的在前",
     "{n} more instances": "另外 {n} 个实例",
     "None is overdue.": "没有超时。",
-    "{n} instance from which no node has heard": "{n} 个从未被任何节点收到心跳的实例",
-    "{n} instances from which no node has heard": "{n} 个从未被任何节点收到心跳的实例",
-    "Instances from which no node has heard": "从未被任何节点收到心跳的实例",
-    "Jobs for which the nodes elect a leader": "由节点选举主节点执行的任务",
+    "{n} instance without a heartbeat on any node": "{n} 个从未被任何节点收到心跳的实例",
+    "{n} instances without a heartbeat on any node": "{n} 个从未被任何节点收到心跳的实例",
+    "Instances without a heartbeat on any node": "从未被任何节点收到心跳的实例",
+    "Jobs with an elected leader": "由节点选举主节点执行的任务",
     "Job": "任务",
     "Led by": "主节点",
     "every node for itself, without a shared store": "各节点自行其是，没有共享存储",
     "according to {x}": "据 {x}",
     "not valid on": "无效于",
-    "the nodes do not agree": "各节点说法不一",
+    "the nodes disagree": "各节点说法不一",
     "valid": "有效",
-    "No node told of any: servers up to v1.13 do not.": "没有节点提供：v1.13 及更早的服务端不提供。",
+    "No node listed any: servers up to v1.13 do not have this call.": "没有节点提供：v1.13 及更早的服务端不提供。",
     "Versions": "版本",
     "unknown": "未知",
     "{x} or newer": "{x} 或更新",
@@ -175,14 +175,14 @@ ZH: t.Dict[str, str] = {
     "open to everyone": "对所有人开放",
     "off": "关闭",
     "Nodes, those that could not be read first": "节点，未能读取的在前",
-    "All that is known of each node.": "每个节点的全部已知信息。",
+    "Everything that is known about each node.": "每个节点的全部已知信息。",
     "{x} in use, {y} releasable, {z} mapped": "使用中 {x}，可释放 {y}，映射 {z}",
     "Authentication": "鉴权",
     "Note": "说明",
-    "Made by the playbook polarismesh.maintenance.fleet_report.": "由剧本 polarismesh.maintenance.fleet_report 生成。",
-    "The same as data:": "同样内容的数据文件：",
-    "Most builds of servers from v1.13 to v1.18 do not know their own version; then the oldest version is shown that can "
-    "do what the server can.": ("v1.13 至 v1.18 的多数构建不知道自身版本；此时显示具备同样能力的最早版本。"),
+    "Written by the playbook polarismesh.maintenance.fleet_report.": "由剧本 polarismesh.maintenance.fleet_report 生成。",
+    "The same data as JSON:": "同样内容的数据文件：",
+    "Most builds of servers from v1.13 to v1.18 do not know their own version. For these, the oldest version with the "
+    "same features is shown.": ("v1.13 至 v1.18 的多数构建不知道自身版本；此时显示具备同样能力的最早版本。"),
     "Read in part": "部分读取",
     "Read in full": "完整读取",
     "(continued)": "（续）",

@@ -29,7 +29,7 @@ def summarize(run: Run) -> Summary:
     lines = [
         Line(
             f"Polaris heartbeats of {namespace}/{service}: {len(overdue)} of {len(watched)} watched instances overdue, "
-            f"as {len(answers)} of {counted(len(run.nodes), 'node')} {'knows' if len(answers) == 1 else 'know'}"
+            f"according to {len(answers)} of {counted(len(run.nodes), 'node')}"
         )
     ]
     lines += [
@@ -42,10 +42,10 @@ def summarize(run: Run) -> Summary:
     if len(overdue) > SHOWN_OVERDUE:
         lines.append(Line(f"OVERDUE and {counted(len(overdue) - SHOWN_OVERDUE, 'other')}", failure=True))
     if answers and not known:
-        lines.append(Line("NO INSTANCES are registered there: look at the names of the namespace and the service"))
+        lines.append(Line("NO INSTANCES are registered there: check the names of the namespace and the service"))
     if silent:
         names = listed([named(one) for one in silent], SHOWN_SILENT)
-        lines.append(Line(f"never heard of ({len(silent)}): {names}"))
+        lines.append(Line(f"no heartbeat on any node ({len(silent)}): {names}"))
     for health_check, text in (
         (False, "without a health check"),
         (True, "with a health check, but not watched (just registered, or servers themselves)"),
@@ -56,11 +56,12 @@ def summarize(run: Run) -> Summary:
     lines += failures("FAILED", failed)
     if overdue or silent:
         if failed:
-            lines.append(Line("What a node that failed has heard is missing here."))
+            lines.append(Line("Heartbeats on nodes that failed are missing here."))
         if run.left_out:
             lines.append(
                 Line(
-                    f"What the other {len(run.left_out)} of {run.target} have heard is missing here: they are left out."
+                    f"Heartbeats on {counted(len(run.left_out), 'other node')} of {run.target} are missing here, "
+                    f"because of --limit."
                 )
             )
     data = {

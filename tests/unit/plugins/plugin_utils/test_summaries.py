@@ -106,13 +106,13 @@ def test_heartbeat_audit_takes_the_newest_and_says_what_is_missing() -> None:
     }
     summary = audited(results, target="servers", left_out=["d"], fail=True)
     assert texts(summary) == [
-        "Polaris heartbeats of default/*: 1 of 3 watched instances overdue, as 2 of 3 nodes know",
+        "Polaris heartbeats of default/*: 1 of 3 watched instances overdue, according to 2 of 3 nodes",
         "OVERDUE payments 2:80: last heartbeat 500 s ago (b), ttl 5 s",
-        "never heard of (1): payments 3:80",
+        "no heartbeat on any node (1): payments 3:80",
         "with a health check, but not watched (just registered, or servers themselves): 1",
         "FAILED on c: Connection refused",
-        "What a node that failed has heard is missing here.",
-        "What the other 1 of servers have heard is missing here: they are left out.",
+        "Heartbeats on nodes that failed are missing here.",
+        "Heartbeats on 1 other node of servers are missing here, because of --limit.",
     ]
     assert summary.failure == "1 instance is overdue."
     assert [one["host"] for one in summary.data["overdue"]] == ["2"]
@@ -128,7 +128,7 @@ def test_heartbeat_audit_is_short_when_all_are_overdue() -> None:
 
 
 def test_heartbeat_audit_without_answers_or_instances() -> None:
-    assert "as 0 of 1 node know" in texts(audited({"a": None}))[0]
+    assert "according to 0 of 1 node" in texts(audited({"a": None}))[0]
     assert texts(audited({"a": {"instances": []}}))[1].startswith("NO INSTANCES are registered there")
 
 
