@@ -19,7 +19,7 @@ ARGS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # The ansible-core versions of test-matrix
 CORES ?= 2.16 2.17 2.18 2.19 2.20 2.21
-# What it runs: the tests that depend on ansible-core. For all tests: make test-matrix MATRIX=tests
+# The tests that it runs: those that depend on ansible-core. For all tests: make test-matrix MATRIX=tests
 MATRIX ?= -m core tests
 
 COLLECTIONS := $(CURDIR)/.cache/collections
@@ -49,7 +49,7 @@ demo: venv ## Watch the collection work on a simulated fleet of five servers
 test: venv ## Run the tests: unit, contract, integration
 	@$(PYTEST) -n $(JOBS) -m "not slow" tests $(ARGS)
 
-test-all: venv ## ... including the slow ones: the same guarantees for more cases
+test-all: venv ## Run all tests, including the slow ones: the same guarantees for more cases
 	@$(PYTEST) -n $(JOBS) tests $(ARGS)
 
 ##@ Tests
@@ -116,7 +116,7 @@ sanity: ## ansible-test sanity without a container engine, for all target Python
 	@$(NOX) sanity-2.21 -- $(ARGS)
 
 .PHONY: release
-release: build ## Checksums, bill of materials and notes of a release, next to its archive in dist/: VERSION=1.0.0
+release: build ## Write checksums, bill of materials and notes of a release, next to its archive in dist/: VERSION=1.0.0
 	@$(NOX) release -- $(VERSION)
 
 .PHONY: docs docs-pages docs-pictures
@@ -145,9 +145,9 @@ ci: ## What .ci/run runs: test-all, test-eda, gates, test-matrix
 	@.ci/run
 
 .PHONY: clean distclean
-clean: ## Remove what was built and cached
+clean: ## Remove everything that was built and cached
 	@rm -rf dist
 	@[ ! -d .cache ] || find .cache -mindepth 1 -maxdepth 1 ! -name pip -exec rm -rf {} +
 	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
-distclean: clean ## ... and the environments
+distclean: clean ## Remove the environments, too
 	@rm -rf .venv* .nox .cache

@@ -8,7 +8,7 @@
 """Sessions of nox: `make` calls them in a clone, the workflows in .github/ call them in the continuous integration.
 
 antsibull-nox.toml adds the sessions that every collection has. Those with "ansible-test" in their names need a
-container engine; here are the others that this collection needs, and the same checks without a container.
+container engine. This file has the other sessions of this collection, and the same checks without a container.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def changelog(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build the collection, look into the archive, install it, and list its plugins and playbooks."""
+    """Build the collection, check the archive, install it, and list its plugins and playbooks."""
     install(session, "galaxy")
     session.run("python", "tools/build.py", *session.posargs)
 
@@ -86,14 +86,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def eda(session: nox.Session) -> None:
-    """Test the rulebooks with a real ansible-rulebook, where the machine has Java 17 or newer."""
+    """Test the rulebooks with a real ansible-rulebook, if the machine has Java 17 or newer."""
     install(session, "common", f"core-{NEWEST}", "eda")
     session.run("python", "-m", "pytest", "tests/eda", *session.posargs)
 
 
 @nox.session(default=False, python=False)
 def lock(session: nox.Session) -> None:
-    """Write tools/requirements/*.txt from the *.in beside them; `-- --upgrade` takes the newest versions."""
+    """Write tools/requirements/*.txt from the *.in files; `-- --upgrade` takes the newest versions."""
     session.run("python", "tools/lock.py", *session.posargs)
 
 
@@ -110,7 +110,7 @@ def add_core(core: str, python: str) -> None:
         install(session, "common", f"core-{core}")
         session.run("python", "tools/sanity.py", *session.posargs)
 
-    tests.__doc__ = f"Run pytest with ansible-core {core} on Python {python}; what follows -- goes to pytest"
+    tests.__doc__ = f"Run pytest with ansible-core {core} on Python {python}; arguments after -- go to pytest"
     sanity.__doc__ = f"Run ansible-test sanity with ansible-core {core}, without a container engine"
 
 

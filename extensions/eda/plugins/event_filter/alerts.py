@@ -3,19 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Event filter: the firing alerts in a webhook of Prometheus Alertmanager, each as an event that is safe to act on.
 
-An alert comes from outside, and ansible-rulebook evaluates templates in what a rule passes on and listens to names such
-as meta.hosts. So an event that leaves this filter has no more than:
+Alerts are untrusted. ansible-rulebook evaluates templates in the values that a rule passes on, and gives names such as
+meta.hosts a meaning. So an event that leaves this filter has only:
 
-alertname   the label, as it is; only for a rule to compare with
-host        the name that the inventory plugin gives the node of the label "instance"; absent where that label is
-            neither an address nor a host name with a dot in it
-node        the same for all spellings of one node; only to throttle by
+alertname   the label, unchanged; only for comparison in a rule
+host        the name that the inventory plugin gives the node of the label "instance"; absent if that label is neither
+            an address nor a host name with a dot in it
+node        the same for all spellings of one node; only for throttling
 
-"instance" is the address of a target in Prometheus: with or without a port, an IPv6 address in brackets, in any of its
-spellings; or the name of a host in the inventory. A name without a dot is ignored, because it could be that of a group;
-Ansible warns of groups whose names have a dot or a hyphen.
+"instance" is the address of a target in Prometheus, with or without a port, an IPv6 address in brackets, in any
+spelling; or the name of a host in the inventory. A name without a dot is ignored, because it could be the name of a
+group. (Ansible warns about groups whose names have a dot or a hyphen.)
 
-(ansible-rulebook runs this file by itself, outside of any collection: it cannot import from the collection.)
+(ansible-rulebook runs this file by itself, outside of any collection, so it cannot import from the collection.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DOCUMENTATION = r"""
 ---
 short_description: The firing alerts in a webhook of Prometheus Alertmanager
 description:
-  - Makes an event of each alert that fires. Each has the key C(alertname); and C(host) and C(node) where the label
+  - Makes an event of each alert that fires. Each has the key C(alertname), and C(host) and C(node) if the label
     C(instance) names a node.
   - C(host) is the name that the inventory plugin C(polarismesh.maintenance.polaris) gives that node. C(node) is the
     same for all spellings of one node.
@@ -53,7 +53,7 @@ Event = dict[str, Any]
 
 
 def main(event: Any) -> list[Event]:
-    """The alerts of this event that fire."""
+    """The firing alerts in this event."""
     payload = event.get("payload") if isinstance(event, dict) else None
     alerts = payload.get("alerts") if isinstance(payload, dict) else None
     if not isinstance(alerts, list):
@@ -79,17 +79,17 @@ def _event(labels: Event) -> Event:
 
 
 def host_of(instance: Any) -> str | None:
-    """The name in the inventory of the node that this label names; None where it names none."""
+    """The inventory name of the node that this label names; None if it names none."""
     match = _INSTANCE.fullmatch(instance) if isinstance(instance, str) else None
     if match is None:
         return None
     name = match["name"]
     address = _address(match["v6"] or match["bare_v6"] or name)
     if address is None and name is not None:
-        # The name of such a host already.
+        # The label may be the name of such a host already.
         address = _address(name.replace("-", ":"))
     if address is not None:
-        # plugins/inventory/polaris.py names hosts so, because colons separate host patterns.
+        # As in plugins/inventory/polaris.py, because colons separate host patterns.
         return str(address).replace(":", "-")
     name = (name or "").rstrip(".")
     return name if _HOST_NAME.fullmatch(name) else None
