@@ -26,6 +26,19 @@ FOREIGN = re.compile(
     r"|undefined label: '?ansible_collections\.ansible\.|undefined label: '?(?!ansible_collections)"
     r"|'envvar' reference target not found: ANSIBLE_"
 )
+# What antsibull-docs does not set: the language of the Chinese pages, by which browsers choose fonts and offer to
+# translate; and names of modules that are wider than the sidebar.
+CONFIGURATION = """
+
+def page(app, pagename, templatename, context, doctree):
+    if pagename.startswith("docsite/zh/"):
+        context["language"] = "zh-CN"
+    context["metatags"] = context.get("metatags", "") + "<style>.wy-menu-vertical a { overflow-wrap: anywhere; }</style>"
+
+
+def setup(app):
+    app.connect("html-page-context", page)
+"""
 
 
 def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -53,6 +66,8 @@ def main() -> int:
         if step.returncode != 0:
             print(step.stdout + step.stderr, file=sys.stderr)
             return 1
+    with (SITE / "conf.py").open("a") as configuration:
+        configuration.write(CONFIGURATION)
     pictures = ROOT / "docs" / "images"
     if pictures.exists():
         shutil.copytree(pictures, SITE / "html" / "images")
