@@ -33,7 +33,8 @@ CONFIGURATION = """
 def page(app, pagename, templatename, context, doctree):
     if pagename.startswith("docsite/zh/"):
         context["language"] = "zh-CN"
-    context["metatags"] = context.get("metatags", "") + "<style>.wy-menu-vertical a { overflow-wrap: anywhere; }</style>"
+    context.setdefault("metatags", "")
+    context["metatags"] += "<style>.wy-menu-vertical a { overflow-wrap: anywhere; }</style>"
 
 
 def setup(app):
