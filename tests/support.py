@@ -90,6 +90,11 @@ def environment_of(results: Path, extra: Mapping[str, str | None] | None = None)
     return environment
 
 
+def flaky(folder: Path) -> dict[str, str]:
+    """The environment in which tests/connection/flaky.py is a connection."""
+    return {"ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/connection"), "POLARIS_TEST_FLAKY": str(folder / "modules")}
+
+
 def run_playbook(
     folder: Path,
     playbook: str | Sequence[Play],

@@ -1,17 +1,18 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Internal to the playbook debug_window: who restores when the play is killed, and the wait."""
+"""Internal to the playbook debug_window: raises, waits and restores; somebody else can restore if the play cannot."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 import time
 import typing as t
 
 from ansible import context
-from ansible.errors import AnsiblePromptInterrupt, AnsiblePromptNoninteractive
+from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -28,71 +29,193 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_vari
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import planned
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
+    SUMMARY,
+    is_raised,
+    planned,
+    switch_of,
+    without_switch,
+)
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, is_answer, reason
 
 display = Display()
 
+LOG_LEVEL = "polarismesh.maintenance.polaris_log_level"
+SWITCH = "polarismesh.maintenance.polaris_log_switch"
+
 OPTIONS: t.Dict[str, t.Any] = {
-    "step": {"type": "str", "required": True, "choices": ["watch", "wait", "release"]},
+    "step": {"type": "str", "required": True, "choices": ["watch", "open", "wait", "restore", "release"]},
+    "levels": {"type": "dict", "default": {}},
+    "ignore_unknown_scopes": {"type": "bool", "default": False},
     "seconds": {"type": "int", "default": 300},
-    "watch": {"type": "dict", "default": {}},
 }
 
 #: How often it is said how long the window is still open, at a terminal and in a log.
 AT_TERMINAL = 5
 IN_LOG = 60
+#: How much later than the play the switch on a node restores, in seconds. (Earlier than 5 after the end of the window.)
+GRACE = 3
+#: How long the switch may live beyond the window: until it is armed, and while the server there does not answer.
+OVERTIME = 900
 
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Result:
+        task_vars = task_vars or {}
         result: Result = {**super().run(tmp, task_vars), "changed": False}
         options = arguments(OPTIONS, self._task)
-        if options["step"] == "watch":
-            return {**result, **self._watch(task_vars or {})}
-        if options["step"] == "release":
-            pid = options["watch"].get("pid")
-            return {**result, "released": pid is None or _watch.release(options["watch"])}
+        steps: t.Dict[str, t.Callable[[t.Dict[str, t.Any], t.Dict[str, t.Any]], Result]] = {
+            "watch": self._watch,
+            "open": self._open,
+            "wait": self._wait,
+            "restore": self._restore,
+            "release": self._release,
+        }
+        return {**result, **steps[options["step"]](options, task_vars)}
+
+    # --- once for all nodes ---
+
+    def _watch(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """Start the process that restores when this play is gone; nothing is raised yet."""
+        here: t.List[_watch.Raised] = []
+        elsewhere: t.List[_watch.Raised] = []
+        for name, host in hosts_of(task_vars):
+            plan = planned(node_of(name, host))
+            if plan["levels"] and asked_from_here(host):
+                variables = {name: host[name] for name in NAMES if name in host}
+                here.append((name, validated(SPEC, order(variables, plan)).params))
+            elif plan["levels"]:
+                # The URL may mean another server here, which must get neither the levels nor the token.
+                elsewhere.append((name, {"levels": plan["levels"]}))
+        if self._task.check_mode or not (here or elsewhere):
+            return {"pid": None}
+        return _watch.start(here, os.getppid(), restored, elsewhere)
+
+    def _wait(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         if self._task.check_mode:
-            return {**result, "waited": 0, "ended_by": "check mode"}
+            return {"waited": 0, "ended_by": "check mode"}
+        for line in without_switch([node_of(name, host) for name, host in hosts_of(task_vars)]):
+            # (A warning of a task would be shown at its end only.)
+            tell(f"[WARNING]: {line}")
         started = time.monotonic()
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         # No failure: a task that runs once and fails would take the other hosts out of the play with raised levels.
         ended_by = wait(options["seconds"])
-        return {**result, "waited": round(time.monotonic() - started), "ended_by": ended_by}
+        return {"waited": round(time.monotonic() - started), "ended_by": ended_by}
 
-    def _watch(self, task_vars: t.Mapping[str, t.Any]) -> Result:
-        """Start the process that restores when this play is gone; nothing is raised yet."""
-        here: t.List[_watch.Raised] = []
-        elsewhere: t.List[str] = []
-        for name in task_vars["ansible_play_hosts_all"]:
-            host = task_vars["hostvars"][name]
-            plan = planned(Node(name, {"polaris_planned": plain(host.get("polaris_planned"))}))
-            if not plan["levels"]:
-                continue
-            if is_local(host.get("ansible_connection", context.CLIARGS.get("connection"))):
-                here.append((str(name), parameters(host, plan)))
-            else:
-                # The URL may mean another server here, which must get neither the levels nor the token.
-                elsewhere.append(str(name))
-        if self._task.check_mode or not (here or elsewhere):
-            return {"pid": None, "elsewhere": elsewhere}
-        if elsewhere:
-            # (A warning of a task would be shown at its end only.)
-            tell(
-                f"[WARNING]: If this play is killed, the levels stay raised on {', '.join(elsewhere)}: only a task on "
-                f"the host itself reaches the server there."
+    def _release(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """End the process that watches, unless it is still needed."""
+        watch = plain(task_vars.get("polaris_watch") or {})
+        if watch.get("pid") is None:
+            return {"released": True}
+        left = [name for name, host in hosts_of(task_vars) if asked_from_here(host) and is_raised(node_of(name, host))]
+        return {"released": not left and _watch.release(watch), "left": left}
+
+    # --- on every node ---
+
+    def _open(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """Raise the levels, after a switch is set where the play is not the only way to the node."""
+        plan = planned(node_of("", task_vars))
+        switch: Result = {}
+        if plan["levels"] and not self._task.check_mode and self._connection.transport != "local":
+            switch = self._set_switch(plan, options["seconds"] + GRACE, task_vars)
+        task = {name: options[name] for name in ("levels", "ignore_unknown_scopes")}
+        return {**self._log_level(task, task_vars), "switch": switch}
+
+    def _restore(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """Restore what the window changed; then the switch is not needed any more."""
+        node = node_of("", task_vars)
+        plan = planned(node)
+        if not plan["levels"]:
+            return {}
+        # Leave alone what somebody else has set meanwhile.
+        restored = self._log_level({"levels": plan["levels"], "expected": plan["set"]}, task_vars)
+        switch = switch_of(node)
+        if is_answer(restored) and switch.get("name"):
+            task = {"step": "disarm", "name": switch["name"], "url": plan["url"]}
+            disarmed = self._on_node(task, task_vars)
+            if not is_answer(disarmed):
+                restored.setdefault("warnings", []).append(
+                    f"The job that restores the levels there could not be ended ({reason(disarmed)}). It ends by "
+                    f"itself at {switch['until']}."
+                )
+        return restored
+
+    def _log_level(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """Run polaris_log_level as a task of its own would."""
+        copy = self._task.copy()
+        copy.action = LOG_LEVEL
+        copy.args = {**task, "url": url_of(self._variables(task_vars))}
+        action = self._shared_loader_obj.action_loader.get(
+            LOG_LEVEL,
+            task=copy,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        result: Result = action.run(task_vars=task_vars)
+        return result
+
+    def _set_switch(self, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]) -> Result:
+        """Start a job on the node that restores the levels after so many seconds, or say why there is none."""
+        # Otherwise the account would be in a file on the node for a moment.
+        if not self._is_pipelining_enabled("new"):
+            return {"missing": "its connection does not use pipelining, which keeps the token out of files there"}
+        name = secrets.token_hex(16)
+        restoring = order(self._variables(task_vars), plan)
+        begun = self._on_node({"step": "wait", "name": name, "url": restoring["url"]}, task_vars, seconds + OVERTIME)
+        if not begun.get("ansible_job_id"):
+            return {"missing": reason(begun)}
+        armed = self._on_node({"step": "arm", "name": name, "seconds": seconds, **restoring}, task_vars)
+        if not is_answer(armed):
+            return {"missing": reason(armed)}
+        return {"name": name, "until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))}
+
+    def _on_node(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any], limit: int = 0) -> Result:
+        """Run polaris_log_switch on the node; in the background for so many seconds, if there is a limit."""
+        copy = self._task.copy()
+        copy.async_val = limit
+        action = type(self)(
+            copy, self._connection, self._play_context, self._loader, self._templar, self._shared_loader_obj
+        )
+        try:
+            result: Result = action._execute_module(
+                module_name=SWITCH, module_args=task, task_vars=task_vars, wrap_async=bool(limit)
             )
-        return {"pid": None, **(_watch.start(here, os.getppid(), restored) if here else {}), "elsewhere": elsewhere}
+        except AnsibleError as error:
+            return {"failed": True, "msg": str(error)}
+        finally:
+            action.cleanup()
+        return result
+
+    def _variables(self, task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        return {name: self._templar.template(task_vars[name]) for name in NAMES if name in task_vars}
 
 
-def parameters(host: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    """The parameters of polaris_log_level that restore a server, with the account that its host's tasks have."""
-    variables = {name: host[name] for name in NAMES if name in host}
+def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[str, t.Any]]]:
+    """All hosts of the play with their variables."""
+    return [(str(name), task_vars["hostvars"][name]) for name in task_vars["ansible_play_hosts_all"]]
+
+
+def node_of(name: str, variables: t.Mapping[str, t.Any]) -> Node:
+    """A host of the play, and what the window has registered there."""
+    return Node(name, {register: plain(variables[register]) for register in SUMMARY.registers if register in variables})
+
+
+def asked_from_here(host: t.Mapping[str, t.Any]) -> bool:
+    """Whether the controller itself asks the server of a host."""
+    return is_local(host.get("ansible_connection", context.CLIARGS.get("connection")))
+
+
+def order(variables: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The options that restore a server, with the account that its host's tasks have."""
     task = {"url": url_of(variables), "levels": plan["levels"], "expected": plan["set"]}
-    return validated(SPEC, as_json(completed(task, {}, variables, os.environ).options)).params
+    options: t.Dict[str, t.Any] = as_json(completed(task, {}, variables, os.environ).options)
+    return options
 
 
 def restored(params: Params) -> Result:

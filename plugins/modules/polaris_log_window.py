@@ -3,20 +3,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# The operation is in plugins/action/polaris_log_window.py: it waits on the controller.
+# The operation is in plugins/action/polaris_log_window.py.
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_log_window
-short_description: Watch over a debug window, and wait (internal)
+short_description: Raise log levels for a while, and restore them (internal)
 version_added: 1.0.0
 description:
   - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
   - Before a level is raised, V(watch) starts a process on the controller that restores the levels when
-    C(ansible-playbook) is gone before it has done so itself. V(release) ends that process.
+    C(ansible-playbook) is gone before it has done so itself. V(release) ends that process, unless a node is still
+    raised.
+  - V(open) raises the levels of a node. If its connection is not local, a job on the node is there before
+    (M(polarismesh.maintenance.polaris_log_switch)), which restores them by itself. V(restore) restores them, and ends
+    that job.
   - V(wait) waits. At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
-  - Runs on the controller, once for all hosts.
+  - V(watch), V(wait) and V(release) run once for all hosts, V(open) and V(restore) on every host.
 attributes:
   check_mode:
     description: Can run in check mode and say what would change without changing it.
@@ -29,16 +33,20 @@ options:
   step:
     description: What to do.
     type: str
-    choices: [watch, wait, release]
+    choices: [watch, open, wait, restore, release]
     required: true
-  seconds:
-    description: How long to wait.
-    type: int
-    default: 300
-  watch:
-    description: What the step V(watch) returned.
+  levels:
+    description: The levels that V(open) sets, by scope.
     type: dict
     default: {}
+  ignore_unknown_scopes:
+    description: V(open) ignores scopes that the server does not have.
+    type: bool
+    default: false
+  seconds:
+    description: How long the window is open.
+    type: int
+    default: 300
 seealso:
   - module: polarismesh.maintenance.polaris_log_level
 author:
@@ -54,6 +62,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+switch:
+  description: >-
+    The job on the node that restores the levels, with its C(name) and the time C(until) it waits, or why it is
+    C(missing). Empty where the controller reaches the server itself.
+  type: dict
+  returned: V(open)
+  sample: {}
 waited:
   description: How many seconds the window was open.
   type: int

@@ -11,6 +11,7 @@ gone before, killed or interrupted in whatever phase, it restores what still has
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -35,17 +36,20 @@ IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 RELEASE = signal.SIGUSR1
 
 
-def start(nodes: t.Sequence[Raised], play: int, restore_one: Restore) -> t.Dict[str, t.Any]:
+def start(
+    nodes: t.Sequence[Raised], play: int, restore_one: Restore, elsewhere: t.Sequence[Raised] = ()
+) -> t.Dict[str, t.Any]:
     """Start the process, and return what :func:`release` needs when it is ready.
 
     :param play: the process of ansible-playbook.
+    :param elsewhere: the nodes that it cannot reach, with their old ``levels``: it says what they were.
     """
     started = identity(play)
     ready, child_ready = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            _be_the_watch(nodes, play, restore_one, started, child_ready)
+            _be_the_watch(nodes, elsewhere, play, restore_one, started, child_ready)
         finally:
             os._exit(0)
     os.close(child_ready)
@@ -85,7 +89,12 @@ def identity(pid: int) -> t.Optional[str]:
 
 
 def _be_the_watch(
-    nodes: t.Sequence[Raised], play: int, restore_one: Restore, started: t.Optional[str], ready: int
+    nodes: t.Sequence[Raised],
+    elsewhere: t.Sequence[Raised],
+    play: int,
+    restore_one: Restore,
+    started: t.Optional[str],
+    ready: int,
 ) -> None:
     released: t.List[int] = []
     # (Python complains on stderr of a signal that was on its way when it became one to ignore, SIG_IGN.)
@@ -105,7 +114,15 @@ def _be_the_watch(
     os.close(ready)
     while not released and identity(play) == started:
         time.sleep(LOOK)
-    if not released:
+    if released:
+        return
+    for name, params in elsewhere:
+        _say(
+            output,
+            f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
+            f"warning said that there is none. They were: {json.dumps(params['levels'])}",
+        )
+    if nodes:
         restore(nodes, restore_one, lambda line: _say(output, line))
 
 
@@ -147,6 +164,6 @@ def restore(nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[st
         if attempt + 1 < ATTEMPTS:
             time.sleep(PAUSE)
     for (name, params), result in zip(left, results):
-        say(f"STILL RAISED on {name}: {result['msg']} Its levels were: {params['levels']}")
+        say(f"STILL RAISED on {name}: {result['msg']} Its levels were: {json.dumps(params['levels'])}")
     if len(left) < len(nodes):
         say(f"The log levels are restored on {len(nodes) - len(left)} of {len(nodes)}.")

@@ -261,6 +261,17 @@ def sshd(made: Machine) -> Iterator[None]:
             disconnect(made.folder / "cp")
 
 
+@contextlib.contextmanager
+def cut(made: Machine) -> Iterator[None]:
+    """The network of an isolated machine is gone as long as the block lasts."""
+    name = made.inside[-1]
+    run("ip", "-n", name, "link", "set", f"{name}b", "down")
+    try:
+        yield
+    finally:
+        run("ip", "-n", name, "link", "set", f"{name}b", "up")
+
+
 def disconnect(sockets: Path) -> None:
     """End the connections that ssh keeps open for a minute; an sshd does not end its sessions when it exits."""
     for path in sockets.glob("*"):

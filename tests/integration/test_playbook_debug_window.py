@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, command_of, environment_of, inventory_of
+from tests.support import PlaybookRun, command_of, environment_of, flaky, inventory_of
 
 pytestmark = pytest.mark.core
 
@@ -175,6 +175,36 @@ def test_restores_when_the_process_is_ended_while_it_raises(number: int, mixed: 
         process.send_signal(number)
         process.wait(60)
         wait_until(lambda: levels(mixed) == before, "the levels are restored")
+
+
+def test_a_node_that_is_not_local_restores_itself(fleet: Fleet, tmp_path: Path) -> None:
+    """Its connection stands in for SSH. The play is killed, and nobody here may ask the server."""
+    seconds = 6
+    remote = {"ansible_connection": "flaky", "flaky_after": 1000}
+    folders = {f"ansible_{name}": str(tmp_path / "node" / name) for name in ("remote_tmp", "async_dir")}
+    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner, **remote, **folders)
+    arguments = command_of(tmp_path, NAME, inventory, extra_vars={"levels": RAISED, "seconds": seconds})
+    environment = environment_of(tmp_path / "results.jsonl", flaky(tmp_path))
+    before = levels(fleet)
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            arguments, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+    try:
+        wait_until(lambda: "The window is open" in output.read_text(), "the window is open")
+        opened = time.monotonic()
+    finally:
+        process.kill()
+        process.wait()
+    assert is_open(fleet)
+    wait_until(lambda: levels(fleet) == before, "the node restores itself", seconds + 5 - (time.monotonic() - opened))
+    assert time.monotonic() - opened > seconds / 2
+    wait_until(lambda: not watches(tmp_path), "no process is left")
+    assert [path for path in (tmp_path / "node").rglob("*") if not path.is_dir()] == []
+    assert list((tmp_path / "node" / "remote_tmp").iterdir()) == []
+    assert "On node1, a job there restores the log levels" in output.read_text()
+    assert "WARNING" not in output.read_text()
 
 
 def test_restores_when_ctrl_c_is_pressed_many_times(mixed: Fleet, tmp_path: Path) -> None:

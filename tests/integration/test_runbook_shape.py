@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, flaky, inventory_of
 
 Playbook = Callable[..., PlaybookRun]
 
@@ -101,8 +101,7 @@ def lost(fleet: Fleet, folder: Path, after: int) -> tuple[dict[str, Any], dict[s
     """An inventory whose second host is lost after as many modules, and the environment that this takes."""
     inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
     inventory["polaris_servers"]["hosts"]["node2"].update(ansible_connection="flaky", flaky_after=after)
-    plugins = str(Path(__file__).parents[1] / "connection")
-    return inventory, {"ANSIBLE_CONNECTION_PLUGINS": plugins, "POLARIS_TEST_FLAKY": str(folder / "modules")}
+    return inventory, flaky(folder)
 
 
 def test_a_node_that_is_lost_before_a_level_is_set_has_failed(

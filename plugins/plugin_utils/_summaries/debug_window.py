@@ -16,9 +16,9 @@ from .log_level import kept_lines
 def summarize(run: Run) -> Summary:
     nodes = [(node, planned(node)) for node in run.nodes]
     to_restore = [(node, plan) for node, plan in nodes if plan["levels"]]
-    restored = [node for node, _plan in to_restore if node.answer("polaris_restored") is not None]
+    left = [(node, plan) for node, plan in to_restore if is_raised(node)]
+    restored = [node for node, _plan in to_restore if not is_raised(node)]
     untouched = [node for node, plan in nodes if not plan["levels"]]
-    left = [(node, plan) for node, plan in to_restore if node not in restored]
     failed = failed_before(run.nodes)
 
     dry = " (check mode: nothing was changed)" if run.check_mode else ""
@@ -30,10 +30,8 @@ def summarize(run: Run) -> Summary:
         lines.append(Line(f"never raised {on([node.name for node in untouched])}"))
     lines += kept_lines([(node, node.result("polaris_restored")) for node in restored])
     for node, plan in left:
-        levels = json.dumps({"levels": plan["levels"]})
-        why = node.reason("polaris_restored")
-        how = f"log_level -e '{levels}' --limit {node.name}"
-        text = f"STILL RAISED on {node.name}: {why.rstrip('.')}. Restore it with: {how}"
+        why = node.reason("polaris_restored").rstrip(".")
+        text = f"STILL RAISED on {node.name}: {why}.{who_goes_on(node)} {by_hand(node.name, plan['levels'])}"
         lines.append(Line(text, failure=True))
     lines += failures("FAILED", failed)
     waited = next((node.result("polaris_window") for node in run.nodes if node.answer("polaris_window")), {})
@@ -53,6 +51,38 @@ def summarize(run: Run) -> Summary:
     if waited.get("ended_by") == "interrupt":
         failure = f"The window was closed by Ctrl-C after {waited['waited']} s."
     return Summary(lines, data, failure)
+
+
+def by_hand(name: str, levels: t.Mapping[str, t.Any]) -> str:
+    """How to restore a node by hand."""
+    return f"Restore it with: log_level -e '{json.dumps({'levels': levels})}' --limit {name}"
+
+
+def who_goes_on(node: Node) -> str:
+    """Who tries to restore a node after the play."""
+    switch = switch_of(node)
+    if switch.get("name"):
+        return f" The job on the node restores it at {switch['until']}."
+    if node.name in node.result("polaris_released").get("left", ()):
+        return f" Process {node.result('polaris_watch').get('pid')} on this machine tries again after the play."
+    return ""
+
+
+def is_raised(node: Node) -> bool:
+    """Whether the window may have changed a node, and has not restored it."""
+    return bool(planned(node)["levels"]) and node.answer("polaris_restored") is None
+
+
+def switch_of(node: Node) -> t.Mapping[str, t.Any]:
+    """The switch on a node, with its ``name`` and the time ``until`` it waits, or why it is ``missing``."""
+    return node.result("polaris_raised").get("switch") or {}
+
+
+def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
+    """What is said, before the wait, of the nodes that nobody restores if the play cannot."""
+    reasons = {node: switch_of(node)["missing"] for node in nodes if "missing" in switch_of(node)}
+    what = "If this play is killed or loses its network, the levels stay raised"
+    return [line.text for line in failures(what, reasons)]
 
 
 def planned(node: Node) -> t.Dict[str, t.Any]:
@@ -80,4 +110,14 @@ def failed_before(nodes: t.Sequence[Node]) -> t.Dict[Node, str]:
     return failed
 
 
-SUMMARY = Summarizer(("polaris_planned", "polaris_raised", "polaris_window", "polaris_restored"), summarize)
+SUMMARY = Summarizer(
+    (
+        "polaris_planned",
+        "polaris_watch",
+        "polaris_raised",
+        "polaris_window",
+        "polaris_restored",
+        "polaris_released",
+    ),
+    summarize,
+)

@@ -66,4 +66,4 @@ def test_what_stays_raised_is_named_with_its_old_levels(monkeypatch: pytest.Monk
     options = {"url": "http://127.0.0.1:1", "retries": 0, "levels": {"naming": "warn"}}
     _watch.restore([("node1", validated(SPEC, options).params)], restored, said.append)
     assert said[-1].startswith("STILL RAISED on node1: nothing listens at http://127.0.0.1:1")
-    assert "Its levels were: {'naming': 'warn'}" in said[-1]
+    assert 'Its levels were: {"naming": "warn"}' in said[-1]

@@ -1,0 +1,310 @@
+#!/usr/bin/python
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: polaris_log_switch
+short_description: Restore log levels on a node when a debug window is over (internal)
+version_added: 1.0.0
+description:
+  - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
+  - An asynchronous task with V(wait) is the switch, a process on the node. It waits until V(arm) gives it the levels
+    and the account through a socket, and restores the levels after O(seconds), even if the controller or the network is
+    gone. V(disarm) ends it before.
+  - Ansible writes the arguments of an asynchronous task to a file. So the account is not among them, but only in the
+    memory of the switch.
+  - The switch removes what Ansible keeps on the node for an asynchronous task.
+extends_documentation_fragment:
+  - polarismesh.maintenance.connection
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change without changing it.
+    support: full
+    details: Does nothing in check mode.
+  diff_mode:
+    description: Will show what changed (or, in check mode, would change) in diff mode.
+    support: none
+  platform:
+    description: The operating systems of the node.
+    support: full
+    platforms: linux
+options:
+  step:
+    description: What to do.
+    type: str
+    choices: [wait, arm, disarm]
+    required: true
+  name:
+    description: The name of the switch, which nobody can guess.
+    type: str
+    required: true
+  seconds:
+    description: V(arm) restores the levels after so many seconds.
+    type: float
+    default: 300
+  levels:
+    description: What V(arm) restores, by scope.
+    type: dict
+    default: {}
+  expected:
+    description: The levels that the scopes must have then to be restored.
+    type: dict
+    default: {}
+seealso:
+  - module: polarismesh.maintenance.polaris_log_level
+author:
+  - PolarisMesh Maintenance contributors (@polarismesh)
+"""
+
+EXAMPLES = r"""
+- name: Disarm a switch
+  polarismesh.maintenance.polaris_log_switch:
+    step: disarm
+    name: 5d41402abc4b2a76b9719d911017c592
+    url: http://127.0.0.1:8090
+"""
+
+RETURN = r"""
+found:
+  description: Whether the switch was there.
+  type: bool
+  returned: success
+  sample: true
+"""
+
+import contextlib
+import glob
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import syslog
+import time
+import typing as t
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform, run_module
+
+SPEC = spec(
+    {
+        "step": {"type": "str", "choices": ["wait", "arm", "disarm"], "required": True},
+        "name": {"type": "str", "required": True},
+        "seconds": {"type": "float", "default": 300.0},
+        "levels": {"type": "dict", "default": {}},
+        "expected": {"type": "dict", "default": {}},
+    }
+)
+
+#: How long a switch waits until it is armed, and how long V(arm) waits for it to be there.
+UNARMED = 60.0
+START = 20.0
+#: How long a message and its answer may take. A switch that is restoring answers afterwards.
+ANSWER = 45.0
+#: How long, and how often, it tries to restore where the server does not answer.
+PATIENCE = 600.0
+PAUSE = 3.0
+
+Message = t.Dict[str, t.Any]
+
+
+# --- the socket ------------------------------------------------------------------------------------------------------
+# A name of Linux's abstract namespace is no file, and is gone with its process. Everybody on the node may see the name
+# and connect. So each end checks the account of the other.
+
+
+def _address(name: str) -> str:
+    return f"\0polaris-log-switch-{name}"
+
+
+def _trusted(connection: socket.socket) -> bool:
+    """Whether the process at the other end belongs to this account or to root."""
+    size = struct.calcsize("3i")
+    _pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return uid in (os.geteuid(), 0)
+
+
+def _send(connection: socket.socket, message: Message) -> None:
+    connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _receive(connection: socket.socket) -> t.Optional[Message]:
+    """One message; None where the other end is gone or has sent something else."""
+    text = b""
+    try:
+        while not text.endswith(b"\n"):
+            piece = connection.recv(65536)
+            if not piece:
+                return None
+            text += piece
+        message = json.loads(text)
+    except (OSError, ValueError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def ask(name: str, message: Message, patience: float) -> t.Optional[Message]:
+    """Send a message to a switch, and return its answer; None where there is no such switch.
+
+    :param patience: how long to wait for the switch to be there, in seconds.
+    """
+    end = time.monotonic() + patience
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        while True:
+            try:
+                connection.connect(_address(name))
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    return None
+                time.sleep(0.05)
+        if not _trusted(connection):
+            return None
+        connection.settimeout(ANSWER)
+        try:
+            _send(connection, message)
+        except OSError:
+            return None
+        return _receive(connection)
+
+
+# --- the switch -------------------------------------------------------------------------------------------------------
+
+
+def wait(name: str) -> None:
+    """Be the switch, until it is disarmed or has done its work."""
+    order: t.Optional[Message] = None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(_address(name))
+        listener.listen()
+        end = time.monotonic() + UNARMED
+        while time.monotonic() < end:
+            # (In pieces: a socket takes no time-out of many days.)
+            listener.settimeout(max(0.01, min(60.0, end - time.monotonic())))
+            try:
+                connection, _address_of_peer = listener.accept()
+            except OSError:
+                continue
+            with connection:
+                connection.settimeout(5.0)
+                message = _receive(connection) if _trusted(connection) else None
+                if message is None:
+                    continue
+                if message["step"] == "disarm":
+                    remove_job()
+                    with contextlib.suppress(OSError):
+                        _send(connection, {"pid": os.getpid()})
+                    return
+                if order is None:
+                    order = message["order"]
+                    end = time.monotonic() + message["seconds"]
+                with contextlib.suppress(OSError):
+                    _send(connection, {"pid": os.getpid()})
+        if order is not None:
+            restore(order)
+        remove_job()
+
+
+def restore(order: Message) -> None:
+    """Restore the levels, and write to the system's log what came of it: nobody else is there to be told."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        result = perform(_restore, order, set(), check_mode=False, diff_mode=False).result
+        if not result.get("failed") or time.monotonic() > end:
+            break
+        time.sleep(PAUSE)
+    told = f"restored {result['restored']}" if "restored" in result else f"not restored: {result.get('msg')}"
+    syslog.syslog(f"polaris debug window, log levels of {result['url']}: {told}")
+
+
+def _restore(client: Client, params: Params, check_mode: bool) -> Result:
+    """Restore what still has the level that the window set."""
+    now = log_levels.read(client)
+    expected = params["expected"]
+    todo = {scope: level for scope, level in params["levels"].items() if now.get(scope) == expected.get(scope)}
+    for scope, level in todo.items():
+        log_levels.write(client, scope, level)
+    return {"changed": bool(todo), "restored": todo}
+
+
+def remove_job() -> None:
+    """End the processes by which Ansible supervises this job, and remove its files.
+
+    They would write its result to a file and keep that. (ansible-core 2.16 to 2.21, modules/async_wrapper.py: the
+    parent runs the module, the parent's parent limits its time.)
+    """
+    parent = os.getppid()
+    for pid in (_parent_of(parent), parent):
+        words = _command_of(pid)
+        place = next((index for index, word in enumerate(words) if os.path.basename(word) == "async_wrapper.py"), None)
+        if place is None:
+            continue
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+        job = words[place + 1]
+        folder = os.path.expanduser(os.environ.get("ANSIBLE_ASYNC_DIR", "~/.ansible_async"))
+        for path in glob.glob(os.path.join(glob.escape(folder), f"{glob.escape(job)}.*")):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        own = os.path.dirname(words[place])
+        if os.path.basename(own).startswith("ansible-tmp-"):
+            shutil.rmtree(own, ignore_errors=True)
+
+
+def _command_of(pid: int) -> t.List[str]:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return [word.decode(errors="replace") for word in file.read().split(b"\0")]
+    except OSError:
+        return []
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            # After the name of the program, which may hold blanks: its state, its parent.
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError):
+        return 0
+
+
+# --- the module -------------------------------------------------------------------------------------------------------
+
+
+def run(client: Client, params: Params, check_mode: bool) -> Result:
+    if check_mode:
+        return {"changed": False, "found": False}
+    if params["step"] == "wait":
+        wait(params["name"])
+        # (Nobody reads the result any more.)
+        raise SystemExit(0)
+    if params["step"] == "arm":
+        answer = ask(params["name"], {"step": "arm", "seconds": params["seconds"], "order": params}, START)
+        if answer is None:
+            raise PolarisError("unsupported", "the job that restores the levels there did not start.")
+        return {"changed": True, "found": True}
+    answer = ask(params["name"], {"step": "disarm"}, 0)
+    if answer is not None:
+        _until_gone(answer["pid"])
+    return {"changed": answer is not None, "found": answer is not None}
+
+
+def _until_gone(pid: int, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def main() -> None:
+    run_module(SPEC, run)
+
+
+if __name__ == "__main__":
+    main()

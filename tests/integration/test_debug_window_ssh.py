@@ -1,0 +1,181 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The switch of debug_window on nodes that are reached by SSH, through a real sshd: they restore themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients import until
+from tests.integration.ssh_node import SECONDS, Machine, Server, cut, machine, missing, server
+from tests.support import PlaybookRun, command_of, environment_of
+
+pytestmark = [pytest.mark.skipif(missing() != "", reason=missing()), pytest.mark.core]
+
+NAME = "polarismesh.maintenance.debug_window"
+OPEN = "The window is open"
+WINDOW = 8
+Playbook = Callable[..., PlaybookRun]
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Machine]:
+    with machine() as made:
+        yield made
+
+
+@pytest.fixture
+def servers(node: Machine) -> Iterator[list[Server]]:
+    """Three servers that listen on the machine's 127.0.0.1 only."""
+    with contextlib.ExitStack() as stack:
+        ports = (8090, 8091, 8092) if node.isolated else (0, 0, 0)
+        yield [stack.enter_context(server(node, port)) for port in ports]
+
+
+def inventory(servers: list[Server], **variables: Any) -> dict[str, Any]:
+    hosts = {
+        f"node{number}": {
+            **each.machine.variables(),
+            "polaris_url": each.url,
+            "polaris_token": each.token,
+            **variables,
+        }
+        for number, each in enumerate(servers, 1)
+    }
+    return {"polaris_servers": {"hosts": hosts}}
+
+
+def levels(servers: list[Server]) -> list[str]:
+    return [each.levels["naming"] for each in servers]
+
+
+def left_on(node: Machine) -> list[str]:
+    """What Ansible has left in the home there and in the system's folder for temporary files, and its processes."""
+    home = node.home("root")
+    files = [str(path) for path in home.rglob("*") if not path.is_dir()]
+    folders = [str(path) for path in (*(home / "tmp").glob("*"), *Path("/tmp").glob("ansible*polaris_log_switch*"))]
+    return files + folders + [text for text in commands() if f"{home}/tmp" in text or f"{home}/async" in text]
+
+
+def commands() -> Iterator[str]:
+    """The command lines and environments of all processes, but those of ansible-playbook."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            text = (process / "cmdline").read_bytes() + b"\0" + (process / "environ").read_bytes()
+            if b"ansible-playbook" not in text and b"pytest" not in text:
+                yield text.decode(errors="replace")
+
+
+class Searcher(threading.Thread):
+    """Looks for secrets on a node, again and again, in files and in what everybody sees of processes."""
+
+    def __init__(self, node: Machine, secrets: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.node, self.secrets, self.found, self.looks = node, secrets, set[str](), 0
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.is_set():
+            self.looks += 1
+            for folder in (self.node.home("root"), Path("/tmp")):
+                pattern = "**/*" if folder == self.node.home("root") else "ansible*/**/*"
+                for path in folder.glob(pattern):
+                    with contextlib.suppress(OSError):
+                        if path.is_file() and any(secret.encode() in path.read_bytes() for secret in self.secrets):
+                            self.found.add(path.name)
+            self.found |= {text for text in commands() if any(secret in text for secret in self.secrets)}
+
+    def __enter__(self) -> Searcher:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.ended.set()
+        self.join()
+
+
+@contextlib.contextmanager
+def window(folder: Path, servers: list[Server], seconds: int = WINDOW) -> Iterator[subprocess.Popen[bytes]]:
+    """The runbook in the background, when its window is open."""
+    variables = {"levels": {"naming": "debug"}, "seconds": seconds}
+    arguments = command_of(folder, NAME, inventory(servers), extra_vars=variables)
+    output = folder / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            arguments,
+            cwd=folder,
+            env=environment_of(folder / "results.jsonl"),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+        try:
+            assert until(lambda: OPEN in output.read_text() or process.poll() is not None, SECONDS)
+            assert levels(servers) == ["debug"] * 3, output.read_text()
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_killed(node: Machine, servers: list[Server], tmp_path: Path) -> None:
+    """All three are back within the time of the window and 5 s; and nothing is left there."""
+    with window(tmp_path, servers) as process:
+        opened = time.monotonic()
+        process.kill()
+        assert until(lambda: levels(servers) == ["info"] * 3, WINDOW + 5 - (time.monotonic() - opened))
+        assert time.monotonic() - opened > WINDOW / 2, "not before the end of the window"
+        assert until(lambda: left_on(node) == [], 10), left_on(node)
+        assert '{"naming": "info"}' in (tmp_path / "output").read_text()
+    assert "WARNING" not in (tmp_path / "output").read_text()
+
+
+def test_the_network_is_cut(node: Machine, servers: list[Server], tmp_path: Path) -> None:
+    """The play lives, but reaches none of them when the window is over. Later it finds nothing to do."""
+    if not node.isolated:
+        pytest.skip("needs a network namespace, whose network can be cut")
+    with window(tmp_path, servers) as process:
+        opened = time.monotonic()
+        with cut(node):
+            assert until(lambda: levels(servers) == ["info"] * 3, WINDOW + 5 - (time.monotonic() - opened))
+            assert until(lambda: left_on(node) == [], 10), left_on(node)
+        assert process.wait(SECONDS) == 0, (tmp_path / "output").read_text()
+        assert "restored on 3 (node1, node2, node3)" in (tmp_path / "output").read_text()
+        assert [len(each.writes()) for each in servers] == [2, 2, 2]
+
+
+def test_closed_by_the_play(node: Machine, servers: list[Server], playbook: Playbook) -> None:
+    """Each switch is disarmed, and no token is in a file or in what others see of a process, at any moment."""
+    with Searcher(node, [each.token for each in servers]) as searcher:
+        run = playbook(NAME, inventory(servers), extra_vars={"levels": "naming=debug", "seconds": 1}).ok()
+        assert left_on(node) == []
+    assert searcher.found == set()
+    assert searcher.looks > 10
+    assert levels(servers) == ["info"] * 3
+    assert "WARNING" not in run.output
+    assert [len(result["switch"]["name"]) for result in run.of("Open the window")] == [32] * 3
+    # One PUT each for the raise and for the restore: the switch has sent none.
+    assert [len(each.writes()) for each in servers] == [2, 2, 2]
+
+
+def test_where_there_can_be_no_switch(node: Machine, servers: list[Server], playbook: Playbook) -> None:
+    """Said in one sentence before the wait; and the searcher finds what is to be found."""
+    hosts = inventory(servers, ansible_ssh_pipelining=False)
+    with Searcher(node, [each.token for each in servers]) as searcher:
+        run = playbook(NAME, hosts, extra_vars={"levels": "naming=debug", "seconds": 1}).ok()
+    assert "AnsiballZ_polaris_log_level.py" in searcher.found
+    warning = (
+        "[WARNING]: If this play is killed or loses its network, the levels stay raised on 3 (node1, node2, node3): "
+    )
+    assert warning in run.output
+    assert run.output.index(warning) < run.output.index(OPEN)
+    assert levels(servers) == ["info"] * 3
