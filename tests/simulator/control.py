@@ -15,7 +15,7 @@ all nodes with ?all=true; instances, clients and locations are in the store and 
     GET    instances             all rows; POST registers, deregisters, removes, beats (see `change_instances`)
     PUT    heap                  {live, garbage, free, released, ...} in bytes
     POST   clients, locations    [{...}], what report/clients and cmdb/info list
-    POST   restart               forgets connections, levels, beats and caches
+    POST   restart               resets connections, levels, beats and caches
     POST   stop                  ends this node: its ports refuse; POST start, to another node, starts all stopped ones
     POST   shutdown              ends the whole fleet
 """
@@ -79,7 +79,7 @@ def set_heap(node: Node, body: Any) -> Any:
 
 
 def shut_down(node: Node, body: Any) -> None:
-    """Those of the whole fleet, not only of the node."""
+    """Stop the whole fleet, not only this node."""
     node.fleet.request_stop()
 
 

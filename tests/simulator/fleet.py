@@ -108,7 +108,7 @@ class Fleet:
 
     @property
     def urls(self) -> list[str]:
-        """All nodes'."""
+        """The URLs of all nodes."""
         return [node.url for node in self.nodes]
 
     @property

@@ -80,7 +80,7 @@ class Config:
     health_check: Literal["open", "closed", "none"] = "open"
     """none: no checker configured, every heartbeat query is 400140."""
     heartbeat_shared: bool = False
-    """The fleet shares heartbeats (heartbeatLeader, heartbeatRedis); else each node has its own (heartbeatMemory)."""
+    """The nodes share heartbeats (heartbeatLeader, heartbeatRedis); if not, each has its own (heartbeatMemory)."""
     store_fails: bool = False
     """The store answers with an error."""
     free_latency: float = 0.0
@@ -565,7 +565,7 @@ class Node:
         return next((rule for rule in list(self.rules) if rule.meets(call.method, call.path, text)), None)
 
     async def _before(self, fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
-        """What a fault does before the work is done; None to do the work."""
+        """The effect of a fault before the work is done; None to do the work."""
         if fault.seconds:
             await asyncio.sleep(fault.seconds)
         if fault.kind == "status":
