@@ -106,7 +106,7 @@ MARKERS = (
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    # An operator's shell may name a production server: no test uses it unless told to.
+    # An operator's shell may name a production server: no test uses it without --real.
     if not config.getoption("--real"):
         for name in ("POLARIS_URL", "POLARIS_TOKEN", "POLARIS_USERNAME", "POLARIS_PASSWORD", "POLARIS_OWNER"):
             os.environ.pop(name, None)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every module against every fault, and a page of what came out: `make fault-page` writes the page.
+"""Every module against every fault, and a page with the results: `make fault-page` writes the page.
 
 A fault is a raw server, or an address, that goes wrong in one way. The modules run through both doors.
 """
@@ -67,10 +67,10 @@ Answer = Callable[[Request], Iterable[Part]]
 
 @dataclass(frozen=True)
 class Cell:
-    """What a module made of a fault.
+    """How a module handled a fault.
 
     :param outcome: ``error.kind``, or "ok".
-    :param requests: how many the server got; None where there is no server.
+    :param requests: how many the server got; None if there is no server.
     """
 
     outcome: str
@@ -83,7 +83,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Wrong:
-    """One way to go wrong: ``serve`` gives the URL and, where there is a server, its requests so far."""
+    """One fault: ``serve`` gives the URL and, if there is a server, its requests so far."""
 
     name: str
     kinds: frozenset[str]
@@ -111,7 +111,7 @@ def at(url: str) -> Iterator[tuple[str, None]]:
 
 @contextlib.contextmanager
 def plain(scheme: str, says: bytes) -> Iterator[tuple[str, None]]:
-    """A server that says the same to whatever comes, or resets the connection where it has nothing to say."""
+    """A server that always sends the same bytes, or resets the connection if there are none."""
 
     def serve(listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -216,7 +216,7 @@ WRONGS: list[Wrong] = [
 
 
 def in_process(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The result by the in-process door: the run() of the module in this process."""
+    """The result through the in-process door: the run() of the module in this process."""
     module = importlib.import_module(f"{PACKAGE}.{name}")
     checked = validated(module.SPEC, options, name)
     assert checked.error is None, checked.error
@@ -225,7 +225,7 @@ def in_process(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_module(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The result by the module door: the main() of the module, with its arguments as Ansible hands them over."""
+    """The result through the module door: the main() of the module, with its arguments as Ansible passes them."""
     module = importlib.import_module(f"{PACKAGE}.{name}")
     arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
     output = io.StringIO()
@@ -268,13 +268,13 @@ def cell(name: str, fault: Wrong, door: str) -> Cell:
         )
 
 
-#: As it was before any fault.
+#: The environment before any fault.
 ENVIRONMENT = dict(os.environ)
 
 
 # --- faults of the call that changes something -----------------------------------------------------------------------
 
-#: Module -> the call of it that changes something, which alone goes wrong.
+#: Module -> its call that changes something, the only one that fails.
 WRITES: dict[str, tuple[str, str]] = {
     "polaris_conn_close": ("POST", "/maintain/v1/apiserver/conn/close"),
     "polaris_instance_batch_clean": ("POST", "/maintain/v1/instance/batchclean"),
@@ -296,7 +296,7 @@ WRITE_FAULTS: dict[str, Fault] = {
 
 
 def write_cell(name: str, fault: Fault) -> tuple[Cell, int]:
-    """Run a module against a simulated server whose one call goes wrong; and how often that call was sent."""
+    """Run a module against a simulated server on which one call fails; also returns how often that call was sent."""
     method, path = WRITES[name]
     store: Literal["mysql", "boltdb"] = "mysql" if name == "polaris_leader_release" else "boltdb"
     with Fleet(nodes=1, profile="head", store=store) as fleet, Clients() as clients:
@@ -308,7 +308,7 @@ def write_cell(name: str, fault: Fault) -> tuple[Cell, int]:
         fleet.store.deregister(row.id, ago=3600)
         node.fault(method, path, fault)
         options = {"url": node.url, "token": fleet.tokens.owner, "retries": 1, **MODULES[name]}
-        # Short only where it has to pass: a busy machine must not make it another fault.
+        # Short only where it must expire: on a busy machine it must not turn into another fault.
         options["timeout"] = 0.5 if fault.kind == "hang" else 30.0
         started = time.monotonic()
         result = in_process(name, options)
@@ -338,26 +338,26 @@ What each module does when something fails
 Every module was run against every fault, as a module and in the controller's process, with the same result.
 ``retries`` was 0 in the first table and 1 in the second.
 
-A server that goes wrong from the first request
------------------------------------------------
+A server that fails from the first request
+------------------------------------------
 
-Nothing is changed. Only where the first request of a module is the one that changes something, as in
+Nothing is changed. If the first request of a module is the one that changes something, as in
 ``polaris_instance_batch_clean``, the outcome may be unknown; then *changed* is true, and the message
 says that it is unknown.
 
 """
 SECOND = """
-Only the call that changes something goes wrong
------------------------------------------------
+Only the call that changes something fails
+------------------------------------------
 
-The modules have looked first, without a fault. What is sent once is sent once: only a log level is set again after a
-failure. *changed* is what the result says.
+The requests before it have succeeded. Only a log level is set again after a failure; all other calls are sent once.
+*changed* is the value in the result.
 
 """
 
 
 def page() -> str:
-    """The page, from what the modules do now."""
+    """The page, from the current behaviour of the modules."""
     lines = [
         HEADER,
         ".. list-table::\n    :header-rows: 1\n",
@@ -385,7 +385,7 @@ def page() -> str:
 
 
 def literal(text: str) -> str:
-    """A message as RST: ports and paths of this run taken out, and nothing in it is markup."""
+    """A message as RST, without ports and paths of this run, and with markup escaped."""
     text = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", text)
     return re.sub(r"([*`|_\\])", r"\\\1", text)
 

@@ -88,7 +88,7 @@ RELEASES = ("v1.8.0", "v1.12.2", "v1.14.1", "v1.16.0", "v1.17.1", "v1.18.1", "he
 
 @pytest.mark.profiles(*RELEASES)
 @pytest.mark.parametrize("entries", ["gone", "twice"])
-def test_why_a_close_looks_first(server: Server, clients: Clients, entries: str) -> None:
+def test_why_the_module_reads_before_it_closes(server: Server, clients: Clients, entries: str) -> None:
     """A port that is not open, or is named twice, closes every connection of the host, with the same answer."""
     alice, bob = connect(server, clients, ALICE, 3), connect(server, clients, BOB)
     entry = {"Protocol": "grpc", "Host": ALICE, "Port": alice[0].port}
@@ -101,7 +101,7 @@ def test_why_a_close_looks_first(server: Server, clients: Clients, entries: str)
     assert bob[0].open
 
 
-def test_a_close_of_what_is_not_counted_is_silent(server: Server) -> None:
+def test_a_close_for_an_uncounted_protocol_is_ignored(server: Server) -> None:
     """This is why the module reads the statistics first."""
     connections.close(server.client(), "l5pb", ALICE, [1])
 

@@ -40,7 +40,7 @@ def tetrad(service: str, host: str = "10.1.0.1", **more: Any) -> dict[str, Any]:
 # --- the count of instances ------------------------------------------------------------------------------------------
 
 
-def test_the_count_is_of_what_is_registered(server: Server, service: str, version: str) -> None:
+def test_the_count_has_the_registered_instances(server: Server, service: str, version: str) -> None:
     def count() -> int:
         reply = server.call("GET", f"{LIST}/count")
         assert (reply.status_code, reply.json()["code"], reply.json()["size"]) == (200, 200000, 0)
@@ -59,7 +59,7 @@ def test_the_count_is_of_what_is_registered(server: Server, service: str, versio
 
 
 @pytest.mark.parametrize(("sent", "echoed"), [(0, "UNKNOWN"), (1, "HEARTBEAT"), (7, 7), (-1, -1)])
-def test_an_enum_is_any_number(server: Server, service: str, sent: int, echoed: str | int) -> None:
+def test_an_enum_accepts_any_number(server: Server, service: str, sent: int, echoed: str | int) -> None:
     reply = server.call("POST", CLEAN, tetrad(service, health_check={"type": sent}))
     assert (reply.status_code, reply.json()["code"]) == (200, 200000)
     assert reply.json()["instance"]["healthCheck"]["type"] == echoed
@@ -83,7 +83,7 @@ def test_null_metadata_is_empty_text(server: Server, service: str) -> None:
     ],
     ids=str,
 )
-def test_the_words_for_a_wrong_field(server: Server, service: str, wrong: dict[str, Any], text: str) -> None:
+def test_the_error_text_for_a_wrong_field(server: Server, service: str, wrong: dict[str, Any], text: str) -> None:
     reply = server.call("POST", CLEAN, tetrad(service, **wrong))
     assert (reply.status_code, reply.json()["code"]) == (400, 400001)
     assert reply.json()["info"] == f"request decode failed: {text}"

@@ -51,7 +51,7 @@ def test_without_authentication_the_maintenance_calls_work(server: Server) -> No
     assert connections.stats(client, "grpc") is None
 
 
-def test_a_list_of_nothing_is_left_out(server: Server) -> None:
+def test_an_empty_list_is_omitted(server: Server) -> None:
     client = server.client()
     assert instances.find(client, namespace=NAMESPACE, service="nosuch").instances == ()
     assert "instances" not in server.call("GET", "/naming/v1/instances", params={"host": "10.99.99.99"}).json()

@@ -73,7 +73,7 @@ def test_the_id_is_computed_as_the_server_does(server: Server, service: str) -> 
     assert server.register(service, "10.1.0.1", 8080, id=f"own-{service}") == f"own-{service}"
 
 
-def test_what_a_list_tells(server: Server, service: str) -> None:
+def test_the_fields_of_a_listed_instance(server: Server, service: str) -> None:
     values = {
         "protocol": "grpc",
         "version": "1.2",
@@ -143,7 +143,7 @@ def test_services(server: Server, service: str) -> None:
     assert (NAMESPACE, service) in instances.services(client)
 
 
-def test_registered_and_deregistered_shows_at_once(server: Server, service: str) -> None:
+def test_registrations_and_deregistrations_are_listed_at_once(server: Server, service: str) -> None:
     """Looking up live instances takes one request, without waiting for caches."""
     client = server.client()
     body = {"service": service, "namespace": NAMESPACE, "host": "10.1.0.1", "port": 8080}
@@ -155,7 +155,7 @@ def test_registered_and_deregistered_shows_at_once(server: Server, service: str)
     assert instances.find(client, namespace=NAMESPACE, service=service).instances == ()
 
 
-def test_every_field_of_the_published_request_is_taken(server: Server, service: str) -> None:
+def test_every_field_of_the_published_request_is_accepted(server: Server, service: str) -> None:
     fields = {
         "protocol": "grpc",
         "version": "1.0",
@@ -218,7 +218,7 @@ def test_a_deleted_instance_is_cleaned_and_a_live_one_is_not(server: Server, ser
     assert run_clean(server, id="no-such-id")["count"] == 1
 
 
-def test_what_is_cleaned_right_after_its_end_is_served_no_more(server: Server, service: str) -> None:
+def test_an_instance_cleaned_right_after_deregistration_is_not_served(server: Server, service: str) -> None:
     """A node lists a row until it restarts if the row left the store before the node noticed its deletion."""
     question = {"type": 1, "service": {"name": service, "namespace": NAMESPACE}}
     if server.call("POST", "/v1/Discover", question).status_code == 404:
@@ -236,7 +236,7 @@ def test_what_is_cleaned_right_after_its_end_is_served_no_more(server: Server, s
     server.until(lambda: served() == {"10.1.0.2"}, "the one to be gone")
 
 
-def test_what_comes_back_between_look_and_clean_is_named(
+def test_an_instance_that_registers_between_lookup_and_clean_is_named(
     server: Server, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server has damaged it without a word. Old boltdb servers do not even list it any more."""
@@ -262,7 +262,7 @@ def test_what_comes_back_between_look_and_clean_is_named(
     assert [entry["host"] for entry in caught.value.partial["live_again"]] == ["10.1.0.1"]
 
 
-def test_clean_answers_the_same_for_what_never_was(server: Server) -> None:
+def test_clean_answers_the_same_for_an_unknown_instance(server: Server) -> None:
     reply = server.call("POST", CLEAN, {"id": "no-such-id"})
     assert (reply.status_code, reply.json()["code"]) == (200, 200000)
 

@@ -36,7 +36,7 @@ def test_every_level_can_be_set_and_is_seen_at_once(server: Server, level: str) 
     assert server.levels() == {**before, "naming": level}
 
 
-def test_the_published_form_is_found_out_once_not_once_a_call(server: Server) -> None:
+def test_the_published_form_is_detected_once_not_per_call(server: Server) -> None:
     client = server.client()
     log_levels.write(client, "naming", "debug")
     log_levels.write(client, "auth", "debug")
@@ -46,7 +46,7 @@ def test_the_published_form_is_found_out_once_not_once_a_call(server: Server) ->
         assert methods == (["PUT", "POST", "POST"] if server.name == "documented" else ["PUT", "PUT"])
 
 
-def test_the_published_post_is_405_where_put_is_the_way(server: Server) -> None:
+def test_the_published_post_is_405_on_released_servers(server: Server) -> None:
     """This is why the fallback comes second: no released server has it."""
     reply = server.call("POST", LEVELS, {"scope": "naming", "level": "info"})
     if server.name == "documented":

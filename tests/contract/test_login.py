@@ -58,5 +58,5 @@ def test_wrong_name_or_password(server: Server, name: str, password: str, code: 
     assert password not in error.msg
 
 
-def test_a_token_that_is_none_does_not_hinder_a_login(server: Server) -> None:
+def test_an_invalid_token_does_not_prevent_a_login(server: Server) -> None:
     assert account.login(server.client("not-a-token"), "polaris", "polaris") == server.token

@@ -22,7 +22,7 @@ def metric(server: Server, name: str) -> int | None:
     return int(float(found.group(1))) if found else None
 
 
-def test_a_free_collects_and_gives_back(server: Server) -> None:
+def test_a_free_collects_and_returns_memory(server: Server) -> None:
     client = server.client(timeout=90)
     collections = metric(server, "go_gc_cycles_forced_gc_cycles_total")
     before = memory.read(client)
@@ -38,7 +38,7 @@ def test_a_free_collects_and_gives_back(server: Server) -> None:
         assert metric(server, "go_gc_cycles_forced_gc_cycles_total") == collections + 1
 
 
-def test_asking_for_figures_forces_no_collection(server: Server) -> None:
+def test_reading_figures_forces_no_collection(server: Server) -> None:
     collections = metric(server, "go_gc_cycles_forced_gc_cycles_total")
     for _dummy in range(3):
         assert memory.read(server.client(token=None)) is not None

@@ -85,7 +85,7 @@ def test_only_the_owner_may_write(server: Server, call: str) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_the_owner_may_do_it_all(server: Server, call: str) -> None:
+def test_the_owner_may_do_everything(server: Server, call: str) -> None:
     skip_unless(server, call)
     if call == "batch clean" and not server.disposable:
         pytest.skip("would remove a row of a server that is not ours")
@@ -140,11 +140,11 @@ def test_a_missing_route_is_plain_text_and_says_so(server: Server, method: str, 
     assert failure.value.kind == "unsupported"
 
 
-def test_the_banner_tells_a_polaris_server(server: Server) -> None:
+def test_the_banner_identifies_a_polaris_server(server: Server) -> None:
     assert routes.is_polaris(server.client(None))
 
 
-def test_the_grpc_port_is_named_as_what_it_may_be(server: Server) -> None:
+def test_the_message_names_the_grpc_port(server: Server) -> None:
     host, port = server.grpc
     grpc = Client(Settings(f"http://{host}:{port}", timeout=2.0, retries=0))
     with pytest.raises(PolarisError) as failure:

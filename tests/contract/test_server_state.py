@@ -145,7 +145,7 @@ def test_what_the_server_says_to_a_wrong_key(server: Server) -> None:
     assert "LeaderElection(nonsense) not started" in str(caught.value.info)
 
 
-def test_clients_have_the_servers_among_them(server: Server) -> None:
+def test_the_servers_are_among_the_clients(server: Server) -> None:
     if not server.has("GET", "/maintain/v1/report/clients"):
         with pytest.raises(PolarisError) as caught:
             server_api.reported_clients(server.client())
@@ -158,14 +158,14 @@ def test_clients_have_the_servers_among_them(server: Server) -> None:
     assert {node.id for node in nodes} <= ids
 
 
-def test_locations_are_none_without_a_plugin(server: Server) -> None:
+def test_there_are_no_locations_without_a_plugin(server: Server) -> None:
     if not server.has("GET", "/maintain/v1/cmdb/info"):
         pytest.skip("no such call")
     assert isinstance(server_api.cmdb_locations(server.client()), list)
 
 
 @pytest.mark.parametrize("kind", ["heap", "allocs", "goroutine", "profile", "trace"])
-def test_profiles_are_what_go_opens(server: Server, kind: str, tmp_path: Path) -> None:
+def test_go_opens_the_profiles(server: Server, kind: str, tmp_path: Path) -> None:
     options = {"kind": kind, "seconds": 1, "dest": str(tmp_path / "profile")}
     if kind == "trace" and not server.has("POST", "/maintain/v1/pprof/enable"):
         with pytest.raises(PolarisError) as caught:

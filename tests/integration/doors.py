@@ -66,7 +66,7 @@ def registered(fleet: Fleet) -> Iterator[None]:
 
 
 SUBJECTS: dict[str, Subject] = {
-    "polaris_client_info": Subject({"read": {}, "fail: nobody listens": NOBODY}, volatile=frozenset({"id"})),
+    "polaris_client_info": Subject({"read": {}, "fail: nothing listens": NOBODY}, volatile=frozenset({"id"})),
     "polaris_cmdb_info": Subject({"read": {}, "fail: wrong token": WRONG_TOKEN}),
     "polaris_conn_close": Subject(
         {
@@ -156,7 +156,7 @@ SUBJECTS: dict[str, Subject] = {
             "fail: health checks": {"elect_key": "polaris.checker"},
             "fail: boltdb": {"elect_key": "MaintainJob.CleanDeletedInstances"},
             "release": {"elect_key": "polaris.checker", "force": True},
-            "nobody leads": {"elect_key": "polaris.checker", "force": True},
+            "no leader": {"elect_key": "polaris.checker", "force": True},
             "fail: unknown": {"elect_key": "nonsense"},
             "fail: empty": {"elect_key": ""},
             "fail: no key": {},
@@ -178,7 +178,7 @@ SUBJECTS: dict[str, Subject] = {
             "fail: wrong token": {"levels": {"naming": "error"}, **WRONG_TOKEN},
             "fail: two accounts": {"scope": "naming", "level": "info", "username": "me", "password": "secret"},
             "fail: password in url": {"scope": "naming", "level": "info", "url": "http://me:hidden@127.0.0.1:8090"},
-            "fail: nobody listens": {"scope": "naming", "level": "info", "url": "http://127.0.0.1:1"},
+            "fail: nothing listens": {"scope": "naming", "level": "info", "url": "http://127.0.0.1:1"},
         }
     ),
     "polaris_log_level_info": Subject({"read": {}, "fail: wrong token": WRONG_TOKEN}),
@@ -193,7 +193,7 @@ SUBJECTS: dict[str, Subject] = {
             "fail: wrong token": {"force": True, **WRONG_TOKEN, "timeout": "5"},
         }
     ),
-    "polaris_memory_info": Subject({"read": {}, "fail: nobody listens": NOBODY}),
+    "polaris_memory_info": Subject({"read": {}, "fail: nothing listens": NOBODY}),
     "polaris_pprof": Subject(
         {
             "off": {"enabled": False},
@@ -226,7 +226,7 @@ SUBJECTS: dict[str, Subject] = {
             "who is let in": {"probe_defaults": True},
             "wrong token": {"gather": ["levels", "leaders"], **WRONG_TOKEN},
             "fail: unknown part": {"gather": ["colours"]},
-            "fail: nobody listens": NOBODY,
+            "fail: nothing listens": NOBODY,
         },
         # The connections are those of the task itself.
         volatile=frozenset({"port", "connections", "ctime", "mtime"}),
@@ -258,6 +258,6 @@ def calls_with_secrets(url: str, owner: str) -> list[dict[str, Any]]:
         "password in a url with a bad port": {"url": f"http://me:{SECRETS[1]}@127.0.0.1:x", "levels": levels},
         "token as a wrong option": {"url": url, "token": owner, "levels": levels, "tokn": "x"},
         "token as a scope": {"url": url, "token": SECRETS[0], "scope": SECRETS[0], "level": "debug"},
-        "nobody listens": {"url": "http://127.0.0.1:1", "token": SECRETS[0], "retries": 0, "levels": levels},
+        "nothing listens": {"url": "http://127.0.0.1:1", "token": SECRETS[0], "retries": 0, "levels": levels},
     }
     return [{"name": name, module: options, "ignore_errors": True} for name, options in calls.items()]

@@ -38,7 +38,7 @@ def first_success(module: str) -> Result:
     return next(options for name, options in SUBJECTS[module].cases.items() if not name.startswith("fail"))
 
 
-def test_every_module_counts_the_node_it_met_and_each_node_is_one(
+def test_every_module_counts_its_node_and_each_node_counts_once(
     make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun]
 ) -> None:
     fleet = make_fleet(nodes=2, profile="head")
@@ -115,5 +115,5 @@ def test_a_url_is_a_node(url: str, name: str) -> None:
         None,
     ],
 )
-def test_what_names_no_node_is_no_node_and_no_failure(result: Any) -> None:
+def test_results_without_a_node_are_ignored(result: Any) -> None:
     assert counted(result) == []

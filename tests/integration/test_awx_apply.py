@@ -85,7 +85,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def test_every_module_takes_its_options_and_finds_what_it_names(tmp_path: Path) -> None:
+def test_every_module_accepts_its_options_and_finds_what_it_refers_to(tmp_path: Path) -> None:
     applied = apply(tmp_path, **SETTINGS)
     calls = applied.calls
     assert SECRET not in applied.run.output
@@ -156,7 +156,7 @@ def as_given(item: dict[str, Any]) -> dict[str, Any]:
     return {key: int(value) if key in ("job_slice_count", "forks") else value for key, value in item.items()}
 
 
-def test_another_cluster_has_all_of_its_own_and_its_credential_is_left_alone(tmp_path: Path) -> None:
+def test_another_cluster_has_its_own_items_and_its_credential_is_left_alone(tmp_path: Path) -> None:
     calls = apply(tmp_path, polaris_awx_image=IMAGE, polaris_awx_name="Polaris EU").calls
     shared = {"organization", "credential_type", "workflow_job_template_node", "role", "notification_template"}
     assert all(name.startswith("Polaris EU") for name in made(calls, *config.MODULES.keys() - shared))

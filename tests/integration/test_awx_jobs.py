@@ -229,7 +229,7 @@ def test_a_job_of_its_template_does_what_the_runbook_does(
 # --- the door on an execution node ------------------------------------------------------------------------------------
 
 
-def test_the_execution_node_knows_the_installed_collection_alone(execution_node: jobs.ExecutionNode) -> None:
+def test_the_execution_node_has_only_the_installed_collection(execution_node: jobs.ExecutionNode) -> None:
     """The other tests here would prove nothing if this checkout ran there."""
     command = ["ansible-galaxy", "collection", "list", "--format", "json"]
     listed = subprocess.run(command, env=execution_node.environment, check=True, capture_output=True, text=True).stdout
@@ -354,7 +354,7 @@ def test_a_cancelled_workflow_is_undone_in_one_launch(make_fleet: Callable[..., 
 
 
 @pytest.mark.slow
-def test_levels_that_are_none_open_no_window(make_fleet: Callable[..., Fleet], start: Start) -> None:
+def test_invalid_levels_open_no_window(make_fleet: Callable[..., Fleet], start: Start) -> None:
     fleet = make_fleet(nodes=2)
     done = window(fleet, start, {"window_levels": "naming: loud", "seconds": 600})
     assert writes(fleet) == []
@@ -366,7 +366,7 @@ def test_levels_that_are_none_open_no_window(make_fleet: Callable[..., Fleet], s
 
 
 @pytest.mark.slow
-def test_slices_side_by_side_do_together_what_one_job_does(make_fleet: Callable[..., Fleet], launch: Launch) -> None:
+def test_parallel_slices_do_the_same_as_one_job(make_fleet: Callable[..., Fleet], launch: Launch) -> None:
     fleet = make_fleet(nodes=9)
     hosts = inventory(fleet)
     answers = {"levels": '{"naming": "debug"}'}
@@ -391,7 +391,7 @@ def test_slices_side_by_side_do_together_what_one_job_does(make_fleet: Callable[
 
 
 @pytest.mark.slow
-def test_what_needs_the_whole_fleet_refuses_to_run_in_slices(
+def test_runbooks_that_need_the_whole_fleet_refuse_slices(
     make_fleet: Callable[..., Fleet], launch: Launch, tmp_path: Path
 ) -> None:
     fleet = make_fleet(nodes=3)

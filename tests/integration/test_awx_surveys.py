@@ -108,7 +108,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Case], Play
     return every, run_playbook(folder, [play_of(runbook) for runbook in inventory], "inventory.yml")
 
 
-def test_the_runbooks_take_what_the_surveys_let_through_and_refuse_the_rest(
+def test_the_runbooks_accept_what_the_surveys_accept_and_refuse_the_rest(
     run: tuple[dict[str, Case], PlaybookRun],
 ) -> None:
     every, done = run

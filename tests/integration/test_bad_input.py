@@ -116,7 +116,7 @@ def test_bad_input(door: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]
         "url with a query": Case({"url": "http://127.0.0.1:8090/?x=1"}, ["without a query"], "refused"),
         "host name that is none": Case({"url": "http://a..b:8090"}, ["url"], "refused"),
         "token that is none": Case({"token": "not-a-token"}, ["does not accept the token", "invalid token"], "auth"),
-        "token of nobody": Case({"token": fleet.tokens.unknown}, ["does not accept the token"], "auth"),
+        "token of no account": Case({"token": fleet.tokens.unknown}, ["does not accept the token"], "auth"),
         "token with a line break": Case({"token": "two\nlines"}, ["token is not a Polaris token"], "refused"),
         "no token": Case({"token": None}, ["requires a token, and none was given"], "auth"),
         "two accounts": Case({"username": "me", "password": "word"}, ["token and username"], "refused"),
@@ -134,7 +134,7 @@ def test_bad_input(door: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]
 
 
 @BOTH_DOORS
-def test_bad_surroundings(
+def test_bad_environment(
     door: str,
     make_fleet: Callable[..., Fleet],
     playbook: Callable[..., PlaybookRun],
@@ -167,7 +167,7 @@ def test_bad_surroundings(
         "another server": Case({"url": foreign.url}, ["is not a Polaris server", "8090"], "protocol"),
         "HTTPS to HTTP": Case({"url": fleet.url.replace("http", "https")}, ["write http://"], "tls"),
         "HTTP to HTTPS": Case({"url": secured.url.replace("https", "http")}, ["HTTP"], None),
-        "certificate nobody trusts": Case({"url": secured.url}, ["is not trusted here", "ca_path"], "tls"),
+        "untrusted certificate": Case({"url": secured.url}, ["is not trusted here", "ca_path"], "tls"),
         "certificate of another name": Case(
             {"url": secured.url.replace("127.0.1.1", "127.0.1.9"), "ca_path": str(ca)}, ["127.0.1.9"], None
         ),

@@ -124,7 +124,7 @@ def doors(
     return {door: through(door, cases, tmp_path_factory.mktemp(door), ports) for door in ("module", "in-process")}
 
 
-def test_every_module_of_the_action_group_is_proven_here() -> None:
+def test_every_module_of_the_action_group_is_tested_here() -> None:
     assert sorted(SUBJECTS) == sorted(NAMES)
 
 

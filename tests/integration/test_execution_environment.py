@@ -38,7 +38,7 @@ def create(definition: Path, folder: Path) -> Path:
     return context
 
 
-def test_the_installed_collection_asks_for_requests_and_nothing_else(
+def test_the_installed_collection_requires_requests_and_nothing_else(
     execution_node: ExecutionNode, tmp_path: Path
 ) -> None:
     for options in ([], ["--sanitize"]):
@@ -61,7 +61,7 @@ def test_the_definition_becomes_an_image_with_the_collection(tmp_path: Path) -> 
     assert not (context / "_build" / "requirements.txt").exists()
 
 
-def test_an_image_from_an_archive_gets_what_the_collection_asks_for(archive: Path, tmp_path: Path) -> None:
+def test_an_image_from_an_archive_gets_the_requirements_of_the_collection(archive: Path, tmp_path: Path) -> None:
     """As the comment in the definition describes; then the steps of the build that need no image."""
     definition: dict[str, Any] = yaml.safe_load(DEFINITION.read_text())
     definition["dependencies"]["galaxy"]["collections"] = [{"name": archive.name, "type": "file"}]

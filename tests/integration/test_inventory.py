@@ -222,7 +222,7 @@ def test_a_service_without_instances_is_warned_about(inventory: Inventory) -> No
 
 @pytest.mark.sample
 @pytest.mark.parametrize("service", ["polaris-servers", "all", "ungrouped"])
-def test_a_service_cannot_pass_for_a_group_that_means_something_else(inventory: Inventory, service: str) -> None:
+def test_a_service_cannot_have_the_name_of_a_special_group(inventory: Inventory, service: str) -> None:
     register(inventory.fleet.nodes[0], service)
     inventory.write(namespace="production", service=["orders", service])
     listed = inventory.list()
@@ -482,7 +482,7 @@ def test_nothing_from_the_registry_is_evaluated(inventory: Inventory, cluster: F
     assert "EVALUATED" not in listed.result
 
 
-def test_addresses_that_are_none_are_left_out(inventory: Inventory, cluster: Fleet) -> None:
+def test_invalid_addresses_are_left_out(inventory: Inventory, cluster: Fleet) -> None:
     for number, host in enumerate(["-oProxyCommand=id", "10.0.0.1 ansible_connection=local", "{{ 1 }}"]):
         register(cluster.nodes[0], host=host, port=number + 1)
     register(cluster.nodes[0], host="10.1.0.7")
@@ -538,7 +538,7 @@ def test_a_switched_off_console_api_is_explained(inventory: Inventory, cluster: 
     assert "switch on its console API (api.console.enable" in inventory.list().told
 
 
-def test_a_failure_leaves_no_half_an_inventory(inventory: Inventory, cluster: Fleet) -> None:
+def test_a_failure_leaves_no_partial_inventory(inventory: Inventory, cluster: Fleet) -> None:
     inventory.write(service=["polaris.checker", "orders"], filters=[{"exclude": "polaris_metadata.zone == 'a'"}])
     listed = inventory.list(ANSIBLE_INVENTORY_UNPARSED_FAILED="false")
     assert listed.hosts == {}

@@ -59,7 +59,7 @@ def test_every_node_is_drained_and_every_bystander_stays(mixed: Fleet, clients: 
     assert "changed=0" in again.output
 
 
-def test_too_many_in_all_closes_none_on_any_node(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+def test_too_many_in_total_closes_none_on_any_node(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     alice = [each for node in mixed.nodes for each in connect(clients, node, ALICE, 2)]
     run = playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": "5"})
     assert run.returncode == 2
@@ -81,7 +81,9 @@ def test_check_mode_closes_nothing_and_names_the_same(mixed: Fleet, clients: Cli
     assert wet.one("Close the connections", "node1") == dry.one("Close the connections", "node1")
 
 
-def test_who_connects_again_meanwhile_is_not_closed_twice(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+def test_a_client_that_reconnects_meanwhile_is_not_closed_twice(
+    mixed: Fleet, clients: Clients, playbook: Playbook
+) -> None:
     first = mixed.nodes[0]
     alice = connect(clients, first, ALICE, 1)
     late: list[Connection] = []
@@ -132,12 +134,12 @@ def test_limit_drains_the_named_node_alone(mixed: Fleet, clients: Clients, playb
     assert alice[2][0].open
 
 
-def test_a_node_of_the_cluster_is_no_client(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+def test_a_node_of_the_cluster_is_refused_as_a_client(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     first, second = mixed.nodes[:2]
     first.set("console", False)
     between = connect(clients, first, second.host, 1)
     drain = {"protocol": "grpc", "client_host": second.host}
-    # The client is not a host of this run, and the first node does not tell which nodes there are.
+    # The client is not a host of this run, and the first node does not list the nodes.
     run = playbook(NAME, inventory(mixed), extra_vars=drain, args=["--limit", "node1,node3"])
     assert run.returncode == 2
     assert f"REFUSED: {second.host} is a node of this cluster" in run.output
@@ -151,7 +153,7 @@ def test_a_node_of_the_cluster_is_no_client(mixed: Fleet, clients: Clients, play
     assert ended(between)
 
 
-def test_where_nobody_tells_the_nodes_the_summary_says_so(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+def test_the_summary_says_that_the_nodes_are_unknown(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     for node in mixed.nodes:
         node.set("console", False)
     alice = connect(clients, mixed.nodes[0], ALICE, 1)

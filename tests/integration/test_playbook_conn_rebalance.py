@@ -256,9 +256,7 @@ def test_a_node_that_is_two_hosts_is_refused(cluster: Fleet, clients: Clients, p
 
 
 @pytest.mark.slow
-def test_where_no_node_can_tell_the_nodes_the_plan_says_so(
-    cluster: Fleet, clients: Clients, playbook: Playbook
-) -> None:
+def test_the_plan_says_that_the_nodes_are_unknown(cluster: Fleet, clients: Clients, playbook: Playbook) -> None:
     held = connect(clients, cluster.nodes[0], HOSTS)
     cluster.configure(console=False)
     run = rebalance(playbook, cluster).ok()

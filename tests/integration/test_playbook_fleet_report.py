@@ -129,9 +129,7 @@ def test_a_refused_token_is_on_the_page_and_fails(fleet: Fleet, playbook: Playbo
     assert "Not read" in page
 
 
-def test_a_server_that_asks_for_no_account(
-    make_fleet: Callable[..., Fleet], playbook: Playbook, tmp_path: Path
-) -> None:
+def test_a_server_without_authentication(make_fleet: Callable[..., Fleet], playbook: Playbook, tmp_path: Path) -> None:
     fleet = make_fleet(nodes=1, auth="open")
     playbook(NAME, fleet, extra_vars={"dest": "report.html"}).ok()
     assert "no_authentication" in warned(written(tmp_path)[1])
@@ -170,16 +168,14 @@ def test_a_slice_is_refused(variables: dict[str, Any], fleet: Fleet, playbook: P
 
 
 @pytest.mark.slow
-def test_a_job_in_a_workflow_is_no_slice(fleet: Fleet, playbook: Playbook, tmp_path: Path) -> None:
+def test_a_job_in_a_workflow_is_not_a_slice(fleet: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     names = {"awx_workflow_job_id": 7, "awx_workflow_job_name": "Night", "awx_job_template_name": "Report"}
     inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
     playbook(NAME, inventory, extra_vars={"dest": "report.html", **names}, args=["--limit", "node1"]).ok()
     assert written(tmp_path)[1]["limit"] == "node1"
 
 
-def test_compare_tells_what_has_changed_and_refuses_another_fleet(
-    mixed: Fleet, playbook: Playbook, tmp_path: Path
-) -> None:
+def test_compare_shows_changes_and_refuses_another_fleet(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
     short = {"heartbeats": False, "probe_defaults": False}
     playbook(NAME, inventory, extra_vars={"dest": "before.html", **short}).ok()

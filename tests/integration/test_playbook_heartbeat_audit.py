@@ -78,7 +78,7 @@ def test_nothing_overdue_does_not_fail(trio: Fleet, playbook: Playbook) -> None:
     assert "0 of 1 watched instances overdue" in run.output
 
 
-def test_a_name_that_nobody_has_is_no_good_news(trio: Fleet, playbook: Playbook) -> None:
+def test_an_unknown_name_is_reported(trio: Fleet, playbook: Playbook) -> None:
     payments(trio, "10.0.0.1")
     run = playbook(NAME, inventory(trio), extra_vars={"service": "payment"}).ok()
     assert "NO INSTANCES are registered there: check the names of the namespace and the service" in run.output

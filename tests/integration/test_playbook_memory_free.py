@@ -73,7 +73,7 @@ def test_check_mode_says_it_and_does_nothing(uneven: Fleet, playbook: Playbook) 
     assert '-    "releasable": 314572800' in run.output
 
 
-def test_a_node_that_fails_is_named_and_does_not_keep_the_others(uneven: Fleet, playbook: Playbook) -> None:
+def test_a_node_that_fails_is_named_and_does_not_stop_the_others(uneven: Fleet, playbook: Playbook) -> None:
     uneven.nodes[0].fault("POST", "*", Fault("drop"))
     hosts = inventory(uneven)
     hosts["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
@@ -96,7 +96,7 @@ def test_without_figures_it_says_that_this_is_unknown(make_fleet: Callable[..., 
 
 @pytest.mark.sample
 @pytest.mark.parametrize("least", ["much", [1]])
-def test_what_is_no_size_is_one_sentence_and_no_request(least: Any, uneven: Fleet, playbook: Playbook) -> None:
+def test_an_invalid_size_is_one_sentence_and_no_request(least: Any, uneven: Fleet, playbook: Playbook) -> None:
     run = playbook(NAME, inventory(uneven), extra_vars={"min_releasable": least})
     assert run.returncode == 2
     assert run.one("Check the variables")["msg"].startswith("The variable min_releasable must be a size")

@@ -174,9 +174,7 @@ def test_bad_variables_are_one_sentence_and_no_request(surged: Fleet, playbook: 
     assert not surged.requests
 
 
-def test_where_only_the_log_levels_fail_the_node_is_looked_at_and_profiled(
-    surged: Fleet, playbook: Playbook, tmp_path: Path
-) -> None:
+def test_a_node_whose_log_levels_fail_is_still_profiled(surged: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     """One endpoint says nothing about the whole node."""
     surged.nodes[0].fault("GET", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="boom"))
     run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})

@@ -144,7 +144,7 @@ def names(browser: Browser, table: str) -> list[str]:
     return found
 
 
-def test_it_asks_for_nothing_and_breaks_no_rule_of_its_policy(browser: Browser, page: Path) -> None:
+def test_it_loads_nothing_and_violates_no_policy(browser: Browser, page: Path) -> None:
     browser.log("browser")
     browser.open(page)
     asked = [message for message in browser.log("performance") if "Network.requestWillBeSent" in message]
@@ -211,7 +211,7 @@ def test_copying_a_command(browser: Browser, page: Path) -> None:
     pytest.fail("the button did not say that it copied")
 
 
-def test_a_link_to_a_node_opens_all_that_is_known_of_it(browser: Browser, page: Path) -> None:
+def test_a_link_to_a_node_opens_its_details(browser: Browser, page: Path) -> None:
     browser.open(page, "#node-59")
     assert browser.run("return document.getElementById('node-59').open") is True
     assert "naming debug" in browser.run("return document.getElementById('node-59').innerText")

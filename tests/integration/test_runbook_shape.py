@@ -120,7 +120,7 @@ def test_a_node_that_is_lost_before_a_level_is_set_has_failed(
 def test_a_node_that_is_lost_while_its_window_is_open_is_not_called_restored(
     after: int, make_fleet: Callable[..., Fleet], playbook: Playbook, tmp_path: Path
 ) -> None:
-    """After the look, so that it is unknown whether it was raised; after the raise."""
+    """Lost after it was read, so that it is unknown whether it was raised; or after it was raised."""
     fleet = make_fleet(nodes=2)
     inventory, env = lost(fleet, tmp_path, after)
     variables = {"levels": "naming=debug", "seconds": 1}

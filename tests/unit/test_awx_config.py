@@ -65,7 +65,7 @@ def test_a_survey_asks_what_its_runbook_documents(runbook: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("name", SURVEYS)
-def test_awx_takes_the_survey(name: str, language: str) -> None:
+def test_awx_accepts_the_survey(name: str, language: str) -> None:
     survey = config.surveys(language)[name]
     assert config.survey_problems(survey) == []
     for question in survey["spec"]:
@@ -175,7 +175,7 @@ def test_nothing_is_drained_without_approval_and_the_report_comes_whatever_happe
     assert approval["approval_node"]["timeout"] == 3600
 
 
-def test_schedules_are_ones_that_awx_takes() -> None:
+def test_awx_accepts_the_schedules() -> None:
     known = {*TEMPLATES, config.only("controller_inventory_sources")["name"]}
     schedules = config.configuration()["controller_schedules"]
     assert {schedule["unified_job_template"] for schedule in schedules} == {"Polaris heartbeat audit", "Polaris nodes"}
@@ -196,7 +196,7 @@ def test_schedules_are_ones_that_awx_takes() -> None:
 TYPE = config.only("controller_credential_types")
 
 
-def test_the_credential_type_is_one_that_awx_takes() -> None:
+def test_awx_accepts_the_credential_type() -> None:
     fields = {field["id"]: field for field in TYPE["inputs"]["fields"]}
     for field in fields.values():
         assert field.keys() <= {"id", "label", "type", "format", "secret", "help_text"}
@@ -313,7 +313,7 @@ def test_every_item_fits_the_argument_spec_of_its_module(kind: str) -> None:
             assert config.refused("workflow_job_template_node", whole) == []
 
 
-def test_everything_has_its_label_and_who_hears_of_failures() -> None:
+def test_everything_has_its_label_and_its_notifications() -> None:
     for item in (*full_items()["controller_templates"], *full_items()["controller_workflows"]):
         assert item["labels"] == ["Polaris"]
         assert item["notification_templates_error"] == ["Polaris"]

@@ -90,7 +90,7 @@ def test_the_node_has_the_name_that_the_inventory_plugin_gives_it(address: Any, 
         *(None, 8090, True, ["127.0.0.1"], {"a": "127.0.0.1"}),
     ],
 )
-def test_what_names_no_single_host_is_no_node(instance: Any) -> None:
+def test_labels_that_name_no_single_host_give_no_node(instance: Any) -> None:
     assert filtered(alert(instance)) == [{"alertname": "PolarisMemoryHigh"}]
 
 
@@ -131,5 +131,5 @@ def test_only_firing_alerts_get_through_and_nothing_else_of_them() -> None:
         {"payload": {"alerts": {}}},
     ],
 )
-def test_what_is_no_webhook_of_alertmanager_is_no_event(event: Any) -> None:
+def test_other_webhooks_give_no_event(event: Any) -> None:
     assert FILTER["main"](event) == []

@@ -74,7 +74,7 @@ def test_tokens(
         assert (answer.status, answer.text or None) == (400 if write else 200, write), name
 
 
-def test_no_token_is_an_invalid_one(fleet: Fleet, ask: Ask) -> None:
+def test_no_token_counts_as_an_invalid_one(fleet: Fleet, ask: Ask) -> None:
     for token in (None, "", "bm9uc2Vuc2U="):
         assert ask(fleet.nodes[0], "GET", READ, token=token).text == "invalid token"
     bearer = {"Authorization": f"Bearer {fleet.tokens.owner}"}
@@ -155,13 +155,13 @@ def test_a_failed_login(fleet: Fleet, ask: Ask, body: object, status: int, code:
     assert answer.json()["loginResponse"] is None
 
 
-def test_old_versions_tell_one_switch(make_fleet: Callable[..., Fleet], ask: Ask) -> None:
+def test_old_versions_show_one_switch(make_fleet: Callable[..., Fleet], ask: Ask) -> None:
     node = make_fleet(profile="v1.17.1").nodes[0]
     options = ask(node, "GET", "/core/v1/auth/status", token=None).json()["optionSwitch"]["options"]
     assert options == {"auth": "true"}
 
 
-def test_the_owner_can_have_a_token_of_ones_choice(make_fleet: Callable[..., Fleet], ask: Ask) -> None:
+def test_the_token_of_the_owner_can_be_chosen(make_fleet: Callable[..., Fleet], ask: Ask) -> None:
     fleet = make_fleet(owner_token="chosen")
     assert fleet.tokens.owner == "chosen"
     assert ask(fleet.nodes[0], "POST", FREE, token="chosen").status == 200

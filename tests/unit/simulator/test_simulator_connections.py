@@ -60,7 +60,7 @@ def test_connections_are_counted_per_host(fleet: Fleet, ask: Ask, dial: Dial, ev
     assert len(second) == 2
 
 
-def test_the_caller_is_in_the_http_numbers(fleet: Fleet, ask: Ask) -> None:
+def test_the_caller_is_counted_for_http(fleet: Fleet, ask: Ask) -> None:
     assert counts(ask, fleet.nodes[0], "http") == {"127.0.0.1": 1}
 
 
@@ -143,7 +143,7 @@ def test_closing_ones_own_connection_cuts_the_answer_off(fleet: Fleet, ask: Ask)
         ask(fleet.nodes[0], "POST", CLOSE, [{"Protocol": "http", "Host": "127.0.0.1"}])
 
 
-def test_a_switched_off_limit_knows_no_protocol(
+def test_a_switched_off_limit_counts_no_protocol(
     make_fleet: Callable[..., Fleet], ask: Ask, dial: Dial, still_open: Open
 ) -> None:
     node = make_fleet(conn_limit=False).nodes[0]

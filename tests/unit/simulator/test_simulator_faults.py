@@ -91,7 +91,7 @@ def test_a_hanging_request_does_not_keep_the_fleet_from_stopping(make_fleet: Cal
     assert time.monotonic() - started < 30
 
 
-def test_which_requests_a_fault_meets(fleet: Fleet, ask: Ask) -> None:
+def test_which_requests_a_fault_affects(fleet: Fleet, ask: Ask) -> None:
     node = fleet.nodes[0]
     node.fault("PUT", LEVELS, Fault("status", status=503), containing='"cache"', skip=1, times=1)
     statuses = []

@@ -80,7 +80,7 @@ def test_on_boltdb_a_released_leadership_never_comes_back(make_fleet: Make, ask:
     assert ask(fleet.nodes[0], "POST", RELEASE, {"electKey": key}).text == '"ok"'
 
 
-def test_on_mysql_the_leader_alone_can_release(make_fleet: Make, ask: Ask, eventually: Eventually) -> None:
+def test_on_mysql_only_the_leader_can_release(make_fleet: Make, ask: Ask, eventually: Eventually) -> None:
     fleet = make_fleet(nodes=2, store="mysql", election_tick=0.02)
     key = "polaris.checker"
     first = leaders(ask, fleet)[key][0]

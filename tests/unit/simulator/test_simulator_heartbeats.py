@@ -27,7 +27,7 @@ def metadata(ask: Ask, node: Node, row_id: str) -> dict[str, str]:
     return found
 
 
-def test_a_beat_is_known_where_it_came(make_fleet: Make, ask: Ask) -> None:
+def test_a_heartbeat_is_known_only_where_it_arrived(make_fleet: Make, ask: Ask) -> None:
     fleet = make_fleet(nodes=2)
     row = fleet.store.register("s", "n", "10.0.0.1", 80, ttl=7)
     fleet.nodes[0].beat(row.id, at=1_700_000_000)

@@ -45,7 +45,7 @@ def test_an_id_is_computed_from_the_namespace_on(fleet: Fleet, ask: Ask) -> None
     assert set(fleet.store.rows) >= set(ids)
 
 
-def test_what_was_registered_is_what_is_listed(fleet: Fleet, ask: Ask) -> None:
+def test_registered_instances_are_listed(fleet: Fleet, ask: Ask) -> None:
     instance = {
         "service": "s",
         "namespace": "n",
@@ -190,7 +190,7 @@ def test_wrong_queries(several: Fleet, ask: Ask, query: str, code: int) -> None:
         ("head", "service=web&show_last_heartbeat=true", 400103),
     ],
 )
-def test_what_a_version_lets_ask(make_fleet: Make, ask: Ask, profile: str, query: str, expected: int) -> None:
+def test_the_queries_of_each_version(make_fleet: Make, ask: Ask, profile: str, query: str, expected: int) -> None:
     fleet = make_fleet(profile=profile)
     fleet.store.register("web", "default", "10.0.0.1", 80)
     assert ask(fleet.nodes[0], "GET", f"{LIST}?{query}").json()["code"] == expected
@@ -203,7 +203,7 @@ def test_an_unknown_service_cuts_the_connection_of_old_boltdb_servers(make_fleet
     assert ask(make_fleet(profile="v1.14.2", store="mysql").nodes[0], "GET", query).json()["amount"] == 0
 
 
-def test_lists_of_hosts_are_not_boltdbs(make_fleet: Make, ask: Ask) -> None:
+def test_boltdb_accepts_no_list_of_hosts(make_fleet: Make, ask: Ask) -> None:
     for store, expected in (("boltdb", 0), ("mysql", 2)):
         fleet = make_fleet(profile="v1.17.1", store=store)
         fleet.store.register("s", "n", "10.0.0.1")
@@ -225,7 +225,7 @@ def test_pages(make_fleet: Make, ask: Ask) -> None:
     assert mtimes == sorted(mtimes, reverse=True)
 
 
-def test_pages_of_rows_with_one_mtime_need_not_fit_together(make_fleet: Make, ask: Ask) -> None:
+def test_pages_of_rows_with_one_mtime_may_be_inconsistent(make_fleet: Make, ask: Ask) -> None:
     fleet = make_fleet(store="mysql")
     now = time.time()
     for number in range(60):
@@ -235,7 +235,7 @@ def test_pages_of_rows_with_one_mtime_need_not_fit_together(make_fleet: Make, as
     assert len(orders) > 1
 
 
-def test_a_page_follows_what_is_written(fleet: Fleet, ask: Ask) -> None:
+def test_a_page_shows_what_was_written(fleet: Fleet, ask: Ask) -> None:
     node = fleet.nodes[0]
     row = fleet.store.register("s", "n", "10.0.0.1")
     assert listed(ask, node, "service=s&healthy=true") == ["10.0.0.1"]
@@ -353,13 +353,13 @@ def test_what_a_clean_refuses(fleet: Fleet, ask: Ask, body: str, code: int) -> N
     assert answer.headers.get("X-Polaris-Code", "200000") == str(code)
 
 
-def test_versions_differ_in_what_they_take(make_fleet: Make, ask: Ask) -> None:
+def test_versions_differ_in_what_they_accept(make_fleet: Make, ask: Ask) -> None:
     body = {"nothing": 1, "service": "a/b"}
     assert ask(make_fleet(profile="head").nodes[0], "POST", CLEAN, body).json()["code"] == 400110
     assert ask(make_fleet(profile="v1.8.0").nodes[0], "POST", CLEAN, {"service": "a/b"}).json()["code"] == 400120
 
 
-def test_a_failing_store_is_told(make_fleet: Make, ask: Ask) -> None:
+def test_a_failing_store_is_reported(make_fleet: Make, ask: Ask) -> None:
     node = make_fleet(store_fails=True).nodes[0]
     assert ask(node, "POST", CLEAN, {"id": "x"}).status == 500
     assert ask(node, "POST", BATCH, {"batch_size": 1}).status == 500
@@ -443,7 +443,7 @@ def test_a_batch_spares_the_young_from_v1_17_on(make_fleet: Make, ask: Ask, prof
 
 
 @pytest.mark.parametrize(("store", "zero"), [("boltdb", 1), ("mysql", 0)])
-def test_a_batch_of_none_takes_one_on_boltdb(make_fleet: Make, ask: Ask, store: str, zero: int) -> None:
+def test_a_batch_of_size_0_removes_one_on_boltdb(make_fleet: Make, ask: Ask, store: str, zero: int) -> None:
     fleet = make_fleet(store=store)
     for number in range(7):
         row = fleet.store.register("s", "n", f"10.0.0.{number}")

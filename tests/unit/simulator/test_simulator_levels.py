@@ -72,7 +72,7 @@ def test_what_a_set_refuses(fleet: Fleet, ask: Ask, body: str, text: str) -> Non
     assert set(fleet.nodes[0].levels.values()) == {"info"}
 
 
-def test_a_body_is_parsed_before_the_caller_is_checked_and_looked_at_after(fleet: Fleet, ask: Ask) -> None:
+def test_a_body_is_parsed_before_the_caller_is_checked_and_validated_after(fleet: Fleet, ask: Ask) -> None:
     node = fleet.nodes[0]
     assert ask(node, "PUT", LEVELS, "", token="x").text == "unexpected end of JSON input"
     assert ask(node, "PUT", LEVELS, {"scope": "nothing"}, token="x").text == "invalid token"

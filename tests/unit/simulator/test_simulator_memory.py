@@ -38,7 +38,7 @@ def memstats(ask: Ask, node: Node) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"^# (\w+) = (\d+)$", text, re.MULTILINE)}
 
 
-def test_freeing_gives_back_what_is_idle(fleet: Fleet, ask: Ask) -> None:
+def test_freeing_returns_idle_memory(fleet: Fleet, ask: Ask) -> None:
     node = fleet.nodes[0]
     before, stats = figures(ask, node), memstats(ask, node)
     free, released = "go_memory_classes_heap_free_bytes", "go_memory_classes_heap_released_bytes"
@@ -82,7 +82,7 @@ def test_each_node_has_its_own_heap_which_can_surge(make_fleet: Make, ask: Ask) 
     assert figures(ask, fleet.nodes[1])["go_memory_classes_heap_free_bytes"] == 0
 
 
-def test_frees_queue_and_go_on_when_the_client_gives_up(make_fleet: Make, ask: Ask) -> None:
+def test_frees_queue_and_continue_when_the_client_disconnects(make_fleet: Make, ask: Ask) -> None:
     node = make_fleet(free_latency=0.3).nodes[0]
     started = time.monotonic()
     threads = [threading.Thread(target=ask, args=(node, "POST", FREE)) for _dummy in range(2)]

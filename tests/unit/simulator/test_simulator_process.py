@@ -53,7 +53,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_it_tells_what_it_serves_and_stops_cleanly(start: Start, tmp_path: Path, signum: signal.Signals) -> None:
+def test_it_prints_what_it_serves_and_stops_cleanly(start: Start, tmp_path: Path, signum: signal.Signals) -> None:
     inventory = tmp_path / "hosts.yml"
     process, ready = start("--nodes", "2", "--inventory-file", str(inventory))
     assert len(ready["urls"]) == 2

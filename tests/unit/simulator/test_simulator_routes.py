@@ -87,7 +87,7 @@ def test_the_documented_dialect_has_the_published_calls_only(make_fleet: Make, a
         ),
     ],
 )
-def test_content_type_is_wanted_without_a_body_too(
+def test_content_type_is_required_without_a_body_too(
     make_fleet: Make,
     ask: Ask,
     headers: dict[str, str],
@@ -144,7 +144,7 @@ def test_a_switched_off_api_is_gone(fleet: Fleet, ask: Ask) -> None:
     assert (answer.status, answer.text) == (404, "404: Page Not Found")
 
 
-def test_responses_look_like_go_wrote_them(fleet: Fleet, ask: Ask) -> None:
+def test_responses_look_like_those_of_go(fleet: Fleet, ask: Ask) -> None:
     node = fleet.nodes[0]
     levels = ask(node, "GET", LEVELS)
     assert levels.headers["Content-Type"] == "application/json"

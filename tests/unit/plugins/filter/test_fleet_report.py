@@ -113,7 +113,7 @@ def test_a_healthy_fleet_needs_no_attention() -> None:
     assert report["connections"]["mean"] == 104.0
 
 
-def test_a_node_that_cannot_be_read_is_there_with_the_reason() -> None:
+def test_a_node_that_cannot_be_read_is_listed_with_the_reason() -> None:
     report = fleet_report([host(1), gone(9)])
     node = report["nodes"][1]
     assert (node["name"], node["status"]) == ("node9", "failed")
@@ -130,7 +130,7 @@ def test_a_host_that_ansible_cannot_reach_and_one_that_never_answered() -> None:
     assert report["nodes"][0]["failures"][0]["kind"] == "unreachable"
 
 
-def test_what_is_no_polaris_server_is_not_read() -> None:
+def test_another_server_is_not_read() -> None:
     report = fleet_report([host(1, server={"is_polaris": False, "protocols": None, "nodes": None})])
     assert report["nodes"][0]["failures"][0]["msg"] == "http://10.0.0.1:8090 answers, but is not a Polaris server."
     assert report["summary"]["connections"] is None
@@ -184,7 +184,7 @@ def test_the_newest_heartbeat_of_any_node_counts() -> None:
     assert warned(report)["overdue_heartbeats"] == ["10.9.0.1:8080"]
 
 
-def test_heartbeats_that_were_not_wanted_are_not_zero() -> None:
+def test_heartbeats_that_were_not_read_are_not_zero() -> None:
     report = fleet_report([host(1, heartbeats={"skipped": True})])
     assert report["summary"]["overdue"] is None
 
@@ -217,13 +217,13 @@ def test_warnings(changes: Values, expected: str) -> None:
 
 
 @pytest.mark.parametrize("found", [None, {"anyone": None, "default_token": None, "default_password": None}])
-def test_what_was_not_tried_or_is_unknown_is_no_warning(found: Values | None) -> None:
+def test_untried_or_unknown_probes_give_no_warning(found: Values | None) -> None:
     report = fleet_report([host(1, server={"lets_in": found})])
     assert report["nodes"][0]["probes"] == {"anyone": None, "default_token": None, "default_password": None}
     assert report["warnings"] == []
 
 
-def test_nodes_of_the_cluster_that_nobody_asked() -> None:
+def test_nodes_of_the_cluster_that_were_not_asked() -> None:
     nodes = [{"host": "10.0.0.1"}, {"host": "10.0.0.77"}]
     assert warned(fleet_report([host(1, server={"nodes": nodes})])) == {"not_in_inventory": ["10.0.0.77"]}
     limited = fleet_report([host(1, server={"nodes": nodes})], limit="node1")
@@ -286,7 +286,7 @@ def test_hostile_text_is_shown_as_text_everywhere() -> None:
     assert all(not name.startswith("on") for name in parsed.attribute_names)
 
 
-def test_control_characters_and_halves_of_characters_survive_no_report() -> None:
+def test_control_characters_and_lone_surrogates_are_removed() -> None:
     report = fleet_report([gone(1, "a\x00b\x1b[31m\ud800c")])
     assert report["nodes"][0]["failures"][0]["msg"] == "a\ufffdb\ufffd[31m\ufffdc"
     json.dumps(report).encode("utf-8")
@@ -402,7 +402,7 @@ def test_landmarks(page: Page) -> None:
     assert page.tags.count("section") == page.tags.count("h2")
 
 
-def test_every_picture_has_words_or_stands_beside_its_figures(page: Page) -> None:
+def test_every_picture_has_a_text_or_is_next_to_its_figures(page: Page) -> None:
     pictures = [tag for tag in page.tags if tag == "svg"]
     named = [value for tag, name, value in page.attributes if tag == "svg" and name in ("aria-label", "aria-hidden")]
     assert len(named) == len(pictures)
@@ -452,7 +452,7 @@ def test_bars_stay_within_their_place() -> None:
     assert all(0 <= length <= 100 for length in lengths)
 
 
-def test_an_empty_fleet_is_a_page_as_well() -> None:
+def test_an_empty_fleet_has_a_page() -> None:
     Page(fleet_report_html(fleet_report([])))
 
 

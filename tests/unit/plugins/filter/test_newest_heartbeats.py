@@ -61,7 +61,7 @@ def test_overdue_on_every_node() -> None:
     assert facts(merged(node1=seen(600), node2=seen(500))) == ("node2", 500, True)
 
 
-def test_nobody_has_heard_of_it() -> None:
+def test_no_node_has_a_heartbeat() -> None:
     entry = merged(node1=seen(None), node2=seen(None))
     assert facts(entry) == (None, None, None)
     assert entry["found"] is True
@@ -91,7 +91,7 @@ def test_each_instance_once_in_the_order_of_the_first_node() -> None:
     assert [entry["age_seconds"] for entry in found] == [1, 2, 4]
 
 
-def test_what_goes_in_is_left_as_it_is() -> None:
+def test_the_input_is_not_changed() -> None:
     entry = seen(3)
     before = dict(entry)
     merged(node1=entry, node2=seen(1))

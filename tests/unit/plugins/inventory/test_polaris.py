@@ -80,13 +80,13 @@ def test_a_node_keeps_its_address_where_another_service_runs_there_too() -> None
     assert list(found) == ["10.0.0.1", "10.0.0.1_8080"]
 
 
-def test_equals_in_different_networks_are_told_apart_by_their_ids() -> None:
+def test_equal_addresses_in_different_networks_are_distinguished_by_id() -> None:
     found = hosts(instance(id="one", vpc_id="blue"), instance(id="two", vpc_id="green"))
     assert len(found) == 2
     assert all(name.startswith("10.1.0.1_8080_orders_") for name in found)
 
 
-def test_names_hold_no_colon() -> None:
+def test_names_contain_no_colon() -> None:
     found = hosts(node("2001:db8::1"), instance(host="2001:db8::2"))
     assert list(found) == ["2001-db8--1", "2001-db8--2"]
     assert found["2001-db8--1"].variables["ansible_host"] == "2001:db8::1"
@@ -151,7 +151,7 @@ def test_an_application_that_registered_a_loopback_address_never_becomes_the_ser
     assert found.loopback == []
 
 
-def test_a_cached_entry_counts_only_in_the_format_of_today() -> None:
+def test_a_cached_entry_counts_only_in_the_current_format() -> None:
     entry = dict(vars(node("10.0.0.1")))
     assert polaris.cached_instances({"format": polaris.FORMAT, "instances": [entry]}) == [entry]
     others: list[Any] = [
@@ -189,7 +189,7 @@ def test_addresses(host: str) -> None:
         "all:!x",
     ],
 )
-def test_what_is_no_address_makes_no_host(host: str) -> None:
+def test_an_invalid_address_makes_no_host(host: str) -> None:
     assert not polaris.is_address(host)
     found = polaris.hosts_of([instance(host=host), node(host)], URL, None, "eu")
     assert found.hosts == []
@@ -245,7 +245,7 @@ def test_filters() -> None:
     "entry",
     [{}, {"include": "a", "exclude": "b"}, {"only": "a"}, {"include": ""}, {"include": None}, {"exclude": ["a"]}],
 )
-def test_a_wrong_filter_is_named_by_its_place(entry: dict[str, Any]) -> None:
+def test_a_wrong_filter_is_named_by_its_position(entry: dict[str, Any]) -> None:
     with pytest.raises(PolarisError, match=r"filters\[1\]"):
         polaris.check_filters([{"include": "a"}, entry])
 

@@ -80,7 +80,7 @@ def shuffled(ids: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250, 1000])
-def test_a_list_that_holds_still(count: int) -> None:
+def test_a_list_that_does_not_change(count: int) -> None:
     server = Restless(some_ids(count))
     found = listing(server)
     assert sorted(entry.id for entry in found.instances) == sorted(server.ids)
@@ -106,7 +106,7 @@ def test_pages_in_another_order_each_time_without_wildcards() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_none_that_is_there_all_the_time_is_missing_from_a_complete_list(data: st.DataObject) -> None:
+def test_a_complete_list_has_every_instance_that_stayed(data: st.DataObject) -> None:
     ids = some_ids(data.draw(st.integers(90, 420), label="count"))
     staying = set(ids)
     moves = data.draw(st.floats(0, 0.5), label="moves")
@@ -132,7 +132,7 @@ def test_most_requests() -> None:
     assert (len(found.instances), found.complete) == (450, True)
 
 
-def test_what_the_server_takes_for_a_wildcard_is_not_meant_as_one(fleet: Fleet, make_client: MakeClient) -> None:
+def test_a_wildcard_of_the_server_is_taken_literally(fleet: Fleet, make_client: MakeClient) -> None:
     fleet.store.register("payments", host="10.0.0.1", id="abc")
     fleet.store.register("payments", host="10.0.0.2", id="ab*")
     client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
@@ -209,7 +209,7 @@ def test_a_cut_connection_is_not_an_unknown_service(make_fleet: MakeFleet, make_
         b"[" * 100000,
     ],
 )
-def test_an_answer_of_something_else(body: bytes, fleet: Fleet, make_client: MakeClient) -> None:
+def test_a_foreign_answer(body: bytes, fleet: Fleet, make_client: MakeClient) -> None:
     fleet.nodes[0].fault("GET", "/naming/v1/instances", Fault("status", 200, body.decode()))
     with pytest.raises(PolarisError) as caught:
         instances.find(make_client(fleet.nodes[0], token=fleet.tokens.owner), namespace="default")

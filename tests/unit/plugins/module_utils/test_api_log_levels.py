@@ -31,7 +31,7 @@ def answering(fleet: Fleet, make_client: MakeClient, body: str, status: int = 20
         '[{"Name": "b", "Level": "info"}, {"Name": "a", "Level": "none"}]',
     ],
 )
-def test_both_forms_come_out_sorted(fleet: Fleet, make_client: MakeClient, body: str) -> None:
+def test_both_forms_are_sorted(fleet: Fleet, make_client: MakeClient, body: str) -> None:
     assert list(log_levels.read(answering(fleet, make_client, body)).items()) == [("a", "none"), ("b", "info")]
 
 
@@ -52,7 +52,7 @@ def test_both_forms_come_out_sorted(fleet: Fleet, make_client: MakeClient, body:
         '[{"Name": "naming", "Level": "info"}, 7]',
     ],
 )
-def test_a_page_that_is_no_list_of_levels(fleet: Fleet, make_client: MakeClient, body: str) -> None:
+def test_a_page_that_is_not_a_list_of_levels(fleet: Fleet, make_client: MakeClient, body: str) -> None:
     with pytest.raises(PolarisError) as failure:
         log_levels.read(answering(fleet, make_client, body))
     assert failure.value.kind == "protocol"
@@ -60,7 +60,7 @@ def test_a_page_that_is_no_list_of_levels(fleet: Fleet, make_client: MakeClient,
     assert "port 8090" in failure.value.msg
 
 
-def test_a_foreign_404_is_no_polaris(fleet: Fleet, make_client: MakeClient) -> None:
+def test_a_foreign_404_is_not_polaris(fleet: Fleet, make_client: MakeClient) -> None:
     client = answering(fleet, make_client, "<html>Not found</html>", 404, "*")
     with pytest.raises(PolarisError) as failure:
         log_levels.read(client)
@@ -76,7 +76,7 @@ def test_the_maintenance_api_switched_off(make_fleet: Callable[..., Fleet], make
 
 
 @pytest.mark.parametrize("text", ["404: Page Not Found", "404 page not found\n"])
-def test_both_words_for_a_switched_off_api(fleet: Fleet, make_client: MakeClient, text: str) -> None:
+def test_both_texts_for_a_switched_off_api(fleet: Fleet, make_client: MakeClient, text: str) -> None:
     with pytest.raises(PolarisError) as failure:
         log_levels.read(answering(fleet, make_client, text, 404, "*"))
     assert failure.value.kind == "unsupported"

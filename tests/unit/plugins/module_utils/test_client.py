@@ -110,7 +110,7 @@ def test_a_path_in_the_url_goes_before_every_call(serve: Serve, make_client: Mak
     assert server.requests[0].target == "/polaris/x"
 
 
-def test_netrc_is_for_other_programs(
+def test_netrc_is_ignored(
     serve: Serve, make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / ".netrc"
@@ -224,7 +224,7 @@ TRANSPORT: dict[str, tuple[bytes | list[Part], str, str, bool]] = {
 
 @pytest.mark.parametrize("case", TRANSPORT)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_answer_that_is_none(serve: Serve, make_client: MakeClient, case: str, method: str) -> None:
+def test_an_invalid_answer(serve: Serve, make_client: MakeClient, case: str, method: str) -> None:
     answer, kind, sentence, unknown = TRANSPORT[case]
     server = serve(answer)
     client = make_client(server.url, token=TOKEN, timeout=1.0)
@@ -253,7 +253,7 @@ def test_a_redirect_is_not_read_for_ever(serve: Serve, make_client: MakeClient) 
     assert time.monotonic() - begin < 4
 
 
-def test_a_huge_answer_is_none_of_polaris(
+def test_a_huge_answer_is_not_from_polaris(
     serve: Serve, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_BODY", 1_000_000)
@@ -326,7 +326,7 @@ def test_a_compressed_answer_is_read(serve: Serve, make_client: MakeClient) -> N
 # Downloads
 
 
-def test_a_download_goes_to_the_file_and_starts_anew_after_a_failure(serve: Serve, make_client: MakeClient) -> None:
+def test_a_download_goes_to_the_file_and_restarts_after_a_failure(serve: Serve, make_client: MakeClient) -> None:
     answers = iter([HEAD_10 + b"wrong", response(b"profile", 200)])
     server = serve(lambda request: [next(answers)])
     target = io.BytesIO()
@@ -365,7 +365,7 @@ def context_of(certificate: trustme.LeafCert, clients: trustme.CA | None = None)
     return context
 
 
-def test_an_own_authority_is_trusted(
+def test_a_private_authority_is_trusted(
     serve: Serve, make_client: MakeClient, authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The environment names another one: the task takes precedence.
@@ -379,7 +379,7 @@ def trustme_file(authority: trustme.CA, path: Path) -> str:
     return str(path)
 
 
-def test_validate_certs_false_holds_against_the_environment(
+def test_validate_certs_false_overrides_the_environment(
     serve: Serve, make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", trustme_file(trustme.CA(), tmp_path / "other.pem"))
@@ -442,7 +442,7 @@ def test_a_client_certificate(
     assert not error.outcome_unknown
 
 
-def test_files_that_are_no_certificates(
+def test_files_that_are_not_certificates(
     serve: Serve, make_client: MakeClient, authority: trustme.CA, ca_file: str, tmp_path: Path
 ) -> None:
     certificate, other = authority.issue_cert("client.example"), authority.issue_cert("other.example")
@@ -526,9 +526,7 @@ def test_a_post_is_never_repeated(serve: Serve, make_client: MakeClient, failure
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
-def test_an_answer_that_would_come_again_is_not_asked_for_again(
-    serve: Serve, make_client: MakeClient, status: int
-) -> None:
+def test_a_permanent_failure_is_not_retried(serve: Serve, make_client: MakeClient, status: int) -> None:
     server = serve(response(b"no", status))
     assert get(make_client(server.url, retries=5), "/x").status == status
     assert len(server.requests) == 1
@@ -618,7 +616,7 @@ def test_what_an_answer_means(status: int, body: str, kind: str, sentence: str) 
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_a_success_comes_back(status: int) -> None:
+def test_a_success_is_returned(status: int) -> None:
     reply = reply_of(status, "")
     assert expect(reply, "http://node:8090") is reply
 
@@ -676,7 +674,7 @@ def test_each_reports_every_item_and_keeps_to_the_limit(make_client: MakeClient)
     assert list(client.each(call, [])) == []
 
 
-def test_each_begins_nothing_after_a_failure_and_reports_what_was_under_way(make_client: MakeClient) -> None:
+def test_each_starts_nothing_after_a_failure_and_reports_what_was_in_progress(make_client: MakeClient) -> None:
     begun: list[int] = []
     seen = threading.Event()
     all_begun = threading.Barrier(4)
@@ -699,7 +697,7 @@ def test_each_begins_nothing_after_a_failure_and_reports_what_was_under_way(make
     assert found == {0: 0, 1: 1, 3: 3}
 
 
-def test_each_begins_nothing_when_successes_follow_a_failure(make_client: MakeClient) -> None:
+def test_each_starts_nothing_when_successes_follow_a_failure(make_client: MakeClient) -> None:
     begun: list[int] = []
     go, failed, ended = threading.Event(), threading.Event(), threading.Semaphore(0)
 
@@ -728,12 +726,12 @@ def test_each_begins_nothing_when_successes_follow_a_failure(make_client: MakeCl
     assert sorted(begun) == [0, 1, 2, 3, 4]
 
 
-def test_each_hides_no_mistake_of_ours(make_client: MakeClient) -> None:
+def test_each_passes_on_other_exceptions(make_client: MakeClient) -> None:
     with pytest.raises(ZeroDivisionError):
         list(make_client("http://127.0.0.1:1").each(lambda item: 1 // item, [0]))
 
 
-def test_each_sends_real_requests_side_by_side(serve: Serve, make_client: MakeClient) -> None:
+def test_each_sends_real_requests_in_parallel(serve: Serve, make_client: MakeClient) -> None:
     together = threading.Barrier(4, timeout=10)
 
     def answer(request: Request) -> list[Part]:
@@ -785,7 +783,7 @@ def test_a_url_is_the_base_of_every_call(url: str, clean: str) -> None:
         ("http://me:hidden@node:x", "must not contain credentials"),
     ],
 )
-def test_what_is_no_url(url: str, sentence: str) -> None:
+def test_invalid_urls(url: str, sentence: str) -> None:
     error = failure_of(lambda: normalized_url(url))
     assert error.kind == "refused"
     assert sentence in error.msg
@@ -947,9 +945,7 @@ class UnheardOfError(requests.exceptions.RequestException):
     """An exception that no version of requests has so far."""
 
 
-def test_an_exception_that_nobody_foresaw_is_told_as_what_it_is(
-    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unforeseen_exception_is_reported_as_such(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     client = make_client("http://127.0.0.1:1")
 
     def fails(*dummy: Any, **more: Any) -> None:
@@ -971,7 +967,7 @@ def test_an_exception_that_nobody_foresaw_is_told_as_what_it_is(
         lambda client: elections.release(client, "a-job"),
     ],
 )
-def test_what_is_sent_once_does_not_trust_a_connection_that_was_kept_alive(
+def test_requests_that_are_sent_once_use_a_new_connection(
     serve: Serve, make_client: MakeClient, call: Callable[[Client], Any]
 ) -> None:
     """Something in between may close it silently; then it is unknown whether the request arrived."""

@@ -73,20 +73,20 @@ def test_what_is_sent_is_what_was_given() -> None:
     assert targets(id="abc", **PAYMENTS)[0].request() == {"id": "abc", **PAYMENTS}
 
 
-def test_an_id_that_follows_from_the_rest_is_no_id_of_its_own() -> None:
+def test_a_computed_id_is_not_an_own_id() -> None:
     computed = targets(**PAYMENTS)[0]
     assert not computed.own_id
     assert targets(id=computed.id, **PAYMENTS) == [computed]
     assert targets(id=computed.id)[0].own_id  # the parts that it was computed from are unknown
 
 
-def test_a_result_can_be_given_back_as_it_is() -> None:
+def test_a_result_can_be_used_as_input() -> None:
     """In a result, an instance named by its id alone has null for the other parts."""
     back = [{"id": "abc", "service": None, "namespace": None, "host": None, "port": None}]
     assert targets(instances=back)[0].request() == {"id": "abc"}
 
 
-def test_all_fields_of_the_published_request_go_out_in_the_types_that_servers_take() -> None:
+def test_all_published_fields_are_sent_with_the_types_that_servers_accept() -> None:
     fields = {
         "protocol": "grpc",
         "version": 1.2,
@@ -152,7 +152,7 @@ def test_the_port_may_be_text_because_templates_make_it_so() -> None:
         ({"metadata": {"a": None}}, "metadata.a must be text"),
     ],
 )
-def test_a_wrong_instance_is_named_by_its_place(change: dict[str, Any], told: str) -> None:
+def test_a_wrong_instance_is_named_by_its_position(change: dict[str, Any], told: str) -> None:
     bad = {key: value for key, value in {**PAYMENTS, **change}.items() if value is not None}
     message = refusal(instances=[{"id": "fine"}, bad])
     assert message.startswith(f"instances[1].{told}")
@@ -187,13 +187,13 @@ def test_one_id_for_two_addresses_is_refused() -> None:
     )
 
 
-def test_one_bad_one_among_thousands() -> None:
+def test_one_bad_instance_among_thousands() -> None:
     many = [{**PAYMENTS, "host": f"10.1.{n >> 8}.{n & 255}"} for n in range(5000)]
     many[4711] = {**many[4711], "port": -1}
     assert refusal(instances=many).startswith("instances[4711].port must be")
 
 
-def test_many_bad_ones_are_counted() -> None:
+def test_many_bad_instances_are_counted() -> None:
     message = refusal(instances=[{**PAYMENTS, "port": -1}] * 12)
     assert message.count("instances[") == 5
     assert "and 7 more like that" in message
@@ -210,7 +210,7 @@ def test_a_whole_service_and_a_whole_namespace() -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*PAYMENTS, "id", "vpc_id", "weight"]), st.none() | st.text() | st.integers()))
-def test_whatever_is_given_is_taken_or_refused(values: dict[str, Any]) -> None:
+def test_whatever_is_given_is_accepted_or_refused(values: dict[str, Any]) -> None:
     """Never a traceback, and never an instance with an incomplete name."""
     try:
         found = targets(instances=[values])

@@ -48,7 +48,7 @@ def test_secrets_are_no_log() -> None:
     assert {name for name, option in options.items() if option.get("no_log")} == {"token", "password"}
 
 
-def test_validation_tells_the_error_of_a_module_and_what_is_secret() -> None:
+def test_validation_returns_the_error_of_a_module_and_the_secrets() -> None:
     result = validated(spec(), {"url": "u", "token": "t", "colour": "red"}, "polaris_x")
     assert result.error is not None
     assert result.error.startswith("Unsupported parameters for (polaris_x) module: colour.")
@@ -56,7 +56,7 @@ def test_validation_tells_the_error_of_a_module_and_what_is_secret() -> None:
 
 
 @pytest.mark.parametrize("url", [None, ""])
-def test_a_missing_server_is_told_with_all_places_that_could_name_it(url: str | None) -> None:
+def test_the_error_for_a_missing_server_names_all_ways_to_give_it(url: str | None) -> None:
     with pytest.raises(PolarisError) as failure:
         settings({**params_of({}), "url": url})
     assert failure.value.kind == "refused"
@@ -84,7 +84,7 @@ def test_half_an_account_is_refused(account: dict[str, str], sentence: str) -> N
     "account",
     [{}, {"token": "t"}, {"username": "me", "password": "p"}, {"username": "me", "password": "p", "owner": "o"}],
 )
-def test_a_whole_account_passes(account: dict[str, str]) -> None:
+def test_a_complete_account_is_accepted(account: dict[str, str]) -> None:
     check_account({**NOBODY, **account})
 
 

@@ -110,7 +110,7 @@ MANY = [{"protocol": "grpc", "host": "10.0.0.7", "port": port} for port in range
         ({**GOOD, "max_connections": -1}, "max_connections must be a whole number of 0 or more"),
     ],
 )
-def test_bad_input_is_named_by_its_place_and_nothing_is_sent(
+def test_bad_input_is_named_by_its_position_and_nothing_is_sent(
     options: dict[str, Any], sentence: str, fleet: Fleet, make_client: MakeClient
 ) -> None:
     with pytest.raises(PolarisError) as caught:
@@ -129,7 +129,7 @@ def test_what_is_named_twice_counts_once() -> None:
 
 
 @pytest.mark.parametrize("option", ["port", "min_connections", "max_connections"])
-def test_text_that_is_no_number_is_refused_by_the_spec(option: str) -> None:
+def test_text_that_is_not_a_number_is_refused_by_the_spec(option: str) -> None:
     result = validated(SPEC, {"url": "u", **GOOD, option: "all"})
     assert result.error is not None
     assert f"'{option}'" in result.error
@@ -419,7 +419,7 @@ def ending(scene: Scene, monkeypatch: pytest.MonkeyPatch, connection: Connection
     monkeypatch.setattr(connections, "close", too_late)
 
 
-def test_the_window_that_remains_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_race_that_remains_is_reported(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = scene.connect(ALICE, 3), scene.connect(BOB)
     ending(scene, monkeypatch, alice[0])
     result = scene.close(protocol="grpc", host=ALICE, port=alice[0].port)
@@ -428,7 +428,7 @@ def test_the_window_that_remains_is_told(scene: Scene, monkeypatch: pytest.Monke
     assert f"all other connections of {ALICE} (grpc, 2) ended at the same time" in result["warnings"][0]
 
 
-def test_of_a_whole_host_nobody_else_can_be_hit(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_a_whole_host_has_no_bystanders(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = scene.connect(ALICE, 3), scene.connect(BOB)
     ending(scene, monkeypatch, alice[0])
     result = scene.close(protocol="grpc", host=ALICE)
@@ -454,7 +454,7 @@ def test_check_mode_says_the_same_and_sends_nothing(scene: Scene) -> None:
         scene.close(check_mode=True, protocol="grpc", host=scene.connect(ALICE)[0].host, max_connections=0)
 
 
-def test_too_many_in_all_closes_none(scene: Scene) -> None:
+def test_too_many_in_total_closes_none(scene: Scene) -> None:
     alice, bob = scene.connect(ALICE, 2), scene.connect(BOB, 2)
     with pytest.raises(PolarisError) as caught:
         scene.close(
@@ -537,7 +537,7 @@ def test_after_a_time_out_it_says_what_is_still_open_and_stops(make_scene: Calla
     assert all(each.open for each in bob + carol)
 
 
-def test_where_nobody_can_look_any_more_it_says_unknown(scene: Scene) -> None:
+def test_without_a_last_read_the_outcome_is_unknown(scene: Scene) -> None:
     alice, bob = scene.connect(ALICE), scene.connect(BOB)
     scene.node.fault("POST", CLOSE, Fault("cut"))
     scene.node.fault("GET", "*", Fault("cut"), skip=3)

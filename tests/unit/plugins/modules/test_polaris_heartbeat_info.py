@@ -154,7 +154,7 @@ def test_a_whole_service_of_many_pages(store: str, make_fleet: MakeFleet, read: 
     assert by_id[unchecked.id]["health_check"] is False
     assert by_id[rows[0].id]["health_check"] is True
     asked = [request.query["id"] for request in fleet.requests if request.path == HEARTBEAT]
-    # With a boltdb store the flag is null in the list, so that only the heartbeat tells.
+    # With a boltdb store the flag is null in the list, so only the heartbeat shows this.
     assert (unchecked.id in asked) is (store == "boltdb")
     assert len(asked) == (451 if store == "boltdb" else 450)
 
@@ -171,7 +171,7 @@ def test_a_service_that_does_not_exist(fleet: Fleet, read: Read) -> None:
     assert read(fleet.nodes[0], service="no-such", namespace="default") == []
 
 
-def test_an_incomplete_list_is_said(fleet: Fleet, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_list_is_reported(fleet: Fleet, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     payments(fleet)
     listing = instances.find
     monkeypatch.setattr(
@@ -196,7 +196,7 @@ def test_servers_that_crash_in_this_call(profile: str, make_fleet: MakeFleet, re
     assert "v1.14.2" in caught.value.msg
 
 
-def test_a_server_that_is_not_well_is_not_said_to_have_that_bug(fleet: Fleet, read: Read) -> None:
+def test_a_failing_server_is_not_said_to_have_that_bug(fleet: Fleet, read: Read) -> None:
     row = payments(fleet)
     fleet.nodes[0].fault("*", "*", Fault("cut"))
     with pytest.raises(PolarisError) as caught:
@@ -220,7 +220,7 @@ def answer(timestamp: str, last: str, now: str) -> str:
         answer("1700000000", "2024-01-01 00:00:00", "now"),
     ],
 )
-def test_an_answer_of_something_else(body: str, fleet: Fleet, read: Read) -> None:
+def test_a_foreign_answer(body: str, fleet: Fleet, read: Read) -> None:
     fleet.nodes[0].fault("GET", HEARTBEAT, Fault("status", 200, body))
     with pytest.raises(PolarisError) as caught:
         read(fleet.nodes[0], id="x")

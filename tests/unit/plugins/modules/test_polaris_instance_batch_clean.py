@@ -117,7 +117,7 @@ def test_check_mode_cannot_know_and_sends_nothing(fleet: Fleet, clean: Callable[
 
 
 @pytest.mark.parametrize("cause", ["token", "version", "nothing listens"])
-def test_check_mode_finds_out_what_can_be_known(cause: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
+def test_check_mode_checks_what_it_can(cause: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
     fleet = make_fleet(profile="v1.12.2" if cause == "version" else "v1.18.1")
     client = make_client(fleet.nodes[0], token="nonsense" if cause == "token" else fleet.tokens.owner, retries=0)
     if cause == "nothing listens":
@@ -167,7 +167,7 @@ def test_a_refusal_comes_as_a_failure_of_the_server(token: str, fleet: Fleet, ma
     assert caught.value.partial == {"changed": False, "rows_affected": 0, "batches": 0}
 
 
-def test_a_failure_half_way_tells_what_is_done(fleet: Fleet, clean: Callable[..., Result]) -> None:
+def test_a_failure_half_way_says_what_is_done(fleet: Fleet, clean: Callable[..., Result]) -> None:
     with_dead(fleet, 350)
     fleet.nodes[0].fault("POST", BATCH, Fault("status", 500, "store layer exception"), skip=2)
     with pytest.raises(PolarisError) as caught:
@@ -192,7 +192,7 @@ def test_a_lost_answer_is_unknown_and_not_sent_again(kind: Any, fleet: Fleet, cl
 
 
 @pytest.mark.parametrize("body", ["", "[]", '{"rows_affected":"3"}', "<html>"])
-def test_an_answer_of_something_else(body: str, fleet: Fleet, clean: Callable[..., Result]) -> None:
+def test_a_foreign_answer(body: str, fleet: Fleet, clean: Callable[..., Result]) -> None:
     fleet.nodes[0].fault("POST", BATCH, Fault("status", 200, body))
     with pytest.raises(PolarisError) as caught:
         clean(fleet)

@@ -86,7 +86,7 @@ def hosts(identities: list[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.parametrize("profile", ["v1.8.0", "v1.12.2", "v1.14.1", "v1.16.0", "v1.17.1", "v1.18.1", "head"])
 @pytest.mark.parametrize("store", ["boltdb", "mysql"])
-def test_dead_ones_go_and_live_ones_stay(
+def test_deleted_instances_go_and_live_ones_stay(
     profile: str, store: str, make_fleet: MakeFleet, make_client: MakeClient
 ) -> None:
     site = Site(make_fleet(profile=profile, store=store), make_client)
@@ -274,7 +274,7 @@ def test_an_instance_that_moves_to_a_page_that_was_read(site: Site, monkeypatch:
     assert result["cleaned"] == []
 
 
-def test_a_list_that_never_holds_still_is_looked_up_one_by_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_never_stops_changing_is_looked_up_one_by_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [site.live(f"10.2.{n >> 8}.{n & 255}") for n in range(150)]
     listing = instances.find
 
@@ -289,7 +289,7 @@ def test_a_list_that_never_holds_still_is_looked_up_one_by_one(site: Site, monke
     assert len(result["live"]) == len(rows)
 
 
-def test_when_nobody_can_tell_nothing_is_cleaned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_an_uncertain_list_nothing_is_cleaned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = site.dead()
     listing = instances.find
     monkeypatch.setattr(
@@ -355,7 +355,7 @@ def test_the_wait_is_for_nodes_that_were_not_asked(
 
 
 @pytest.mark.parametrize("path", ["/core/v1/auth/status", "/maintain/v1/leaders"])
-def test_who_cannot_tell_waits(path: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_this_knowledge_the_module_waits(path: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     row = site.dead()
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
@@ -386,7 +386,7 @@ def test_check_mode_does_not_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("settle", [-1, 601])
-def test_a_wait_that_makes_no_sense(settle: int, site: Site) -> None:
+def test_an_invalid_wait(settle: int, site: Site) -> None:
     assert "settle must be from 0 to 600" in site.refused(id="abc", settle=settle).msg
     assert site.fleet.requests == []
 
@@ -423,7 +423,7 @@ def test_one_that_registers_while_others_are_cleaned_is_spared(site: Site, monke
 
 @pytest.mark.parametrize(("store", "left"), [("mysql", True), ("boltdb", False)])
 @pytest.mark.parametrize("on_live", ["fail", "skip"])
-def test_one_that_registers_between_look_and_clean_is_named(
+def test_one_that_registers_between_lookup_and_clean_is_named(
     on_live: str,
     store: str,
     left: bool,
@@ -451,7 +451,7 @@ def test_one_that_registers_between_look_and_clean_is_named(
     assert (rows[5].id in site.fleet.store.rows) is left
 
 
-def test_a_part_has_few_services_and_a_look_that_is_not_old() -> None:
+def test_a_part_has_few_services_and_a_recent_lookup() -> None:
     targets = [Target(str(n), False, f"s{n % 3}", "default", "10.0.0.1", n, None, {}) for n in range(250)]
     state = polaris_instance_clean.State(targets, "skip", looked=dict.fromkeys(range(250), 100.0))
     found = polaris_instance_clean.parts(state)
@@ -461,7 +461,7 @@ def test_a_part_has_few_services_and_a_look_that_is_not_old() -> None:
     assert [state.stale(found[0], now) for now in (100.0, 100.9, 101.1)] == [False, False, True]
 
 
-def test_without_the_look_at_the_end_it_is_unknown_what_is_live_again(site: Site) -> None:
+def test_without_the_last_lookup_it_is_unknown_what_is_live_again(site: Site) -> None:
     rows = [site.dead(f"10.0.2.{n}") for n in range(3)]
     site.node.fault("GET", LIST, Fault("status", 500, "oops"), skip=1)
     error = site.refused(instances=[tetrad(row) for row in rows], retries=0)
@@ -488,7 +488,7 @@ def test_port_0_is_a_port(site: Site) -> None:
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-def test_a_failure_half_way_tells_what_is_done_and_a_second_run_finishes(site: Site) -> None:
+def test_a_failure_half_way_says_what_is_done_and_a_second_run_finishes(site: Site) -> None:
     rows = [site.dead(f"10.0.2.{n}") for n in range(50)]
     site.node.fault("POST", CLEAN, Fault("status", 500, '{"code":500001,"info":"store layer exception"}'), skip=20)
     error = site.refused(instances=[tetrad(row) for row in rows])
@@ -551,7 +551,7 @@ def test_a_bad_one_among_many_sends_nothing(bad: dict[str, Any], site: Site) -> 
     assert site.fleet.requests == []
 
 
-def test_without_the_console_nobody_can_tell_what_is_live(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+def test_without_the_console_api_live_instances_are_unknown(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     site = Site(make_fleet(console=False), make_client)
     error = site.refused(**tetrad(site.dead()))
     assert error.kind == "unsupported"
@@ -559,8 +559,8 @@ def test_without_the_console_nobody_can_tell_what_is_live(make_fleet: MakeFleet,
     assert site.sent == []
 
 
-def test_progress_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Progress, "SECONDS", 1e9)  # a slow machine tells of it more often
+def test_progress_is_reported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Progress, "SECONDS", 1e9)  # a slow machine reports progress more often
     rows = [site.dead(f"10.1.{n >> 8}.{n & 255}") for n in range(2500)]
     lines: list[str] = []
     client = site.make_client(site.node, token=site.fleet.tokens.owner, parallel=4)
@@ -576,7 +576,7 @@ def test_progress_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     "everything",
     ['{"amount":0,"instances":[]}', '{"code":400103,"info":"invalid parameter"}', '{"code":400105,"info":"too wide"}'],
 )
-def test_a_list_of_all_that_is_none_hides_no_live_one(
+def test_a_wrong_list_of_all_hides_no_live_instance(
     everything: str, count: int, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [site.live(f"10.0.1.{number}") for number in range(count)]
@@ -598,7 +598,7 @@ def test_a_list_of_all_that_is_none_hides_no_live_one(
     assert [entry["id"] for entry in error.partial["live"]] == [rows[-1].id]
 
 
-def test_an_answer_that_is_cut_short_is_no_proof_of_a_refusal(site: Site) -> None:
+def test_a_truncated_answer_is_no_proof_of_a_refusal(site: Site) -> None:
     dead = site.dead()
     site.node.fault("POST", CLEAN, Fault("status", 200, '{"code":200000,"in'))
     error = site.refused(id=dead.id)

@@ -87,7 +87,7 @@ def test_check_mode_sends_nothing(make_fleet: MakeFleet, make_client: MakeClient
     assert sent(fleet) == []
 
 
-def test_on_boltdb_it_is_guarded_forced_and_then_nobody_leads(fleet: Fleet, make_client: MakeClient) -> None:
+def test_on_boltdb_it_is_guarded_forced_and_then_there_is_no_leader(fleet: Fleet, make_client: MakeClient) -> None:
     client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
     for check_mode in (True, False):
         with pytest.raises(PolarisError) as caught:
@@ -124,7 +124,7 @@ def test_the_health_checks_are_guarded(profile: str, make_fleet: MakeFleet, make
     assert sent(fleet) == [RELEASE]
 
 
-def test_a_node_that_cannot_be_told_from_the_others_is_guarded(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+def test_a_node_that_cannot_be_identified_is_guarded(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     fleet = make_fleet(nodes=2, store="mysql", loopback=True)
     here, _dummy = leading(fleet)
     client = make_client(fleet.nodes[here], token=fleet.tokens.owner)
@@ -170,9 +170,7 @@ def test_servers_without_the_call_name_the_version_that_brought_it(
 
 
 @pytest.mark.parametrize("store", ["boltdb", "mysql"])
-def test_the_list_is_sorted_and_tells_the_stores_apart(
-    store: str, make_fleet: MakeFleet, make_client: MakeClient
-) -> None:
+def test_the_list_is_sorted_and_shows_the_store(store: str, make_fleet: MakeFleet, make_client: MakeClient) -> None:
     fleet = make_fleet(nodes=2, store=store)
     found = polaris_leader_info.run(make_client(fleet.nodes[1], token=fleet.tokens.sub), {}, False)["leaders"]
     assert [entry["elect_key"] for entry in found] == sorted(entry["elect_key"] for entry in found)

@@ -62,7 +62,7 @@ def test_both_ways_to_ask(options: dict[str, Any], wanted: dict[str, str]) -> No
         ({" ": "debug"}, "a scope is empty"),
     ],
 )
-def test_what_cannot_be_asked(levels: dict[Any, Any], sentence: str) -> None:
+def test_invalid_levels(levels: dict[Any, Any], sentence: str) -> None:
     with pytest.raises(PolarisError) as failure:
         wanted_levels(params(levels=levels))
     assert failure.value.kind == "refused"
@@ -78,7 +78,7 @@ WANTED = st.dictionaries(st.one_of(SCOPES, st.just("*")), LEVEL, min_size=1)
 
 
 @given(WANTED, CURRENT)
-def test_what_changes_is_what_differs(wanted: dict[str, str], current: dict[str, str]) -> None:
+def test_only_what_differs_changes(wanted: dict[str, str], current: dict[str, str]) -> None:
     todo = changes(wanted, current)
     after = {**current, **todo}
     for scope, level in current.items():
@@ -93,12 +93,12 @@ def test_what_changes_is_what_differs(wanted: dict[str, str], current: dict[str,
 
 
 @given(WANTED, CURRENT)
-def test_unknown_scopes_are_those_the_server_has_not(wanted: dict[str, str], current: dict[str, str]) -> None:
+def test_unknown_scopes_are_those_the_server_does_not_have(wanted: dict[str, str], current: dict[str, str]) -> None:
     assert unknown_scopes(wanted, current) == sorted(set(wanted) - set(current) - {"*"})
 
 
 @given(st.data(), CURRENT)
-def test_a_change_that_stopped_tells_each_scope_once(data: st.DataObject, before: dict[str, str]) -> None:
+def test_a_change_that_stopped_reports_each_scope_once(data: st.DataObject, before: dict[str, str]) -> None:
     todo = changes(data.draw(WANTED), before)
     done = data.draw(st.integers(0, len(todo)))
     after = {**before, **dict(list(todo.items())[:done])}
@@ -263,7 +263,7 @@ def test_only_scopes_that_have_the_expected_level_are_changed(fleet: Fleet, clie
     assert fleet.nodes[0].levels["cache"] == "error"
 
 
-def test_a_passing_failure_is_got_over(fleet: Fleet, make_client: MakeClient) -> None:
+def test_a_transient_failure_is_retried(fleet: Fleet, make_client: MakeClient) -> None:
     patient = make_client(fleet.nodes[0], token=fleet.tokens.owner, retries=2)
     fleet.nodes[0].fault("PUT", PATH, Fault("drop"), times=1)
     fleet.nodes[0].fault("GET", PATH, Fault("status", status=503), times=2)

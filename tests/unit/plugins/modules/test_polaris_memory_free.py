@@ -48,7 +48,7 @@ def test_sizes_are_binary_as_in_all_of_ansible(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "64Mb", "1,5G", "12 apples", "nan"])
-def test_what_is_no_size_is_refused_by_name_before_any_request(
+def test_an_invalid_size_is_refused_by_name_before_any_request(
     text: str, fleet: Fleet, make_client: MakeClient
 ) -> None:
     with pytest.raises(PolarisError) as caught:
@@ -58,14 +58,14 @@ def test_what_is_no_size_is_refused_by_name_before_any_request(
     assert not fleet.requests
 
 
-def test_the_threshold_is_what_could_go_back_not_what_is_idle() -> None:
+def test_the_threshold_is_what_could_be_returned_not_what_is_idle() -> None:
     assert worth_it(heap(1000, 900), 100, force=False)
     assert not worth_it(heap(1000, 900), 101, force=False)
     assert worth_it(heap(1000, 900), 101, force=True)
     assert worth_it(None, 10**12, force=False)
 
 
-def test_a_heap_never_has_less_than_nothing_to_give() -> None:
+def test_releasable_memory_is_never_negative() -> None:
     # Read between two updates of the server's runtime.
     assert heap(900, 1000).releasable == 0
     assert would_be(heap(900, 1000)) == heap(900, 1000)
@@ -110,7 +110,7 @@ def test_figures_from_either_family_of_metrics_or_from_pprof(
 
 
 @pytest.mark.parametrize("profile", ["v1.18.1", "head"])
-def test_without_figures_it_is_freed_and_said_that_nobody_knows(
+def test_without_figures_memory_is_freed_with_a_warning(
     profile: str, make_fleet: Callable[..., Fleet], make_client: MakeClient
 ) -> None:
     # If switched off, pprof is a 404 on one version and an empty page on the other.
@@ -124,7 +124,7 @@ def test_without_figures_it_is_freed_and_said_that_nobody_knows(
     assert fleet.nodes[0].heap.forced == 1
 
 
-def test_asking_for_figures_never_collects(make_fleet: Callable[..., Fleet], make_client: MakeClient) -> None:
+def test_reading_figures_never_collects(make_fleet: Callable[..., Fleet], make_client: MakeClient) -> None:
     fleet = make_fleet(metrics="none")
     free(make_client(fleet.nodes[0], token=fleet.tokens.owner), min_releasable="100G")
     assert fleet.nodes[0].heap.garbage > 0

@@ -73,7 +73,7 @@ def test_a_name_of_the_server_the_kind_and_the_time(url: str, kind: str, name: s
     assert file_name(url, kind, 1704164645.9) == name
 
 
-def test_a_folder_gets_the_name_and_must_be_there(tmp_path: Path) -> None:
+def test_a_folder_gets_the_name_and_must_exist(tmp_path: Path) -> None:
     assert destination(str(tmp_path), "name") == tmp_path / "name"
     assert destination(f"{tmp_path}/", "name") == tmp_path / "name"
     assert destination(f"{tmp_path}/mine.pb.gz", "name") == tmp_path / "mine.pb.gz"
@@ -102,7 +102,7 @@ def test_a_folder_gets_the_name_and_must_be_there(tmp_path: Path) -> None:
         (packed(b"\x0a\x04\x08\x01\x10\x02"), "trace", False),
     ],
 )
-def test_what_is_a_whole_profile(content: bytes, kind: str, whole: bool) -> None:
+def test_what_is_a_complete_profile(content: bytes, kind: str, whole: bool) -> None:
     assert is_profile(io.BytesIO(content), kind) is whole
 
 
@@ -123,12 +123,12 @@ def test_saved_as_a_file_that_pprof_opens(kind: str, fleet: Fleet, make_client: 
     assert "Showing nodes accounting for" in top.stdout
 
 
-def test_a_trace_where_there_is_one(make_fleet: MakeFleet, make_client: MakeClient, tmp_path: Path) -> None:
+def test_a_trace_if_the_server_has_one(make_fleet: MakeFleet, make_client: MakeClient, tmp_path: Path) -> None:
     result = save(make_client(make_fleet(profile="head").nodes[0]), tmp_path / "x.trace", kind="trace")
     assert Path(result["dest"]).read_bytes().startswith(b"go 1.")
 
 
-def test_a_file_that_is_there_is_replaced(fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced(fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
     path = tmp_path / "heap.pb.gz"
     path.write_text("old")
     save(make_client(fleet.nodes[0]), path)
@@ -137,7 +137,7 @@ def test_a_file_that_is_there_is_replaced(fleet: Fleet, make_client: MakeClient,
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o400])
-def test_a_file_that_is_there_keeps_its_mode(mode: int, fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
+def test_an_existing_file_keeps_its_mode(mode: int, fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
     path = tmp_path / "heap.pb.gz"
     path.write_text("old")
     path.chmod(mode)
@@ -163,7 +163,7 @@ def test_a_symbolic_link_is_followed(there: bool, fleet: Fleet, make_client: Mak
 
 @pytest.mark.parametrize("what", ["device", "fifo", "socket", "link to a fifo", "loop"])
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_what_is_no_regular_file_is_refused_and_stays(
+def test_anything_but_a_regular_file_is_refused_and_stays(
     what: str, check_mode: bool, fleet: Fleet, make_client: MakeClient, tmp_path: Path
 ) -> None:
     path = tmp_path / "x"
@@ -230,7 +230,7 @@ def test_the_timeout_counts_from_the_end_of_the_recording(
     assert result["seconds"] == 2
 
 
-def test_a_folder_that_goes_away_is_said_in_words(fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
+def test_a_folder_that_disappears_is_one_sentence(fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     fleet.nodes[0].fault("GET", "/debug/pprof/heap", Fault("delay", seconds=1))

@@ -107,7 +107,7 @@ def test_the_version_is_that_of_the_own_entry() -> None:
     assert version_of([], None) is None
 
 
-def test_a_version_older_than_what_the_server_can_do_is_none() -> None:
+def test_a_version_older_than_the_features_is_not_credible() -> None:
     assert not credible("v0.1.0", "v1.17.2")
     assert credible("v1.19.0-alpha.0", "v1.19.0")
     assert credible("v1.18.1", "v1.17.2")
@@ -222,7 +222,7 @@ def test_an_account_that_may_nothing_still_learns_most(fleet: Fleet, make_client
     }
 
 
-def test_a_build_without_a_version_is_no_news(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+def test_a_build_without_a_version_gives_no_warning(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     fleet = make_fleet(version="v0.1.0")
     result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
     assert result["version"] is None
@@ -257,7 +257,7 @@ def test_parts_of_the_api_that_are_switched_off(make_fleet: MakeFleet, make_clie
     assert any("maintenance API switched off" in warning for warning in result["warnings"])
 
 
-def test_what_is_no_polaris_is_a_fact_and_no_failure(fleet: Fleet, make_client: MakeClient) -> None:
+def test_another_server_is_a_result_and_not_a_failure(fleet: Fleet, make_client: MakeClient) -> None:
     fleet.nodes[0].fault("*", "*", Fault("status", status=200, body="<html>Welcome</html>"))
     result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
     assert result == {
@@ -276,7 +276,7 @@ def test_a_gateway_that_hides_calls_leaves_them_open(fleet: Fleet, make_client: 
     assert result["features"]["cmdb_info"] is True
 
 
-def test_nobody_listens_is_a_failure(make_client: MakeClient) -> None:
+def test_nothing_listens_is_a_failure(make_client: MakeClient) -> None:
     with pytest.raises(PolarisError) as caught:
         look(make_client("http://127.0.0.1:1"))
     assert caught.value.kind == "unreachable"
@@ -384,7 +384,7 @@ def test_the_published_token(make_fleet: MakeFleet, make_client: MakeClient) -> 
     assert result["lets_in"]["default_token"] is True
 
 
-def test_where_nobody_needs_a_token_the_published_one_proves_nothing(
+def test_without_authentication_the_published_token_proves_nothing(
     make_fleet: MakeFleet, make_client: MakeClient
 ) -> None:
     result = look(make_client(make_fleet(auth="open").nodes[0]), probe_defaults=True)

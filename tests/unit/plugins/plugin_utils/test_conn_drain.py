@@ -59,7 +59,7 @@ def test_too_many_in_all(limit: int | None, refused: bool) -> None:
         drain(of)
 
 
-def test_of_nothing_there_are_never_too_many() -> None:
+def test_no_connections_are_never_too_many() -> None:
     assert drain(run(node(1), max_connections=0))["close"] == {}
 
 
@@ -78,7 +78,7 @@ def test_of_nothing_there_are_never_too_many() -> None:
         ({"client_host": "127.0.0.1"}, ["127.0.0.1"], False),
     ],
 )
-def test_a_node_of_the_cluster_is_no_client(given: dict[str, Any], nodes: list[str], refused: bool) -> None:
+def test_a_node_of_the_cluster_is_refused_as_a_client(given: dict[str, Any], nodes: list[str], refused: bool) -> None:
     of = run(node(1, 80, polaris_server=server(*nodes)), node(2), **given)
     if refused:
         with pytest.raises(RefusedError, match=r"is a node of this cluster.* Nothing was closed"):
@@ -88,7 +88,7 @@ def test_a_node_of_the_cluster_is_no_client(given: dict[str, Any], nodes: list[s
 
 
 @pytest.mark.parametrize("silent", [UNREACHABLE, server(), {"failed": False, "error": {"kind": "timeout"}}])
-def test_one_node_that_tells_the_nodes_is_enough(silent: dict[str, Any]) -> None:
+def test_one_node_that_lists_the_nodes_is_enough(silent: dict[str, Any]) -> None:
     with pytest.raises(RefusedError, match="is a node of this cluster"):
         drain(run(node(1, 80, polaris_server=silent), node(2, polaris_server=server("10.0.0.1", CLIENT))))
 
@@ -149,7 +149,7 @@ def test_what_the_client_ended_itself_was_not_closed() -> None:
     assert of.data["count"] == 0
 
 
-def test_what_is_still_listed_is_said() -> None:
+def test_what_is_still_listed_is_reported() -> None:
     of = summary(node(1, 80, polaris_closed={"connections": connections(80), "remaining": connections(80)}))
     assert "STILL LISTED on node1: port 80" in texts(of)
 
@@ -175,7 +175,7 @@ def test_a_result_of_an_earlier_import_of_the_playbook_counts_for_nothing() -> N
     assert "none open on 1 (node1)" in texts(of)
 
 
-def test_where_no_node_tells_the_nodes_that_is_said() -> None:
+def test_unknown_nodes_are_reported() -> None:
     closed = {"connections": connections(80)}
     assert any(text.startswith("UNKNOWN whether") for text in texts(summary(node(1, 80, polaris_closed=closed))))
 

@@ -44,7 +44,7 @@ def test_large_is_at_least_the_size_and_without_figures_nothing_is_large() -> No
     }
 
 
-def test_a_name_of_a_node_is_no_path() -> None:
+def test_a_name_of_a_node_is_not_a_path() -> None:
     plan = incident(Run([node("../x/é", 2)], given=GIVEN))
     assert plan["files"]["../x/é"]["heap"] == ".._x__-heap-20260101T120000Z.pb.gz"
 
@@ -105,12 +105,12 @@ def test_what_was_not_freed_for_certain_is_not_said_to_be(freed: dict[str, Any] 
     assert any(".pb.gz" in text for text in texts(of))
 
 
-def test_a_node_that_could_not_be_looked_at_says_why() -> None:
+def test_a_node_that_could_not_be_read_says_why() -> None:
     of = summary(Node("a", {"polaris_memory": GONE}), node("b", 0.5))
     assert "FAILED on a: Failed to connect by ssh" in texts(of)
 
 
-def test_how_much_went_back_may_be_unknown() -> None:
+def test_how_much_was_returned_may_be_unknown() -> None:
     unknown = {"released": None, "memory_before": None, "memory_after": None}
     of = summary(node("a", 3, polaris_saved=SAVED, polaris_freed=unknown))
     assert "freed on a: its heap took 3.0 GiB; how much was returned is unknown" in texts(of)

@@ -260,7 +260,7 @@ def test_a_node_that_is_gone_for_good_and_still_registered() -> None:
     assert decide([answer(1), answer(2)], Rules(), "grpc", fleet_size=2).whole
 
 
-def test_where_no_node_tells_the_nodes_the_decision_says_so() -> None:
+def test_the_decision_says_that_the_nodes_are_unknown() -> None:
     silent = [answer(number, registered=frozenset()) for number in (1, 2, 3)]
     assert not decide(silent, Rules(), "grpc").whole
 

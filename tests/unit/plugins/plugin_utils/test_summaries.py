@@ -151,7 +151,7 @@ def cleaned(probe: dict[str, Any], at: str, register: str, result: Any, **option
     return instance_clean.summarize(Run(hosts, given=given, **options))
 
 
-def test_instance_clean_speaks_of_the_first_node_that_answered() -> None:
+def test_instance_clean_names_the_first_node_that_answered() -> None:
     result = {"changed": True, "count": 1, "live": [ONE], "warnings": ["look at the names"]}
     summary = cleaned({"a": LOST, "b": ANSWERED, "c": ANSWERED}, "b", "polaris_cleaned", result, on_live="skip")
     assert texts(summary) == [
@@ -204,7 +204,7 @@ def freed(released: int | None, *, changed: bool = True) -> dict[str, Any]:
     return {"changed": changed, "released": released, "memory_before": before, "memory_after": after}
 
 
-def test_memory_free_adds_up_and_tells_failures_from_unknown_outcomes() -> None:
+def test_memory_free_adds_up_and_separates_failures_from_unknown_outcomes() -> None:
     results = {
         "a": freed(100 * MIB),
         "b": freed(None),

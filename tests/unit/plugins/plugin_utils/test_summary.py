@@ -76,7 +76,7 @@ def test_equal_failures_are_one_line_whatever_the_node_is_called() -> None:
     assert all(line.failure for line in lines)
 
 
-def test_another_address_in_a_reason_is_another_story() -> None:
+def test_another_address_in_a_reason_is_another_reason() -> None:
     """10.0.0.1 does not match in 10.0.0.11, and a node that is called `a` does not match the word in a sentence."""
     reasons = {Node("a", own=("10.0.0.1",)): "a proxy at 10.0.0.11 refused", Node("b"): "a proxy at 10.0.0.11 refused"}
     assert len(failures("FAILED", {**reasons, Node("c", own=("10.0.0.11",)): "a proxy at 10.0.0.11 refused"})) == 3

@@ -101,7 +101,7 @@ def test_a_second_look_shows_both(unread: dict[str, Any]) -> None:
     assert of.data["after"] == {"node1": 24, "node2": 6}
 
 
-def test_a_second_look_at_all_nodes_tells_how_many_more_runs_it_takes() -> None:
+def test_a_second_look_at_all_nodes_shows_how_many_more_runs_it_takes() -> None:
     of = summary(
         node(1, 30, polaris_closed=closed(6), polaris_after=said(1, 11)),
         node(2, 3, polaris_after=said(2, 11)),
@@ -151,7 +151,7 @@ def test_what_never_evens_out_says_why() -> None:
     assert "it will not even out" in texts(summary(node(1, 4), node(2, 0), node(3, 0)))[-1]
 
 
-def test_connections_of_the_nodes_are_not_counted_and_said() -> None:
+def test_connections_of_the_nodes_are_not_counted_but_reported() -> None:
     stats = [{"host": "10.0.0.2", "actives": ["10.0.0.2:80", "10.0.0.2:81"]}]
     of = summary(
         Node("node1", {"polaris_before": said(1, 0, stats=stats, node_hosts=["10.0.0.1", "10.0.0.2", "10.0.0.3"])}),
@@ -161,7 +161,7 @@ def test_connections_of_the_nodes_are_not_counted_and_said() -> None:
     assert "not counted: 2 of the nodes themselves" in texts(of)
 
 
-def test_where_no_node_tells_the_nodes_that_is_said() -> None:
+def test_unknown_nodes_are_reported() -> None:
     lines = texts(summary(node(1, 3, registered=0), node(2, 3, registered=0)))
     assert any(line.startswith("NOT CHECKED whether these are all nodes") for line in lines)
 

@@ -50,7 +50,7 @@ def test_every_other_scope_needs_no_quotes(written: Any) -> None:
 @pytest.mark.parametrize(
     "written", ["naming", "{naming: debug", "naming: debug: info", "[naming]", [], {}, 7, True, "naming: [", "a: !x b"]
 )
-def test_what_is_no_levels_is_refused_in_its_own_sentence(written: Any) -> None:
+def test_invalid_levels_are_refused_in_their_own_sentence(written: Any) -> None:
     msg = refused({"levels": written}, LEVELS)
     assert msg.startswith("The variable levels must be scope and level, such as naming=debug, store=info")
 
@@ -154,7 +154,7 @@ def test_a_refused_list_is_not_repeated_because_it_may_hold_a_token(written: Any
     assert msg == "The variable instances must be a list, such as [1]; got a mapping. No server was asked."
 
 
-def test_all_that_is_wrong_is_in_one_message() -> None:
+def test_everything_that_is_wrong_is_in_one_message() -> None:
     rules = {**LEVELS, "seconds": {"type": "int", "min": 1}}
     msg = refused({"seconds": 0}, rules)
     assert msg.startswith("Give the variable levels: ")
@@ -183,5 +183,5 @@ def test_exactly_one_of_several(values: dict[str, Any]) -> None:
         ({"awx_workflow_job_id": 1}, False),
     ],
 )
-def test_slices_are_known_by_what_awx_says(values: dict[str, Any], slice_: bool) -> None:
+def test_slices_are_recognized_by_the_variables_of_awx(values: dict[str, Any], slice_: bool) -> None:
     assert is_slice(values) is slice_
