@@ -58,7 +58,7 @@ class Row:
     stripped: float = 0.0
     """When a clean on MySQL removed the metadata and health check of the live row."""
     strip_seen: bool = False
-    """Whether the row was recent enough for the caches to read it again; if not, they keep the old one until restart."""
+    """Whether the row was recent enough for the caches to read it again; if not, they keep the old one till restart."""
     written: float = 0.0
     """When the row was actually written or deleted, regardless of `created` and `modified`."""
     text: str | None = field(default=None, repr=False, compare=False)
