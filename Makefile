@@ -98,10 +98,14 @@ benchmark: venv ## Compare the module, the in-process action and ansible.builtin
 ##@ Quality gates: sessions of nox, see `tools/nox --list`
 
 .PHONY: gates
-GATES := style lint typing license-check changelog extra-checks package docs-check ansible-lint \
-    build-import-check sanity-2.16 sanity-2.21
-gates: ## All quality gates, even if one fails
-	@CI=true $(NOX) $(GATES)
+# Those that take longest come first.
+GATES := sanity-2.21 sanity-2.16 build-import-check package typing docs-check ansible-lint lint changelog style \
+    license-check extra-checks
+gates: ## All quality gates, JOBS at a time, even if one fails
+	@tools/nox --version >/dev/null 2>&1
+	@$(MAKE) -j $(JOBS) --keep-going --output-sync=target $(addprefix gate-,$(GATES))
+gate-%:
+	@CI=true $(NOX) $*
 
 .PHONY: format type
 format: ## Format all Python, and fix what ruff can fix

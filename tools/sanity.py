@@ -12,6 +12,7 @@ Run it with the interpreter of the environment that contains ansible-test; furth
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -88,7 +89,7 @@ def run_sanity(work: Path, tree: Path) -> int:
     if ignore_files:
         print(f"ignore files are not allowed: {', '.join(ignore_files)}", file=sys.stderr)
         return 1
-    home = work / f"home-{sys.version_info.major}.{sys.version_info.minor}"
+    home = work / "home"
     make_home(home)
     link_pythons(work / "pythons")
     path = [str(Path(sys.executable).parent), str(work / "pythons"), os.environ.get("PATH", os.defpath)]
@@ -100,8 +101,10 @@ def run_sanity(work: Path, tree: Path) -> int:
 
 
 def main() -> int:
-    with collection_tree.copied("sanity") as tree:
-        return run_sanity(collection_tree.ROOT / ".cache" / "sanity", tree)
+    # One for each ansible-core: `make gates` runs several at the same time.
+    name = f"sanity-{importlib.metadata.version('ansible-core')}"
+    with collection_tree.copied(name) as tree:
+        return run_sanity(collection_tree.ROOT / ".cache" / name, tree)
 
 
 if __name__ == "__main__":
