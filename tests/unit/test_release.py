@@ -8,11 +8,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from tools import release
 
+ROOT = Path(__file__).resolve().parents[2]
+REPOSITORY = "https://github.com/polarismesh/ansible-collection-maintenance"
+SITE = "https://polarismesh.github.io/ansible-collection-maintenance/"
 GALAXY = {"namespace": "polarismesh", "name": "maintenance", "version": "1.2.3", "license": ["GPL-3.0-or-later"]}
 
 
@@ -40,3 +46,22 @@ def test_the_notes_have_the_sections_of_the_changelog_in_its_order() -> None:
         {"bugfixes": ["b - fixed."], "major_changes": ["``a`` - new."], "release_summary": "Short."}
     )
     assert notes == "Short.\n\n## Major Changes\n\n- `a` - new.\n\n## Bugfixes\n\n- b - fixed.\n"
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_links_of_a_readme_work_wherever_it_is_shown(name: str) -> None:
+    """Galaxy shows the README of the archive, which has neither pictures nor CONTRIBUTING.md: no link is relative."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = set(re.findall(r"\]\(([^)\s]+)\)", text))
+    assert [link for link in links if not link.startswith("https://")] == []
+    in_repository = [link for link in links if re.match(f"{REPOSITORY}/(blob|raw)/main/", link)]
+    pages = [link for link in links if link.startswith(f"{SITE}docsite/")]
+    assert in_repository
+    assert pages
+    missing = [link for link in in_repository if not (ROOT / link.split("/main/", 1)[1]).is_file()]
+    missing += [link for link in pages if not source_of(link).is_file()]
+    assert missing == []
+
+
+def source_of(page: str) -> Path:
+    return (ROOT / "docs" / "docsite" / "rst" / page.removeprefix(f"{SITE}docsite/")).with_suffix(".rst")
