@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Internal to the playbook debug_window: raises, waits and restores; somebody else can restore if the play cannot."""
+"""Internal to the playbook debug_window: raises, waits and restores, and starts what restores if the play cannot."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ OPTIONS: t.Dict[str, t.Any] = {
     "seconds": {"type": "int", "default": 300},
 }
 
-#: How often it is said how long the window is still open, at a terminal and in a log.
+#: How often the remaining time is shown, at a terminal and in a log, in seconds.
 AT_TERMINAL = 5
 IN_LOG = 60
-#: How much later than the play the switch on a node restores, in seconds. (Earlier than 5 after the end of the window.)
+#: How long after the end of the window the switch on a node restores, in seconds: after the play, and within 5.
 GRACE = 3
-#: How long the switch may live beyond the window: until it is armed, and while the server there does not answer.
+#: How long the switch may live beyond the window: before it is armed, and while its server does not answer.
 OVERTIME = 900
 
 
@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
     # --- once for all nodes ---
 
     def _watch(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Start the process that restores when this play is gone; nothing is raised yet."""
+        """Start the process that restores if this play dies. Nothing is raised yet."""
         here: t.List[_watch.Raised] = []
         elsewhere: t.List[_watch.Raised] = []
         for name, host in hosts_of(task_vars):
@@ -87,7 +87,7 @@ class ActionModule(ActionBase):
                 variables = {name: host[name] for name in NAMES if name in host}
                 here.append((name, validated(SPEC, order(variables, plan)).params))
             elif plan["levels"]:
-                # The URL may mean another server here, which must get neither the levels nor the token.
+                # From here, the URL may lead to another server, which must get neither the levels nor the token.
                 elsewhere.append((name, {"levels": plan["levels"]}))
         if self._task.check_mode or not (here or elsewhere):
             return {"pid": None}
@@ -97,11 +97,11 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"waited": 0, "ended_by": "check mode"}
         for line in without_switch([node_of(name, host) for name, host in hosts_of(task_vars)]):
-            # (A warning of a task would be shown at its end only.)
+            # (A task's warnings are shown only when it ends.)
             tell(f"[WARNING]: {line}")
         started = time.monotonic()
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
-        # No failure: a task that runs once and fails would take the other hosts out of the play with raised levels.
+        # Never fail: a task that runs once and fails takes the other hosts out of the play with raised levels.
         ended_by = wait(options["seconds"])
         return {"waited": round(time.monotonic() - started), "ended_by": ended_by}
 
@@ -116,7 +116,7 @@ class ActionModule(ActionBase):
     # --- on every node ---
 
     def _open(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Raise the levels, after a switch is set where the play is not the only way to the node."""
+        """Raise the levels. On a node whose connection is not local, set a switch first."""
         plan = planned(node_of("", task_vars))
         switch: Result = {}
         if plan["levels"] and not self._task.check_mode and self._connection.transport != "local":
@@ -125,12 +125,12 @@ class ActionModule(ActionBase):
         return {**self._log_level(task, task_vars), "switch": switch}
 
     def _restore(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Restore what the window changed; then the switch is not needed any more."""
+        """Restore what the window changed, then disarm the switch."""
         node = node_of("", task_vars)
         plan = planned(node)
         if not plan["levels"]:
             return {}
-        # Leave alone what somebody else has set meanwhile.
+        # Leave alone what somebody else set meanwhile.
         restored = self._log_level({"levels": plan["levels"], "expected": plan["set"]}, task_vars)
         switch = switch_of(node)
         if is_answer(restored) and switch.get("name"):
@@ -138,13 +138,13 @@ class ActionModule(ActionBase):
             disarmed = self._on_node(task, task_vars)
             if not is_answer(disarmed):
                 restored.setdefault("warnings", []).append(
-                    f"The job that restores the levels there could not be ended ({reason(disarmed)}). It ends by "
-                    f"itself at {switch['until']}."
+                    f"The job on the node that restores the levels could not be stopped ({reason(disarmed)}). It ends "
+                    f"by itself at {switch['until']}."
                 )
         return restored
 
     def _log_level(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Run polaris_log_level as a task of its own would."""
+        """Run polaris_log_level, as its own task would."""
         copy = self._task.copy()
         copy.action = LOG_LEVEL
         copy.args = {**task, "url": url_of(self._variables(task_vars))}
@@ -161,8 +161,8 @@ class ActionModule(ActionBase):
         return result
 
     def _set_switch(self, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]) -> Result:
-        """Start a job on the node that restores the levels after so many seconds, or say why there is none."""
-        # Otherwise the account would be in a file on the node for a moment.
+        """Start a job on the node that restores the levels after ``seconds``, or return why it is missing."""
+        # Without pipelining, the account would briefly be in a file on the node.
         if not self._is_pipelining_enabled("new"):
             return {"missing": "its connection does not use pipelining, which keeps the token out of files there"}
         name = secrets.token_hex(16)
@@ -176,7 +176,7 @@ class ActionModule(ActionBase):
         return {"name": name, "until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))}
 
     def _on_node(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any], limit: int = 0) -> Result:
-        """Run polaris_log_switch on the node; in the background for so many seconds, if there is a limit."""
+        """Run polaris_log_switch on the node; with a limit, in the background for that many seconds."""
         copy = self._task.copy()
         copy.async_val = limit
         action = type(self)(
@@ -202,17 +202,17 @@ def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[
 
 
 def node_of(name: str, variables: t.Mapping[str, t.Any]) -> Node:
-    """A host of the play, and what the window has registered there."""
+    """A host of the play, and what the window registered there."""
     return Node(name, {register: plain(variables[register]) for register in SUMMARY.registers if register in variables})
 
 
 def asked_from_here(host: t.Mapping[str, t.Any]) -> bool:
-    """Whether the controller itself asks the server of a host."""
+    """Whether the controller itself connects to the server of a host."""
     return is_local(host.get("ansible_connection", context.CLIARGS.get("connection")))
 
 
 def order(variables: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    """The options that restore a server, with the account that its host's tasks have."""
+    """The options that restore a server, with the account that the tasks of its host use."""
     task = {"url": url_of(variables), "levels": plan["levels"], "expected": plan["set"]}
     options: t.Dict[str, t.Any] = as_json(completed(task, {}, variables, os.environ).options)
     return options
@@ -223,21 +223,21 @@ def restored(params: Params) -> Result:
 
 
 def tell(line: str) -> None:
-    """Show a line now. On stdout, where that is a file or a pipe, it would wait in a buffer until the next task."""
+    """Show a line now. On stdout, if that is a file or a pipe, it would wait in a buffer until the next task."""
     display.display(line, stderr=True)
 
 
 def end_with(play: int) -> None:
-    """End this worker when the play is gone: it waits in a system call, for an answer that nobody gives any more."""
+    """End this worker when the play is gone, because it waits in a system call for an answer that never comes."""
     while os.getppid() == play:
         time.sleep(0.5)
     os._exit(1)
 
 
 def wait(seconds: int) -> str:
-    """Wait for the time, or for Enter or Ctrl-C where there is a terminal; what ended it."""
+    """Wait until the time is over or, at a terminal, for Enter or Ctrl-C. Return what ended the wait."""
     end = time.monotonic() + seconds
-    # A job runner gives a terminal at which nobody sits, and keeps every line.
+    # A job runner has a terminal without a user, and keeps every line.
     pause = IN_LOG if os.environ.get("ANSIBLE_STDOUT_CALLBACK") == "awx_display" else AT_TERMINAL
     line_up = ""
     try:
@@ -257,8 +257,8 @@ def wait(seconds: int) -> str:
             left = end - time.monotonic()
             tell(f"The window is open for {round(left)} s; the levels are restored then, or when this is interrupted.")
             until = min(end, time.monotonic() + IN_LOG)
-            # In pieces: the system may hand the signal that ends this worker to another thread, which does not end
-            # a sleep of this one.
+            # In pieces: the system may deliver the signal that ends this worker to another thread, which does not
+            # interrupt a sleep of this one.
             while time.monotonic() < until:
                 time.sleep(min(0.5, max(0.0, until - time.monotonic())))
     return "time"

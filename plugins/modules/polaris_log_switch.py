@@ -11,12 +11,12 @@ short_description: Restore log levels on a node when a debug window is over (int
 version_added: 1.0.0
 description:
   - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
-  - An asynchronous task with V(wait) is the switch, a process on the node. It waits until V(arm) gives it the levels
+  - An asynchronous task with V(wait) is the switch, a process on the node. It waits until V(arm) sends it the levels
     and the account through a socket, and restores the levels after O(seconds), even if the controller or the network is
-    gone. V(disarm) ends it before.
-  - Ansible writes the arguments of an asynchronous task to a file. So the account is not among them, but only in the
-    memory of the switch.
-  - The switch removes what Ansible keeps on the node for an asynchronous task.
+    gone. V(disarm) ends it before that.
+  - Ansible writes the arguments of an asynchronous task to a file. The account is therefore not among them; only the
+    memory of the switch holds it.
+  - The switch removes the files that Ansible keeps on the node for an asynchronous task.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
 attributes:
@@ -38,19 +38,19 @@ options:
     choices: [wait, arm, disarm]
     required: true
   name:
-    description: The name of the switch, which nobody can guess.
+    description: The name of the switch, a random word.
     type: str
     required: true
   seconds:
-    description: V(arm) restores the levels after so many seconds.
+    description: After how many seconds the switch restores the levels. For V(arm).
     type: float
     default: 300
   levels:
-    description: What V(arm) restores, by scope.
+    description: The levels to restore, by scope. For V(arm).
     type: dict
     default: {}
   expected:
-    description: The levels that the scopes must have then to be restored.
+    description: The switch restores a scope only if it has this level then. For V(arm).
     type: dict
     default: {}
 seealso:
@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 found:
-  description: Whether the switch was there.
+  description: Whether the switch was running.
   type: bool
   returned: success
   sample: true
@@ -103,12 +103,12 @@ SPEC = spec(
     }
 )
 
-#: How long a switch waits until it is armed, and how long V(arm) waits for it to be there.
+#: How long a switch waits to be armed, and how long V(arm) waits for the switch to start, in seconds.
 UNARMED = 60.0
 START = 20.0
-#: How long a message and its answer may take. A switch that is restoring answers afterwards.
+#: How long a message and its answer may take. A switch that is restoring answers only afterwards.
 ANSWER = 45.0
-#: How long, and how often, it tries to restore where the server does not answer.
+#: How long it tries to restore if the server does not answer, and the pause between two attempts.
 PATIENCE = 600.0
 PAUSE = 3.0
 
@@ -116,8 +116,8 @@ Message = t.Dict[str, t.Any]
 
 
 # --- the socket ------------------------------------------------------------------------------------------------------
-# A name of Linux's abstract namespace is no file, and is gone with its process. Everybody on the node may see the name
-# and connect. So each end checks the account of the other.
+# A name in Linux's abstract namespace is not a file, and disappears with its process. Anyone on the node can see the
+# name and connect, so each end checks the account of the other.
 
 
 def _address(name: str) -> str:
@@ -136,7 +136,7 @@ def _send(connection: socket.socket, message: Message) -> None:
 
 
 def _receive(connection: socket.socket) -> t.Optional[Message]:
-    """One message; None where the other end is gone or has sent something else."""
+    """One message; None if the other end is gone or has sent something else."""
     text = b""
     try:
         while not text.endswith(b"\n"):
@@ -151,9 +151,9 @@ def _receive(connection: socket.socket) -> t.Optional[Message]:
 
 
 def ask(name: str, message: Message, patience: float) -> t.Optional[Message]:
-    """Send a message to a switch, and return its answer; None where there is no such switch.
+    """Send a message to a switch, and return its answer; None if there is no such switch.
 
-    :param patience: how long to wait for the switch to be there, in seconds.
+    :param patience: how long to wait for the switch to start, in seconds.
     """
     end = time.monotonic() + patience
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -186,7 +186,7 @@ def wait(name: str) -> None:
         listener.listen()
         end = time.monotonic() + UNARMED
         while time.monotonic() < end:
-            # (In pieces: a socket takes no time-out of many days.)
+            # (In pieces: a socket does not accept a time-out of many days.)
             listener.settimeout(max(0.01, min(60.0, end - time.monotonic())))
             try:
                 connection, _address_of_peer = listener.accept()
@@ -213,15 +213,15 @@ def wait(name: str) -> None:
 
 
 def restore(order: Message) -> None:
-    """Restore the levels, and write to the system's log what came of it: nobody else is there to be told."""
+    """Restore the levels, and write the result to the system's log, because no task is left to return it to."""
     end = time.monotonic() + PATIENCE
     while True:
         result = perform(_restore, order, set(), check_mode=False, diff_mode=False).result
         if not result.get("failed") or time.monotonic() > end:
             break
         time.sleep(PAUSE)
-    told = f"restored {result['restored']}" if "restored" in result else f"not restored: {result.get('msg')}"
-    syslog.syslog(f"polaris debug window, log levels of {result['url']}: {told}")
+    outcome = f"restored {result['restored']}" if "restored" in result else f"not restored: {result.get('msg')}"
+    syslog.syslog(f"polaris debug window, log levels of {result['url']}: {outcome}")
 
 
 def _restore(client: Client, params: Params, check_mode: bool) -> Result:
@@ -235,10 +235,10 @@ def _restore(client: Client, params: Params, check_mode: bool) -> Result:
 
 
 def remove_job() -> None:
-    """End the processes by which Ansible supervises this job, and remove its files.
+    """End the processes with which Ansible supervises this job, and remove its files.
 
-    They would write its result to a file and keep that. (ansible-core 2.16 to 2.21, modules/async_wrapper.py: the
-    parent runs the module, the parent's parent limits its time.)
+    They would write its result to a file and leave that there. (ansible-core 2.16 to 2.21, modules/async_wrapper.py:
+    the parent runs the module, the parent's parent limits its time.)
     """
     parent = os.getppid()
     for pid in (_parent_of(parent), parent):
@@ -269,7 +269,7 @@ def _command_of(pid: int) -> t.List[str]:
 def _parent_of(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            # After the name of the program, which may hold blanks: its state, its parent.
+            # After the program's name, which may contain blanks: the state, the parent.
             return int(file.read().rpartition(")")[2].split()[1])
     except (OSError, ValueError):
         return 0
@@ -283,12 +283,12 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         return {"changed": False, "found": False}
     if params["step"] == "wait":
         wait(params["name"])
-        # (Nobody reads the result any more.)
+        # (Nothing reads the result.)
         raise SystemExit(0)
     if params["step"] == "arm":
         answer = ask(params["name"], {"step": "arm", "seconds": params["seconds"], "order": params}, START)
         if answer is None:
-            raise PolarisError("unsupported", "the job that restores the levels there did not start.")
+            raise PolarisError("unsupported", "the job on the node that restores the levels did not start.")
         return {"changed": True, "found": True}
     answer = ask(params["name"], {"step": "disarm"}, 0)
     if answer is not None:

@@ -13,11 +13,10 @@ short_description: Raise log levels for a while, and restore them (internal)
 version_added: 1.0.0
 description:
   - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
-  - Before a level is raised, V(watch) starts a process on the controller that restores the levels when
-    C(ansible-playbook) is gone before it has done so itself. V(release) ends that process, unless a node is still
-    raised.
-  - V(open) raises the levels of a node. If its connection is not local, a job on the node is there before
-    (M(polarismesh.maintenance.polaris_log_switch)), which restores them by itself. V(restore) restores them, and ends
+  - Before a level is raised, V(watch) starts a process on the controller that restores the levels if
+    C(ansible-playbook) dies first. V(release) ends that process, unless a node is still raised.
+  - V(open) raises the levels of a node. If its connection is not local, it first starts a job on the node
+    (M(polarismesh.maintenance.polaris_log_switch)) that restores them by itself. V(restore) restores them, and ends
     that job.
   - V(wait) waits. At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
   - V(watch), V(wait) and V(release) run once for all hosts, V(open) and V(restore) on every host.
@@ -64,8 +63,8 @@ EXAMPLES = r"""
 RETURN = r"""
 switch:
   description: >-
-    The job on the node that restores the levels, with its C(name) and the time C(until) it waits, or why it is
-    C(missing). Empty where the controller reaches the server itself.
+    The job on the node that restores the levels, with its C(name) and the time C(until) which it waits, or why it is
+    C(missing). Empty if the controller itself connects to the server.
   type: dict
   returned: V(open)
   sample: {}

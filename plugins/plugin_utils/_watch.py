@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to this collection. A process that restores log levels when the play that raised them is gone.
 
-It is there before the first level is raised, in a session of its own: neither a signal to the play nor the terminal
-reaches it. While the play lives, it only looks on, and the play releases it when all levels are back. When the play is
-gone before, killed or interrupted in whatever phase, it restores what still has the level that the window gave it.
+It starts before the first level is raised, in its own session, so that neither signals to the play nor the terminal
+reach it. It does nothing while the play runs, and the play releases it when all levels are restored. If the play is
+killed or interrupted before that, the process restores every scope that still has the level that the window set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Raised = t.Tuple[str, Params]
 #: Restores one server.
 Restore = t.Callable[[Params], Result]
 
-#: How often it looks for the play, and how often and after how long it asks again a server that does not answer.
+#: How often it looks for the play, in seconds; how often it tries a server that does not answer, and the pause between.
 LOOK = 0.2
 ATTEMPTS = 5
 PAUSE = 3.0
@@ -39,10 +39,10 @@ RELEASE = signal.SIGUSR1
 def start(
     nodes: t.Sequence[Raised], play: int, restore_one: Restore, elsewhere: t.Sequence[Raised] = ()
 ) -> t.Dict[str, t.Any]:
-    """Start the process, and return what :func:`release` needs when it is ready.
+    """Start the process, wait until it is ready, and return what :func:`release` needs.
 
     :param play: the process of ansible-playbook.
-    :param elsewhere: the nodes that it cannot reach, with their old ``levels``: it says what they were.
+    :param elsewhere: the nodes that it cannot reach, with their old ``levels``, which it prints.
     """
     started = identity(play)
     ready, child_ready = os.pipe()
@@ -59,7 +59,7 @@ def start(
 
 
 def release(watch: t.Mapping[str, t.Any], seconds: float = 5.0) -> bool:
-    """End the process, because there is nothing to restore any more; whether it is gone."""
+    """End the process, because nothing is left to restore. Return whether it is gone."""
     pid = int(watch["pid"])
     end = time.monotonic() + seconds
     while identity(pid) == watch["identity"]:
@@ -74,10 +74,10 @@ def release(watch: t.Mapping[str, t.Any], seconds: float = 5.0) -> bool:
 
 
 def identity(pid: int) -> t.Optional[str]:
-    """When a process began, which tells it from a later one with its number; None where it is gone or only a zombie."""
+    """When a process started, because a later one may have the same number; None if it is gone or a zombie."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            # After the name of the program, which may hold blanks: its state, ..., and the time as the 20th.
+            # After the program's name, which may contain blanks, the state is the first field and the time the 20th.
             fields = file.read().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def _be_the_watch(
     ready: int,
 ) -> None:
     released: t.List[int] = []
-    # (Python complains on stderr of a signal that was on its way when it became one to ignore, SIG_IGN.)
+    # (Not SIG_IGN: Python then complains on stderr about a signal that arrives while it is being set.)
     for number in IGNORED:
         signal.signal(number, lambda *dummy: None)
     signal.signal(RELEASE, lambda number, frame: released.append(number))
@@ -105,7 +105,7 @@ def _be_the_watch(
     if os.getpid() != os.getsid(0):
         os.setsid()
     output = _output_of(play)
-    # What the worker has open (its way to the play, locks, other processes' pipes) must not outlive it here.
+    # Close what the worker has open (its queue to the play, locks, pipes of other processes).
     for descriptor in range(3, 1024):
         if descriptor not in (output, ready):
             with contextlib.suppress(OSError):
@@ -120,7 +120,7 @@ def _be_the_watch(
         _say(
             output,
             f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
-            f"warning said that there is none. They were: {json.dumps(params['levels'])}",
+            f"warning said that it did not start. They were: {json.dumps(params['levels'])}",
         )
     if nodes:
         restore(nodes, restore_one, lambda line: _say(output, line))
@@ -135,13 +135,13 @@ def _output_of(play: int) -> int:
 
 
 def _say(output: int, line: str) -> None:
-    # (The terminal may be closed, or nobody reads any more.)
+    # (The terminal may be closed, or the reader gone.)
     with contextlib.suppress(OSError):
         os.write(output, f"{line}\r\n".encode())
 
 
 def restore(nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[str], None]) -> None:
-    """Restore all nodes side by side, and name those that stay raised with the way to restore them."""
+    """Restore all nodes in parallel, and name those that stay raised, with their old levels."""
     names = ", ".join(name for name, _params in nodes)
     say(f"The play is gone. Restoring the log levels on {len(nodes)} ({names}); signals do not stop this.")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The switch of debug_window on nodes that are reached by SSH, through a real sshd: they restore themselves."""
+"""The switch of debug_window on nodes behind a real sshd: they restore their levels by themselves."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def levels(servers: list[Server]) -> list[str]:
 
 
 def left_on(node: Machine) -> list[str]:
-    """What Ansible has left in the home there and in the system's folder for temporary files, and its processes."""
+    """What Ansible left behind: files in the home directory there and in /tmp, and processes."""
     home = node.home("root")
     files = [str(path) for path in home.rglob("*") if not path.is_dir()]
     folders = [str(path) for path in (*(home / "tmp").glob("*"), *Path("/tmp").glob("ansible*polaris_log_switch*"))]
@@ -67,7 +67,7 @@ def left_on(node: Machine) -> list[str]:
 
 
 def commands() -> Iterator[str]:
-    """The command lines and environments of all processes, but those of ansible-playbook."""
+    """The command lines and environments of all processes except ansible-playbook and pytest."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             text = (process / "cmdline").read_bytes() + b"\0" + (process / "environ").read_bytes()
@@ -76,7 +76,7 @@ def commands() -> Iterator[str]:
 
 
 class Searcher(threading.Thread):
-    """Looks for secrets on a node, again and again, in files and in what everybody sees of processes."""
+    """Searches a node for secrets continuously, in files and in the command lines and environments of processes."""
 
     def __init__(self, node: Machine, secrets: list[str]) -> None:
         super().__init__(daemon=True)
@@ -105,7 +105,7 @@ class Searcher(threading.Thread):
 
 @contextlib.contextmanager
 def window(folder: Path, servers: list[Server], seconds: int = WINDOW) -> Iterator[subprocess.Popen[bytes]]:
-    """The runbook in the background, when its window is open."""
+    """The runbook in the background, with its window open."""
     variables = {"levels": {"naming": "debug"}, "seconds": seconds}
     arguments = command_of(folder, NAME, inventory(servers), extra_vars=variables)
     output = folder / "output"
@@ -128,7 +128,7 @@ def window(folder: Path, servers: list[Server], seconds: int = WINDOW) -> Iterat
 
 
 def test_killed(node: Machine, servers: list[Server], tmp_path: Path) -> None:
-    """All three are back within the time of the window and 5 s; and nothing is left there."""
+    """All three are restored within 5 s of the end of the window, and nothing is left behind."""
     with window(tmp_path, servers) as process:
         opened = time.monotonic()
         process.kill()
@@ -140,7 +140,7 @@ def test_killed(node: Machine, servers: list[Server], tmp_path: Path) -> None:
 
 
 def test_the_network_is_cut(node: Machine, servers: list[Server], tmp_path: Path) -> None:
-    """The play lives, but reaches none of them when the window is over. Later it finds nothing to do."""
+    """The play runs on, but reaches no node when the window is over. Later it finds nothing to do."""
     if not node.isolated:
         pytest.skip("needs a network namespace, whose network can be cut")
     with window(tmp_path, servers) as process:
@@ -154,7 +154,7 @@ def test_the_network_is_cut(node: Machine, servers: list[Server], tmp_path: Path
 
 
 def test_closed_by_the_play(node: Machine, servers: list[Server], playbook: Playbook) -> None:
-    """Each switch is disarmed, and no token is in a file or in what others see of a process, at any moment."""
+    """Each switch is disarmed. No token is ever in a file, a command line or an environment."""
     with Searcher(node, [each.token for each in servers]) as searcher:
         run = playbook(NAME, inventory(servers), extra_vars={"levels": "naming=debug", "seconds": 1}).ok()
         assert left_on(node) == []
@@ -167,8 +167,8 @@ def test_closed_by_the_play(node: Machine, servers: list[Server], playbook: Play
     assert [len(each.writes()) for each in servers] == [2, 2, 2]
 
 
-def test_where_there_can_be_no_switch(node: Machine, servers: list[Server], playbook: Playbook) -> None:
-    """Said in one sentence before the wait; and the searcher finds what is to be found."""
+def test_without_pipelining_there_is_no_switch(node: Machine, servers: list[Server], playbook: Playbook) -> None:
+    """One sentence says so before the wait. And the searcher finds a secret that Ansible wrote to a file."""
     hosts = inventory(servers, ansible_ssh_pipelining=False)
     with Searcher(node, [each.token for each in servers]) as searcher:
         run = playbook(NAME, hosts, extra_vars={"levels": "naming=debug", "seconds": 1}).ok()

@@ -58,7 +58,7 @@ def command(folder: Path, fleet: Fleet) -> tuple[list[str], dict[str, str]]:
 
 
 def watches(folder: Path) -> list[str]:
-    """The processes of this directory's playbook, and those that watch over its window."""
+    """The processes of the playbook in this directory, and those that watch its window."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -118,8 +118,8 @@ def test_check_mode_sends_nothing_that_writes(mixed: Fleet, playbook: Playbook) 
     assert {request.method for request in mixed.requests} == {"GET"}
 
 
-def test_a_node_that_fails_half_way_is_restored_too(mixed: Fleet, playbook: Playbook) -> None:
-    """The node accepts three scopes, then fails: those three are restored, and the other node works as usual."""
+def test_a_node_that_fails_halfway_is_restored_too(mixed: Fleet, playbook: Playbook) -> None:
+    """The node accepts three scopes, then fails. Those three are restored, and the other node works as usual."""
     before = levels(mixed)
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
     node = mixed.nodes[0]
@@ -135,7 +135,7 @@ def test_a_node_that_fails_half_way_is_restored_too(mixed: Fleet, playbook: Play
     assert "restored on 2 (node1, node2)" in run.output
 
 
-def test_a_node_that_cannot_be_restored_is_named_with_the_way_to_do_it(mixed: Fleet, playbook: Playbook) -> None:
+def test_a_node_that_cannot_be_restored_is_named_with_the_remedy(mixed: Fleet, playbook: Playbook) -> None:
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
     mixed.nodes[1].fault(
         "PUT",
@@ -178,7 +178,7 @@ def test_restores_when_the_process_is_ended_while_it_raises(number: int, mixed: 
 
 
 def test_a_node_that_is_not_local_restores_itself(fleet: Fleet, tmp_path: Path) -> None:
-    """Its connection stands in for SSH. The play is killed, and nobody here may ask the server."""
+    """A fake connection replaces SSH. The play is killed, and the controller must not connect to the server."""
     seconds = 6
     remote = {"ansible_connection": "flaky", "flaky_after": 1000}
     folders = {f"ansible_{name}": str(tmp_path / "node" / name) for name in ("remote_tmp", "async_dir")}
@@ -208,7 +208,7 @@ def test_a_node_that_is_not_local_restores_itself(fleet: Fleet, tmp_path: Path) 
 
 
 def test_restores_when_ctrl_c_is_pressed_many_times(mixed: Fleet, tmp_path: Path) -> None:
-    """The second one arrives while the play restores; neither that one nor the tenth stops it."""
+    """The second Ctrl-C arrives while the play restores. Neither that one nor the tenth stops it."""
     before = levels(mixed)
     with at_terminal(tmp_path, mixed) as (_pid, keyboard):
         output = b""

@@ -69,17 +69,17 @@ def who_goes_on(node: Node) -> str:
 
 
 def is_raised(node: Node) -> bool:
-    """Whether the window may have changed a node, and has not restored it."""
+    """Whether the window may have changed a node and has not restored it."""
     return bool(planned(node)["levels"]) and node.answer("polaris_restored") is None
 
 
 def switch_of(node: Node) -> t.Mapping[str, t.Any]:
-    """The switch on a node, with its ``name`` and the time ``until`` it waits, or why it is ``missing``."""
+    """The switch on a node, with its ``name`` and the time ``until`` which it waits, or why it is ``missing``."""
     return node.result("polaris_raised").get("switch") or {}
 
 
 def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
-    """What is said, before the wait, of the nodes that nobody restores if the play cannot."""
+    """The warnings, before the wait, about nodes that stay raised if the play cannot restore them."""
     reasons = {node: switch_of(node)["missing"] for node in nodes if "missing" in switch_of(node)}
     what = "If this play is killed or loses its network, the levels stay raised"
     return [line.text for line in failures(what, reasons)]
@@ -88,7 +88,7 @@ def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
 def planned(node: Node) -> t.Dict[str, t.Any]:
     """What the window changes on a node: the old ``levels`` of these scopes, and those that it ``set``.
 
-    Read before anything is raised, so it is known however the raise ends.
+    It is read before anything is raised, so it is known even if the raise fails.
     """
     plan = node.answer("polaris_planned") or {}
     previous = plan.get("previous") or {}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The switch on a node: when it restores what, and who may tell it something."""
+"""The switch on a node: what it restores and when, and whose messages it accepts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, threading.Thread]]:
-    """A switch that nobody has armed yet: its name, and the thread that stands in for its process."""
+    """A switch that is not armed yet: its name, and the thread that runs it instead of a process."""
     monkeypatch.setattr(switch, "PAUSE", 0.05)
     monkeypatch.setattr(switch, "_until_gone", lambda pid: None)
     name = secrets.token_hex(16)
@@ -42,7 +42,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, threading.Th
 
 @pytest.fixture
 def tell(fleet: Fleet, make_client: Callable[..., Client]) -> Callable[..., dict[str, Any]]:
-    """tell(name, step, ...): the module's result."""
+    """tell(name, step, ...) runs the module and returns its result."""
 
     def tell(name: str, step: str, **options: Any) -> dict[str, Any]:
         task = {"url": fleet.url, "token": fleet.tokens.owner, "retries": 0, "name": name, "step": step, **options}
@@ -79,7 +79,7 @@ def test_it_does_not_give_up_when_the_server_does_not_answer(
     assert [fleet.nodes[0].levels[scope] for scope in ("naming", "auth")] == ["info", "info"]
 
 
-def test_when_it_is_disarmed_it_asks_no_server(
+def test_a_disarmed_switch_sends_no_request(
     fleet: Fleet, waiting: tuple[str, threading.Thread], tell: Callable[..., dict[str, Any]]
 ) -> None:
     name, thread = waiting
@@ -92,12 +92,12 @@ def test_when_it_is_disarmed_it_asks_no_server(
     assert tell(name, "disarm") == {"changed": False, "found": False}
 
 
-def test_it_ends_when_nobody_arms_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unarmed_switch_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switch, "UNARMED", 0.1)
     switch.wait(secrets.token_hex(16))
 
 
-#: Two programs of another account, which know the name of a switch.
+#: Two programs that another account runs. They know the name of a switch.
 DISARMS = """
 connection.connect(address)
 connection.sendall(b'{"step": "disarm"}\\n')
@@ -132,7 +132,7 @@ def test_another_account_cannot_disarm_it(
 
 
 def test_another_account_cannot_be_armed_in_its_place(tell: Callable[..., dict[str, Any]]) -> None:
-    """It gets nothing, least of all the token."""
+    """It receives nothing, and so no token."""
     name = secrets.token_hex(16)
     with other_account(LISTENS, name) as process:
         assert process.stdout is not None
@@ -142,7 +142,7 @@ def test_another_account_cannot_be_armed_in_its_place(tell: Callable[..., dict[s
         assert process.communicate(timeout=60)[0].strip() == "b''"
 
 
-def test_without_a_switch_to_arm_there_is_one_sentence(
+def test_arming_a_missing_switch_fails_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tell: Callable[..., dict[str, Any]]
 ) -> None:
     monkeypatch.setattr(switch, "START", 0.1)

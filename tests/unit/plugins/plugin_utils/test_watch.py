@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that restores log levels when the play is gone, with a process that stands in for the play."""
+"""The process that restores log levels when the play is gone. Another process plays the part of the play."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def until(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def test_it_restores_what_the_window_gave_when_the_play_is_gone(fleet: Fleet, play: subprocess.Popen[bytes]) -> None:
+def test_it_restores_what_the_window_set_when_the_play_is_gone(fleet: Fleet, play: subprocess.Popen[bytes]) -> None:
     watch = _watch.start(nodes(fleet), play.pid, restored)
     fleet.nodes[0].levels.update(naming="debug", auth="error")
     assert _watch.identity(watch["pid"]) == watch["identity"]
     assert fleet.requests == []
-    # (It stays a zombie until its parent has waited for it: that is gone, too.)
+    # (It stays a zombie until its parent has waited for it. A zombie counts as gone.)
     play.kill()
     assert until(lambda: fleet.nodes[0].levels["naming"] == "info")
     assert fleet.nodes[0].levels["auth"] == "error", "somebody else has set it"
     assert until(lambda: _watch.identity(watch["pid"]) is None)
 
 
-def test_when_it_is_released_it_asks_nobody(fleet: Fleet, play: subprocess.Popen[bytes]) -> None:
+def test_a_released_watch_sends_no_request(fleet: Fleet, play: subprocess.Popen[bytes]) -> None:
     watch = _watch.start(nodes(fleet), play.pid, restored)
     fleet.nodes[0].levels["naming"] = "debug"
     assert _watch.release(watch)
