@@ -115,13 +115,26 @@ def validated(rules: Spec, args: t.Mapping[str, t.Any], name: str = "") -> Valid
     result = validator.validate(dict(args))
     error = None
     if result.error_messages:
-        error = result.errors.msg
+        error = worded(result.errors.msg, rules["argument_spec"], args)
         if name and isinstance(result.errors[0], UnsupportedError):
             error = f"Unsupported parameters for ({name}) module: {error}"
     warnings = [
         f"Both option {warning['option']} and its alias {warning['alias']} are set." for warning in result._warnings
     ]
     return Validated(result.validated_parameters, error, warnings, set(result._no_log_values))
+
+
+def worded(msg: str, argument_spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any]) -> str:
+    """A message of Ansible about arguments, or a better one where it does not say which entry of a list it means."""
+    if not msg.startswith("dictionary requested"):
+        return msg
+    for name, rule in argument_spec.items():
+        items = args.get(name)
+        if rule.get("elements") == "dict" and isinstance(items, list):
+            # AnsibleModule has dropped what follows the last entry that it could read.
+            place = next((at for at, item in enumerate(items) if not isinstance(item, t.Mapping)), len(items))
+            return f"{name}[{place}] must be a mapping of options, as the documentation shows. Nothing was sent."
+    return msg
 
 
 def check_account(params: Params) -> None:

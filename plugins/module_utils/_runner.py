@@ -15,7 +15,7 @@ from ._addresses import credentials_in_url, shown_url
 from ._api import account
 from ._client import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Client
 from ._errors import PolarisError
-from ._options import Params, Spec, check_account, settings
+from ._options import Params, Spec, check_account, settings, worded
 from ._secrets import Scrubber, shown_arguments
 
 Result = t.Dict[str, t.Any]
@@ -111,6 +111,7 @@ class _Module(AnsibleModule):
         super().exit_json(**self._censored(kwargs))
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+        msg = worded(msg, self.argument_spec, self.params)
         super().fail_json(**self._censored({**invalid(msg, self.params.get("url")), **kwargs, "msg": msg}))
 
     def _censored(self, result: Result) -> Result:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import threading
 import typing as t
 from datetime import date
@@ -39,6 +40,10 @@ display = Display()
 
 #: After this many seconds a task says that it is still waiting, and on which host.
 PATIENCE = 10.0
+#: What ssh says when it has not even reached the host, so that nothing has begun there.
+NEVER_CONNECTED = re.compile(
+    "connect to host|Connection refused|Could not resolve hostname|Permission denied|Host key verification failed"
+)
 
 
 class PolarisAction(ActionBase):
@@ -74,7 +79,11 @@ class PolarisAction(ActionBase):
             if not task_vars.get("polaris_unreachable_fails"):
                 raise
             msg = f"the host could not be reached: {error}"
-            result = {"failed": True, "msg": msg, **invalid(msg, arguments.options.get("url"))}
+            result = {"failed": True, **invalid(msg, arguments.options.get("url"))}
+            if not NEVER_CONNECTED.search(msg) and not self._task.check_mode and not self._task.action.endswith("_info"):
+                msg = f"{msg.rstrip('.')}. If it was lost during the task, the task may have taken effect: that is unknown."
+                result.update(changed=True, outcome_unknown=True)
+            result["msg"] = msg
             result["error"]["kind"] = "unreachable"
         return result
 

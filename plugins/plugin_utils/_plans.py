@@ -79,7 +79,6 @@ def rebalance(run: Run) -> Plan:
             for name, node in plan.nodes.items()
             if node.close
         },
-        "whole": decision.whole,
         "spare": sorted(decision.rules.spare),
         "look_again": bool(given["settle_seconds"] and plan.count and not run.check_mode),
     }
@@ -113,7 +112,7 @@ def place(node: Node, url: str) -> str:
 def drain(run: Run) -> Plan:
     """What to close on each node, by its name.
 
-    :raises RefusedError: more connections than allowed are open, or the client is a node of the cluster.
+    :raises RefusedError: there are more than allowed, or the client is, or may be, a node of the cluster.
     """
     given = run.given
     client, protocol, limit = given["client_host"], given["protocol"], given["max_connections"]
@@ -123,17 +122,24 @@ def drain(run: Run) -> Plan:
     # The hosts of this run are nodes, too, whatever the cluster lists.
     known = frozenset(host for _node, answer in run.answers("polaris_server") for host in registered(answer))
     nodes = (known | {address(answer) for _node, answer in counts}) - PLACEHOLDERS
-    if protocol == "grpc" and client in nodes and total and not given["drain_node"]:
-        raise RefusedError(
-            f"{client} is a node of this cluster, and nodes do not reopen the connections over which they forward "
-            f"heartbeats. Nothing was closed. If you mean these connections, set drain_node=true."
-        )
+    if protocol == "grpc" and total and not given["drain_node"]:
+        if client in nodes:
+            raise RefusedError(
+                f"{client} is a node of this cluster, and nodes do not reopen the connections over which they forward "
+                f"heartbeats. Nothing was closed. If you mean these connections, set drain_node=true."
+            )
+        if not known:
+            raise RefusedError(
+                f"No node lists the nodes of the cluster, so {client} may be one of them, and nodes do not reopen "
+                f"the connections over which they forward heartbeats. Nothing was closed. If it is a client, set "
+                f"drain_node=true."
+            )
     if limit is not None and total > limit:
         raise RefusedError(
             f"{counted(total, 'connection is', 'connections are')} open, and max_connections allows "
             f"{limit}. Nothing was closed."
         )
-    return {"close": close, "count": total, "nodes_known": bool(known)}
+    return {"close": close, "count": total}
 
 
 # --- memory_incident -------------------------------------------------------------------------------------------------

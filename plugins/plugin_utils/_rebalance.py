@@ -233,12 +233,10 @@ class Decision:
     """A plan that may be carried out.
 
     :param rules: the rules it follows, with the addresses of the nodes spared.
-    :param whole: whether these are known to be all nodes of the cluster.
     """
 
     plan: Plan
     rules: Rules
-    whole: bool
 
 
 def check_hosts(left_out: t.Sequence[str], target: str, clusters: t.Iterable[str]) -> None:
@@ -271,7 +269,7 @@ def decide(answers: t.Sequence[Answer], rules: Rules, protocol: str, fleet_size:
     registered = check_cluster(answers, fleet_size)
     nodes = registered | {answer.address for answer in answers}
     rules = replace(rules, spare=rules.spare | (nodes - PLACEHOLDERS))
-    return Decision(make_plan(known, rules), rules, bool(registered or fleet_size))
+    return Decision(make_plan(known, rules), rules)
 
 
 def known_ports(answers: t.Sequence[Answer], protocol: str) -> t.Dict[str, Ports]:
@@ -303,6 +301,12 @@ def check_cluster(answers: t.Sequence[Answer], fleet_size: t.Optional[int]) -> t
             f"once. Nothing was closed."
         )
     registries = [answer.registered for answer in answers if answer.registered]
+    if fleet_size is None and not registries:
+        raise RefusedError(
+            "No node lists the nodes of the cluster, so these may not be all of them. Name the addresses of nodes "
+            "that are no hosts of this run with spare_hosts, and give fleet_size, the number of nodes. Nothing was "
+            "closed."
+        )
     # All nodes of a cluster read the same registry, so every list shares nodes with the first.
     if fleet_size is None and not all(registries[0] & registry for registry in registries):
         raise RefusedError(

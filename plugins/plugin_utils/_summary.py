@@ -17,10 +17,11 @@ def is_answer(result: t.Any) -> bool:
 
     An unreachable result has ``failed: false`` with ansible-core 2.21, and no ``failed`` before. The result of a
     successful loop has no ``failed`` with ansible-core 2.18. In a loop, every item must be an answer. After
-    ``failed_when: false`` only the ``error`` of a module, or the ``exception`` of a crash, shows that the task failed.
+    ``failed_when: false`` only the ``error`` of a module, the ``exception`` of a crash, or the ``module_stdout`` of a
+    module that did not start (because there is no Python, for example) shows that the task failed.
     """
     signs = ("failed", "unreachable", "skipped", "error", "exception")
-    if not isinstance(result, t.Mapping) or any(result.get(sign) for sign in signs):
+    if not isinstance(result, t.Mapping) or "module_stdout" in result or any(result.get(sign) for sign in signs):
         return False
     items = result.get("results")
     return not isinstance(items, list) or all(map(is_answer, items))

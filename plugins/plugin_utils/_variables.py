@@ -148,7 +148,7 @@ def ipv4(value: t.Any, rule: Rule) -> str:
 
 
 def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
-    """A list, or text in YAML or JSON that is one.
+    """A list of mappings, or text in YAML or JSON that is one.
 
     The message does not repeat the value: instances may hold the token of a service.
     """
@@ -156,6 +156,10 @@ def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
     if not isinstance(found, list):
         kind = "a mapping" if isinstance(found, t.Mapping) else f"a value of type {type(found).__name__}"
         raise ValueError(f"must be {rule.get('example') or 'a list'}; got {kind}")
+    for place, item in enumerate(found):
+        if not isinstance(item, t.Mapping):
+            kind = "text" if isinstance(item, str) else f"of type {type(item).__name__}"
+            raise ValueError(f"must be {rule.get('example') or 'a list'}; got {kind} as entry {place}, counted from 0")
     return found
 
 

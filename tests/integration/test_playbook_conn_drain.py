@@ -153,12 +153,14 @@ def test_a_node_of_the_cluster_is_refused_as_a_client(mixed: Fleet, clients: Cli
     assert ended(between)
 
 
-def test_the_summary_says_that_the_nodes_are_unknown(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
-    for node in mixed.nodes:
-        node.set("console", False)
+def test_where_no_node_tells_the_nodes_a_client_may_be_one(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+    mixed.configure(console=False)
     alice = connect(clients, mixed.nodes[0], ALICE, 1)
-    run = playbook(NAME, inventory(mixed), extra_vars=DRAIN).ok()
-    assert f"UNKNOWN whether {ALICE} is a node of the cluster: no node listed the nodes" in run.output
+    run = playbook(NAME, inventory(mixed), extra_vars=DRAIN)
+    assert run.returncode == 2
+    assert f"REFUSED: No node lists the nodes of the cluster, so {ALICE} may be one of them" in run.output
+    assert alice[0].open
+    playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "drain_node": True}).ok()
     assert ended(alice)
 
 

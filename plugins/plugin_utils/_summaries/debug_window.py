@@ -17,8 +17,10 @@ def summarize(run: Run) -> Summary:
     nodes = [(node, planned(node)) for node in run.nodes]
     to_restore = [(node, plan) for node, plan in nodes if plan["levels"]]
     left = [(node, plan) for node, plan in to_restore if is_raised(node)]
-    restored = [node for node, _plan in to_restore if not is_raised(node)]
-    untouched = [node for node, plan in nodes if not plan["levels"]]
+    answered = [node for node, _plan in to_restore if not is_raised(node)]
+    # If the raise was refused, there was nothing to restore.
+    restored = [node for node in answered if node.answer("polaris_raised") or node.result("polaris_restored")["changed"]]
+    untouched = [node for node, plan in nodes if not plan["levels"] or (node in answered and node not in restored)]
     failed = failed_before(run.nodes)
 
     dry = " (check mode: nothing was changed)" if run.check_mode else ""
@@ -28,7 +30,7 @@ def summarize(run: Run) -> Summary:
         lines.append(Line(f"{verb} {on([node.name for node in restored])}"))
     if untouched:
         lines.append(Line(f"never raised {on([node.name for node in untouched])}"))
-    lines += kept_lines([(node, node.result("polaris_restored")) for node in restored])
+    lines += kept_lines([(node, node.result("polaris_restored")) for node in answered])
     for node, plan in left:
         why = node.reason("polaris_restored").rstrip(".")
         text = f"STILL RAISED on {node.name}: {why}.{who_goes_on(node)} {by_hand(node.name, plan['levels'])}"
@@ -40,7 +42,7 @@ def summarize(run: Run) -> Summary:
         "never_raised": [node.name for node in untouched],
         "still_raised": {node.name: plan["levels"] for node, plan in left},
         "kept": {
-            node.name: kept for node in restored for kept in [node.result("polaris_restored").get("kept")] if kept
+            node.name: kept for node in answered for kept in [node.result("polaris_restored").get("kept")] if kept
         },
         "failed": failed_data(failed),
         "previous": {node.name: {**plan, "time": run.now} for node, plan in to_restore},

@@ -22,7 +22,8 @@ def summarize(run: Run) -> Summary:
     register = "polaris_removed" if by_batch else "polaris_cleaned"
     result = node.result(register)
     lines, data = (batches if by_batch else instances)(run, node, result)
-    if len(failed) == len(run.nodes) and not is_answer(result):
+    sent = result.get("changed") or result.get("unknown")
+    if len(failed) == len(run.nodes) and not is_answer(result) and not sent:
         dry = " (check mode)" if run.check_mode else ""
         lines = [Line(f"Polaris instances{dry}: NOTHING CLEANED, no node answers", failure=True), *lines[1:]]
     lines += [Line(f"note: {warning}") for warning in result.get("warnings") or ()]
@@ -45,7 +46,7 @@ def batches(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dic
         lines.append(
             Line("there was nothing to remove (from v1.17.0 on, servers keep deleted instances for 10 minutes)")
         )
-    if result.get("outcome_unknown") or result.get("timedout"):
+    if result.get("outcome_unknown"):
         lines.append(Line("UNKNOWN whether the last batch was removed", failure=True))
     return lines, {"rows_affected": rows, "batches": number}
 

@@ -43,12 +43,7 @@ def summarize(run: Run) -> Summary:
 def told_apart(run: Run, register: str) -> t.Tuple[t.Dict[Node, str], t.Dict[Node, str]]:
     """The nodes that failed, and those for which the outcome is unknown, each with the reason."""
     reasons = run.unanswered(register)
-    # A task that Ansible's own time limit ended may have done its work.
-    unknown = {
-        node: why
-        for node, why in reasons.items()
-        if node.result(register).get("outcome_unknown") or node.result(register).get("timedout")
-    }
+    unknown = {node: why for node, why in reasons.items() if node.result(register).get("outcome_unknown")}
     return {node: why for node, why in reasons.items() if node not in unknown}, unknown
 
 

@@ -27,9 +27,9 @@ def connections(*ports: int) -> list[dict[str, Any]]:
 
 
 def node(number: int, *ports: int, **results: Any) -> Node:
-    """A node where the client has connections from these ports."""
+    """A node where the client has connections from these ports, and that tells the nodes of its cluster."""
     counted = {"url": f"http://10.0.0.{number}:8090", "connections": connections(*ports), "count": len(ports)}
-    return Node(f"node{number}", {"polaris_counted": counted, **results})
+    return Node(f"node{number}", {"polaris_counted": counted, "polaris_server": server("10.0.0.1"), **results})
 
 
 def run(*nodes: Node, check_mode: bool = False, **given: Any) -> Run:
@@ -46,7 +46,6 @@ def server(*hosts: str) -> dict[str, Any]:
 def test_exactly_what_was_counted_is_closed_node_by_node() -> None:
     plan = drain(run(node(1, 80, 81, polaris_server=server("10.0.0.1")), node(2), node(3, 90)))
     assert plan["close"] == {"node1": connections(80, 81), "node3": connections(90)}
-    assert plan["nodes_known"]
 
 
 @pytest.mark.parametrize(("limit", "refused"), [(3, False), (2, True), (0, True), (None, False)])
@@ -71,15 +70,14 @@ def test_no_connections_are_never_too_many() -> None:
         # Connections of other protocols are reopened.
         ({"protocol": "http"}, [CLIENT], False),
         ({}, ["10.0.0.1"], False),
-        ({}, [], False),
         # The address of a host of the run, although the cluster does not list it.
-        ({"client_host": "10.0.0.2"}, [], True),
+        ({"client_host": "10.0.0.2"}, ["10.0.0.1"], True),
         # 127.0.0.1 is the address of every machine.
         ({"client_host": "127.0.0.1"}, ["127.0.0.1"], False),
     ],
 )
 def test_a_node_of_the_cluster_is_refused_as_a_client(given: dict[str, Any], nodes: list[str], refused: bool) -> None:
-    of = run(node(1, 80, polaris_server=server(*nodes)), node(2), **given)
+    of = run(node(1, 80, polaris_server=server(*nodes)), node(2, polaris_server=server(*nodes)), **given)
     if refused:
         with pytest.raises(RefusedError, match=r"is a node of this cluster.* Nothing was closed"):
             drain(of)
@@ -91,6 +89,16 @@ def test_a_node_of_the_cluster_is_refused_as_a_client(given: dict[str, Any], nod
 def test_one_node_that_lists_the_nodes_is_enough(silent: dict[str, Any]) -> None:
     with pytest.raises(RefusedError, match="is a node of this cluster"):
         drain(run(node(1, 80, polaris_server=silent), node(2, polaris_server=server("10.0.0.1", CLIENT))))
+
+
+@pytest.mark.parametrize("silent", [UNREACHABLE, server(), {"failed": False, "error": {"kind": "timeout"}}])
+def test_where_no_node_tells_the_nodes_the_client_may_be_one(silent: dict[str, Any]) -> None:
+    of = node(1, 80, polaris_server=silent)
+    with pytest.raises(RefusedError, match=r"No node lists the nodes of the cluster.* Nothing was closed"):
+        drain(run(of))
+    assert drain(run(of, drain_node=True))["count"] == 1
+    assert drain(run(of, protocol="http"))["count"] == 1
+    assert drain(run(node(1, polaris_server=silent)))["count"] == 0
 
 
 @pytest.mark.parametrize("lost", [UNREACHABLE, {"failed": True, "msg": "no"}, {}])
@@ -173,11 +181,6 @@ def test_a_result_of_an_earlier_import_of_the_playbook_counts_for_nothing() -> N
     )
     assert of.data["closed"] == {}
     assert "none open on 1 (node1)" in texts(of)
-
-
-def test_unknown_nodes_are_reported() -> None:
-    closed = {"connections": connections(80)}
-    assert any(text.startswith("UNKNOWN whether") for text in texts(summary(node(1, 80, polaris_closed=closed))))
 
 
 def test_equal_failures_are_one_line() -> None:
