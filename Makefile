@@ -95,6 +95,14 @@ fault-page: venv ## Write docs/docsite/rst/guide_faults.rst: what each module do
 benchmark: venv ## Compare the module, the in-process action and ansible.builtin.uri: time, CPU, memory
 	@$(IN_VENV) .venv/bin/python -m tests.benchmark $(ARGS)
 
+.PHONY: random
+random: venv ## Random sequences of operations with random faults, SEQUENCES=2000 of them: a quarter of an hour
+	@POLARIS_TEST_SEQUENCES=$(or $(SEQUENCES),2000) $(PYTEST) --timeout 0 tests/unit/test_random_operations.py $(ARGS)
+
+.PHONY: soak
+soak: venv ## A large fleet, part of it faulty, for MINUTES=20: no wrong word, and the controller does not grow
+	@$(IN_VENV) .venv/bin/python -m tests.soak $(ARGS)
+
 ##@ Quality gates: sessions of nox, see `tools/nox --list`
 
 .PHONY: gates

@@ -28,7 +28,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_vari
     url_of,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, is_playing
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
     is_raised,
@@ -197,8 +197,9 @@ class ActionModule(ActionBase):
 
 
 def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[str, t.Any]]]:
-    """All hosts of the play with their variables."""
-    return [(str(name), task_vars["hostvars"][name]) for name in task_vars["ansible_play_hosts_all"]]
+    """All hosts of the play with their variables, without those that failed in an earlier play."""
+    names = [name for name in task_vars["ansible_play_hosts_all"] if is_playing(name, task_vars)]
+    return [(str(name), task_vars["hostvars"][name]) for name in names]
 
 
 def node_of(name: str, variables: t.Mapping[str, t.Any]) -> Node:

@@ -39,7 +39,9 @@ class ActionModule(ActionBase):
         except ValueError as error:
             return {**result, "failed": True, "msg": str(error)}
         # Not shown at any verbosity: the variables may contain the token of a service. (The registered result has it.)
-        return {**result, "given": given, "_ansible_no_log": True}
+        # (Hosts that have failed in an earlier play are not part of this one, but keep what was registered there.)
+        hosts = list(task_vars.get("ansible_play_hosts", []))
+        return {**result, "given": given, "hosts": hosts, "_ansible_no_log": True}
 
     def _values(
         self, rules: t.Mapping[str, t.Mapping[str, t.Any]], task_vars: t.Mapping[str, t.Any]

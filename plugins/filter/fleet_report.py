@@ -51,6 +51,11 @@ options:
     description: The JSON file of an earlier report on the same fleet. Empty to compare with none.
     type: str
     default: ""
+  playing:
+    description: The names of the hosts that are part of the play. Results of other hosts are of an earlier play. Leave
+      it out if all are.
+    type: list
+    elements: str
 """
 
 EXAMPLES = r"""
@@ -73,6 +78,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import LEFT_OUT
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import Fleet, read_node, report_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_changes import changes_of, read_earlier
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
@@ -90,13 +96,16 @@ def fleet_report(
     target: str = "",
     inventory: t.Sequence[str] = (),
     compare: str = "",
+    playing: t.Optional[t.Sequence[str]] = None,
 ) -> t.Dict[str, t.Any]:
-    """The report; ``hosts`` are the variables of each."""
+    """The report; ``hosts`` are the variables of each, ``playing`` the names of those that are part of this play."""
     nodes = tuple(
         read_node(
             str(host.get("inventory_hostname")),
             str(host.get("ansible_host") or ""),
-            {name: host.get("polaris_fleet_" + name) for name in RESULTS},
+            {name: host.get("polaris_fleet_" + name) for name in RESULTS}
+            if playing is None or host.get("inventory_hostname") in playing
+            else {"server": LEFT_OUT},
         )
         for host in hosts
     )

@@ -80,8 +80,12 @@ class PolarisAction(ActionBase):
                 raise
             msg = f"the host could not be reached: {error}"
             result = {"failed": True, **invalid(msg, arguments.options.get("url"))}
-            if not NEVER_CONNECTED.search(msg) and not self._task.check_mode and not self._task.action.endswith("_info"):
-                msg = f"{msg.rstrip('.')}. If it was lost during the task, the task may have taken effect: that is unknown."
+            if (
+                not NEVER_CONNECTED.search(msg)
+                and not self._task.check_mode
+                and not self._task.action.endswith("_info")
+            ):
+                msg = f"{msg.rstrip('.')}. If it was lost during the task, whether that took effect is unknown."
                 result.update(changed=True, outcome_unknown=True)
             result["msg"] = msg
             result["error"]["kind"] = "unreachable"

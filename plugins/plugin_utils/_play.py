@@ -48,6 +48,22 @@ def matched(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str 
         return []
 
 
+#: In place of the results of a host that is not part of this play any more.
+LEFT_OUT = {
+    "failed": True,
+    "msg": "it failed in an earlier play of this ansible-playbook, so this play left it out and did nothing there",
+}
+
+
+def is_playing(name: str, task_vars: t.Mapping[str, t.Any]) -> bool:
+    """Whether a host was part of this play when it began.
+
+    What is registered on a host that had failed before, in another imported playbook, is of an earlier play.
+    """
+    checked = task_vars.get("polaris_variables")
+    return not isinstance(checked, t.Mapping) or name in checked.get("hosts", [name])
+
+
 def run_of(
     task_vars: t.Mapping[str, t.Any],
     registers: t.Sequence[str],
@@ -60,6 +76,9 @@ def run_of(
     for name in task_vars["ansible_play_hosts_all"]:
         host = task_vars["hostvars"][name]
         results = {register: plain(host[register]) for register in registers if register in host}
+        if not is_playing(name, task_vars):
+            results = {register: value for register, value in results.items() if not isinstance(value, dict)}
+            results = {**dict.fromkeys(registers[:1], LEFT_OUT), **results}
         own = {str(host[key]) for key in ("polaris_url", "ansible_host") if key in host}
         own.update(str(result["url"]) for result in results.values() if isinstance(result, dict) and result.get("url"))
         nodes.append(Node(str(name), results, tuple(sorted(own))))

@@ -19,7 +19,9 @@ def summarize(run: Run) -> Summary:
     left = [(node, plan) for node, plan in to_restore if is_raised(node)]
     answered = [node for node, _plan in to_restore if not is_raised(node)]
     # If the raise was refused, there was nothing to restore.
-    restored = [node for node in answered if node.answer("polaris_raised") or node.result("polaris_restored")["changed"]]
+    restored = [
+        node for node in answered if node.answer("polaris_raised") or node.result("polaris_restored").get("changed")
+    ]
     untouched = [node for node, plan in nodes if not plan["levels"] or (node in answered and node not in restored)]
     failed = failed_before(run.nodes)
 

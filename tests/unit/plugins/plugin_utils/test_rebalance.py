@@ -242,11 +242,11 @@ def test_a_node_that_is_two_hosts_is_refused() -> None:
 def test_hosts_of_two_clusters_are_refused_unless_the_size_is_given() -> None:
     others = three(registered=frozenset(("10.7.7.7",)))
     assert refusal(others).startswith("The hosts belong to several clusters")
-    assert decide(others, Rules(), "grpc", fleet_size=3).plan
+    assert decide(others, Rules(), "grpc", fleet_size=3).plan.nodes
 
 
 def test_lists_that_differ_while_a_node_joins_are_one_cluster() -> None:
-    assert decide(three(registered=frozenset(("10.0.0.1", "10.0.0.2"))), Rules(), "grpc").plan
+    assert decide(three(registered=frozenset(("10.0.0.1", "10.0.0.2"))), Rules(), "grpc").plan.nodes
 
 
 @pytest.mark.parametrize(("fleet_size", "cluster"), [(None, "3 nodes (10.0.0.1, 10.0.0.2, 10.0.0.3)"), (4, "4 nodes")])
@@ -256,13 +256,13 @@ def test_a_part_of_the_cluster_is_refused(fleet_size: int | None, cluster: str) 
 
 
 def test_a_node_that_is_gone_for_good_and_still_registered() -> None:
-    assert decide([answer(1), answer(2)], Rules(), "grpc", fleet_size=2).plan
+    assert decide([answer(1), answer(2)], Rules(), "grpc", fleet_size=2).plan.nodes
 
 
 def test_where_no_node_tells_the_nodes_their_number_is_asked_for() -> None:
     silent = [answer(number, registered=frozenset()) for number in (1, 2, 3)]
     assert refusal(silent).startswith("No node lists the nodes of the cluster")
-    assert decide(silent, Rules(), "grpc", fleet_size=3).plan
+    assert decide(silent, Rules(), "grpc", fleet_size=3).plan.nodes
 
 
 def test_hosts_that_were_left_out_are_refused_before_any_answer() -> None:

@@ -1,0 +1,487 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random sequences of operations, with faults and other people's actions in between, against the simulator's own truth.
+
+After each operation every claim of its result is compared with the state of the server: what was changed, what was
+not, what is unknown. `make random` runs many more sequences than `make test`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import hypothesis
+from hypothesis import event
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import KINDS
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import validated
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import perform
+from tests.clients import ALICE, BOB, CAROL, Clients, Connection, until
+from tests.simulator import Fault, Fleet
+from tests.simulator.faults import Rule
+from tests.simulator.store import Row
+
+PACKAGE = "ansible_collections.polarismesh.maintenance.plugins.modules"
+CLIENTS = (ALICE, BOB, CAROL)
+PROFILES = ("v1.18.1", "v1.17.1", "v1.12.2", "head", "documented")
+LEVELS = ("debug", "info", "warn", "error")
+#: Seconds that a request may take, where it can hang or be late.
+TIMEOUT = 0.4
+#: How late an answer may be, so that the server does the work after the task has given up.
+LATE = 0.7
+PLACES = (
+    "*",
+    "/maintain/v1/apiserver/conn*",
+    "/maintain/v1/apiserver/conn/stats",
+    "/maintain/v1/instance/clean",
+    "/maintain/v1/instance/*",
+    "/maintain/v1/log/outputlevel",
+    "/maintain/v1/memory/free",
+    "/metrics",
+    "/naming/v1/instances",
+)
+WRITES = frozenset({"POST", "PUT", "DELETE"})
+Result = dict[str, Any]
+
+
+@dataclass
+class Other(Rule):
+    """Somebody else acts just before the server handles a request; the request itself is not touched."""
+
+    act: Callable[[], None] = field(default=lambda: None)
+
+    def meets(self, method: str, path: str, text: str) -> bool:
+        if super().meets(method, path, text):
+            self.act()
+        return False
+
+
+@dataclass
+class Truth:
+    """What the server has, at one moment."""
+
+    levels: dict[str, str]
+    open: dict[str, set[int]]
+    live: dict[str, tuple[float, bool]]
+    deleted: set[str]
+    released: int
+    freed: int
+
+
+def identity(row: Row) -> Result:
+    return {"service": row.service, "namespace": row.namespace, "host": row.host, "port": row.port}
+
+
+class Operations(RuleBasedStateMachine):
+    """One server, its clients and instances, and the modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.held: list[Connection] = []
+        #: What somebody else did while an operation ran.
+        self.touched: set[str] = set()
+        self.late = False
+
+    # --- the world ---
+
+    @initialize(profile=st.sampled_from(PROFILES), store=st.sampled_from(["boltdb", "mysql"]))
+    def start(self, profile: str, store: Literal["boltdb", "mysql"]) -> None:
+        self.fleet = self.stack.enter_context(Fleet(nodes=1, profile=profile, store=store))
+        self.clients = self.stack.enter_context(Clients())
+        self.folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        self.node = self.fleet.nodes[0]
+        for number in range(4):
+            self.register(number)
+        self.deregister(0)
+        self.connect(ALICE, 2)
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+    @rule(host=st.sampled_from(CLIENTS), count=st.integers(1, 3))
+    def connect(self, host: str, count: int) -> None:
+        if not self.node.listening:
+            return
+        made = self.clients.connect((self.node.host, self.node.grpc_port), host, count)
+        assert until(lambda: {each.address for each in made} <= set(self.node.connections["grpc"]))
+        self.held += made
+
+    @rule(number=st.integers(0, 7))
+    def register(self, number: int) -> None:
+        own_id = "own-7" if number == 7 else ""
+        address = f"10.0.0.{number}"
+        row = self.fleet.store.register("payments", "default", address, 8080, id=own_id, metadata={"n": "1"})
+        self.node.beat(row.id)
+
+    @rule(number=st.integers(0, 7))
+    def deregister(self, number: int) -> None:
+        for row in self.rows():
+            if row.host == f"10.0.0.{number}":
+                self.fleet.store.deregister(row.id, ago=3600)
+
+    @rule()
+    def end_a_connection(self) -> None:
+        mine = [each for each in self.held if each.open]
+        if mine:
+            self.end(mine[0])
+
+    def end(self, connection: Connection) -> None:
+        connection.close()
+        self.held.remove(connection)
+        until(lambda: connection.address not in self.node.connections["grpc"], 2)
+
+    @rule(running=st.booleans())
+    def stop_or_start(self, running: bool) -> None:
+        if running and not self.node.listening:
+            self.node.start()
+        elif not running and self.node.listening:
+            self.node.stop()
+
+    @rule(
+        method=st.sampled_from(["*", "GET", "POST", "PUT"]),
+        path=st.sampled_from(PLACES),
+        kind=st.sampled_from(["cut", "drop", "drop", "truncate", "garbage", "500", "400", "302", "hang", "late"]),
+        times=st.integers(1, 3),
+        skip=st.integers(0, 3),
+    )
+    def fault(self, method: str, path: str, kind: str, times: int, skip: int) -> None:
+        if kind.isdigit():
+            fault = Fault("redirect", location="http://127.0.0.9/") if kind == "302" else Fault("status", int(kind))
+        elif kind == "late":
+            fault, self.late = Fault("delay", seconds=LATE), True
+        else:
+            fault = Fault(kind)  # type: ignore[arg-type]
+        self.node.fault(method, path, fault, times, skip=skip)
+
+    @rule(
+        what=st.sampled_from(["register", "deregister", "end", "level"]),
+        number=st.integers(0, 7),
+        path=st.sampled_from(PLACES),
+        skip=st.integers(0, 4),
+    )
+    def somebody_else(self, what: str, number: int, path: str, skip: int) -> None:
+        """During the next operation that asks for it, somebody else does this."""
+
+        def act() -> None:
+            self.touched.add(what)
+            if what == "register":
+                self.register(number)
+            elif what == "deregister":
+                self.deregister(number)
+            elif what == "level":
+                self.node.levels["naming"] = LEVELS[number % len(LEVELS)]
+            elif self.held:
+                connection = self.held.pop(0)
+                self.ended_by_client.add(connection.address)
+                connection.close()
+
+        self.node.rules.append(Other("*", path, Fault("delay"), 1, skip, "", act))
+
+    ended_by_client: set[str]
+
+    @rule()
+    def no_more_faults(self) -> None:
+        self.node.clear_faults()
+
+    # --- the truth ---
+
+    def rows(self) -> list[Row]:
+        return list(self.fleet.store.rows.values())
+
+    def truth(self) -> Truth:
+        opened: dict[str, set[int]] = {}
+        for each in self.held:
+            if each.open:
+                opened.setdefault(each.host, set()).add(each.port)
+        return Truth(
+            dict(self.node.levels),
+            opened,
+            {row.id: (row.stripped, bool(row.metadata)) for row in self.rows() if row.live},
+            {row.id for row in self.rows() if not row.live},
+            self.node.heap.released,
+            self.node.heap.forced,
+        )
+
+    def run(self, module: str, check_mode: bool, **options: Any) -> tuple[Result, Truth, Truth]:
+        """Run a module; its result, and the truth before and after."""
+        hasty = self.late or any(each.fault.kind == "hang" for each in self.node.rules)
+        given = {
+            "url": self.node.url,
+            "token": self.fleet.tokens.owner,
+            "retries": 0,
+            "timeout": TIMEOUT if hasty else 30.0,
+            **options,
+        }
+        self.touched, self.ended_by_client = set(), set()
+        self.node.requests.clear()
+        before = self.truth()
+        imported = importlib.import_module(f"{PACKAGE}.{module}")
+        checked = validated(imported.SPEC, given, module)
+        assert checked.error is None, checked.error
+        outcome = perform(imported.run, checked.params, checked.secrets, check_mode=check_mode, diff_mode=True)
+        result = {**outcome.result, "warnings": outcome.warnings}
+        if self.late:
+            # What the server still works on is done.
+            time.sleep(LATE + 0.1)
+            self.late = False
+        self.until_quiet()
+        after = self.truth()
+        event(f"{module}: {result['error']['kind'] if result.get('failed') else 'ok'}")
+        self.check_every_result(module, result, before, after, check_mode)
+        return result, before, after
+
+    def until_quiet(self) -> None:
+        """Wait for what the server has closed to reach the clients."""
+        if self.node.listening:
+            until(lambda: {each.address for each in self.held if each.open} <= set(self.node.connections["grpc"]), 2)
+
+    def check_every_result(self, module: str, result: Result, before: Truth, after: Truth, check_mode: bool) -> None:
+        if result.get("failed"):
+            assert result["error"]["kind"] in KINDS
+            assert result["msg"].endswith("."), result["msg"]
+            assert "Traceback" not in result["msg"]
+        assert self.fleet.tokens.owner not in str(result)
+        if check_mode:
+            assert {request.method for request in self.node.requests} <= {"GET"}, module
+        writes = any(request.method in WRITES for request in self.node.requests)
+        assert writes or check_mode or module == "polaris_profile" or not result["changed"], "changed, nothing sent"
+        if not result["changed"] or check_mode:
+            # Whatever failed on the way: what is said to be unchanged is unchanged.
+            if "level" not in self.touched:
+                assert before.levels == after.levels, result
+            if not self.touched:
+                assert before.live == after.live, result
+                assert before.deleted == after.deleted, result
+            assert before.freed == after.freed, result
+        if module != "polaris_conn_close" or check_mode:
+            assert {host: ports - self.ended(host) for host, ports in before.open.items()} == {
+                host: after.open.get(host, set()) for host in before.open
+            }, result
+        if module != "polaris_log_level" and "level" not in self.touched:
+            assert before.levels == after.levels
+
+    def ended(self, host: str) -> set[int]:
+        """The ports of a client that it has ended itself during the operation."""
+        ended = (address.rpartition(":") for address in self.ended_by_client)
+        return {int(port) for name, _colon, port in ended if name == host}
+
+    # --- the operations ---
+
+    @rule(
+        wanted=st.dictionaries(st.sampled_from(["naming", "auth", "store", "*"]), st.sampled_from(LEVELS), min_size=1),
+        check_mode=st.booleans(),
+        retries=st.integers(0, 1),
+    )
+    def log_level(self, wanted: dict[str, str], check_mode: bool, retries: int) -> None:
+        result, before, after = self.run("polaris_log_level", check_mode, levels=wanted, retries=retries)
+        if "level" in self.touched:
+            return
+        meant = {scope: wanted.get(scope, wanted.get("*", level)) for scope, level in before.levels.items()}
+        differ = {scope for scope, level in meant.items() if level != before.levels[scope]}
+        if not result.get("failed"):
+            assert result["levels"] == meant
+            assert after.levels == (before.levels if check_mode else meant)
+            assert set(result["changed_scopes"]) == differ
+            assert result["previous"] == {scope: before.levels[scope] for scope in differ}
+            return
+        moved = {scope for scope in after.levels if after.levels[scope] != before.levels[scope]}
+        told = set(result.get("changed_scopes", [])) | set(result.get("unknown_scopes", []))
+        assert moved <= told, "a scope was set, and the result says neither that nor unknown"
+        assert set(result.get("changed_scopes", [])) <= moved, "said to be set, and is not"
+        # What may have been set can be restored.
+        assert {scope: before.levels[scope] for scope in told} == result.get("previous", {})
+
+    @rule(
+        named=st.lists(st.tuples(st.sampled_from(CLIENTS), st.integers(-1, 3)), min_size=1, max_size=4),
+        least=st.integers(0, 2),
+        limit=st.one_of(st.none(), st.integers(0, 4)),
+        check_mode=st.booleans(),
+    )
+    def conn_close(self, named: list[tuple[str, int]], least: int, limit: int | None, check_mode: bool) -> None:
+        chosen: list[Result] = []
+        for host, at in named:
+            ports = sorted(each.port for each in self.held if each.host == host)
+            port = None if at < 0 else ports[at] if at < len(ports) else 1
+            chosen.append({"protocol": "grpc", "host": host, "port": port, "min_connections": least})
+        options = {} if limit is None else {"max_connections": limit}
+        result, before, after = self.run("polaris_conn_close", check_mode, connections=chosen, **options)
+        gone = {
+            (host, port)
+            for host, ports in before.open.items()
+            for port in ports - after.open.get(host, set()) - self.ended(host)
+        }
+        claimed = {(each["host"], each["port"]) for each in result.get("connections", [])}
+        open_ones = {(host, port) for host, ports in before.open.items() for port in ports}
+        meant = {
+            (host, port)
+            for host, port in open_ones
+            if any(each["host"] == host and each["port"] in (None, port) for each in chosen)
+        }
+        unsure = {(each["host"], each["port"]) for each in result.get("not_closed", []) if each["reason"] == "unknown"}
+        left = {(each["host"], each["port"]) for each in result.get("not_closed", []) if each["reason"] == "failed"}
+        assert claimed <= meant, "closed what nobody named"
+        if check_mode:
+            assert not gone
+            return
+        assert not result.get("connections") or limit is None or len(claimed) <= limit
+        assert claimed <= gone | {(host, port) for host in CLIENTS for port in self.ended(host)}, "said to be closed"
+        assert not left & gone or self.touched or result["error"]["kind"] == "timeout", "said not to be closed"
+        collateral = gone - meant
+        # A client that ends its connection in the time of one request: the server closes all of that host.
+        suspects = {host for host in CLIENTS if self.ended(host)}
+        assert {host for host, _port in collateral} <= suspects, "a bystander was closed"
+        if collateral and not result.get("failed"):
+            assert any("all other connections of" in warning for warning in result["warnings"]), result
+        assert gone & meant <= claimed | unsure | ({*meant} if suspects else set()), "closed, and nobody says so"
+        if not result.get("failed"):
+            assert result["count"] == len(claimed)
+            still = {(host, port) for host, ports in after.open.items() for port in ports}
+            assert {(each["host"], each["port"]) for each in result["remaining"]} <= still
+
+    @rule(least=st.integers(0, 3))
+    def conn_info(self, least: int) -> None:
+        result, before, _after = self.run("polaris_conn_info", False, protocol="grpc", min_connections=least)
+        if not result.get("failed") and not self.touched:
+            expected = {host: len(ports) for host, ports in before.open.items() if len(ports) >= max(least, 0)}
+            shown = {host: count for host, count in result["hosts"].items() if count}
+            assert shown == expected
+            assert result["total"] == sum(result["hosts"].values())
+
+    @rule(least=st.sampled_from(["0", "32M", "100G"]), force=st.booleans(), check_mode=st.booleans())
+    def memory_free(self, least: str, force: bool, check_mode: bool) -> None:
+        result, before, after = self.run("polaris_memory_free", check_mode, min_releasable=least, force=force)
+        freed = after.freed - before.freed
+        assert freed <= 1
+        if result.get("failed"):
+            assert not freed or result.get("outcome_unknown"), "freed, and the result says that it failed"
+            return
+        if not check_mode:
+            assert freed == int(result["changed"])
+        if result["released"] is not None and not check_mode:
+            assert result["released"] == after.released - before.released
+
+    @rule()
+    def memory_info(self) -> None:
+        result, before, _after = self.run("polaris_memory_info", False)
+        if not result.get("failed") and result["memory"] is not None:
+            assert result["memory"]["heap_released"] == before.released
+
+    @rule(
+        numbers=st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True),
+        on_live=st.sampled_from(["fail", "skip", "skip", "clean"]),
+        settle=st.sampled_from([0, 0, 0.05]),
+        check_mode=st.booleans(),
+    )
+    def clean(self, numbers: list[int], on_live: str, settle: float, check_mode: bool) -> None:
+        named = [{"id": "own-7"} if number == 7 else self.address(number) for number in numbers]
+        result, before, after = self.run(
+            "polaris_instance_clean", check_mode, instances=named, on_live=on_live, settle=settle, parallel=2
+        )
+        cleaned = {each["id"] for each in result.get("cleaned", [])}
+        unsure = {each["id"] for each in result.get("unknown", [])}
+        again = result.get("live_again", [])
+        if check_mode:
+            return
+        sent = sum(request.path == "/maintain/v1/instance/clean" for request in self.node.requests)
+        assert sent <= len(numbers), "a clean was repeated"
+        removed = {one for one in before.deleted if one not in after.deleted and one not in after.live}
+        if not self.touched:
+            assert removed <= cleaned | unsure, "removed, and the result does not say so"
+        for each in result.get("not_cleaned", []):
+            assert self.touched or each["id"] in after.deleted or each["id"] not in before.deleted
+        if on_live == "clean":
+            return
+        hurt = {one for one, state in before.live.items() if after.live.get(one) != state}
+        if "deregister" in self.touched:
+            hurt -= after.deleted
+        if not self.touched:
+            assert not hurt, "a live instance was hurt"
+        stripped = {row.id for row in self.rows() if row.live and row.stripped and row.id not in before.live}
+        stripped |= {one for one in hurt if one in after.live}
+        if stripped and again is not None:
+            assert stripped <= {each["id"] for each in again}, "a live instance was damaged, and nobody says so"
+            assert result["error"]["kind"] == "guard" or "live again" in result["msg"]
+
+    def address(self, number: int) -> Result:
+        return {"service": "payments", "namespace": "default", "host": f"10.0.0.{number}", "port": 8080}
+
+    @rule(size=st.integers(1, 3), most=st.one_of(st.none(), st.integers(1, 4)), check_mode=st.booleans())
+    def batch_clean(self, size: int, most: int | None, check_mode: bool) -> None:
+        options = {} if most is None else {"max_rows": most}
+        result, before, after = self.run("polaris_instance_batch_clean", check_mode, batch_size=size, **options)
+        if check_mode:
+            return
+        removed = len({one for one in before.deleted if one not in after.deleted and one not in after.live})
+        assert most is None or removed <= most
+        if not self.touched:
+            if result.get("outcome_unknown"):
+                assert removed >= result["rows_affected"]
+            else:
+                assert removed == result.get("rows_affected", 0)
+            assert before.live == after.live
+        if not result.get("failed") and most is None and not self.touched:
+            assert not after.deleted
+
+    @rule()
+    def heartbeats(self) -> None:
+        result, _before, _after = self.run(
+            "polaris_heartbeat_info", False, service="payments", namespace="default", parallel=2
+        )
+        if not result.get("failed") and not self.touched:
+            payments = {row.id for row in self.rows() if row.live and row.service == "payments"}
+            assert {each["id"] for each in result["instances"]} == payments
+            for each in result["instances"]:
+                beat = self.node.last_beat(each["id"])
+                assert each["last_heartbeat"] in ((int(beat) if beat else None), None)
+
+    @rule(check_mode=st.booleans(), force=st.booleans())
+    def leader_release(self, check_mode: bool, force: bool) -> None:
+        key = "polaris.checker"
+        store = self.fleet.elections
+        led = dict(store.local[0]), {name: each.released for name, each in store.shared.items()}
+        result, _before, _after = self.run("polaris_leader_release", check_mode, elect_key=key, force=force)
+        now = dict(store.local[0]), {name: each.released for name, each in store.shared.items()}
+        if not result["changed"] or check_mode:
+            assert led == now, "released, and the result does not say so"
+        if not force:
+            assert led == now, "the guard did not hold"
+
+    @rule()
+    def server_info(self) -> None:
+        result, before, _after = self.run(
+            "polaris_server_info", False, gather=["levels", "connections", "memory"], probe_defaults=False
+        )
+        if result.get("failed") or self.touched:
+            return
+        if result.get("levels") is not None:
+            assert result["levels"] == before.levels
+        if result.get("memory") is not None:
+            assert result["memory"]["heap_released"] == before.released
+
+    @rule(kind=st.sampled_from(["heap", "goroutine"]))
+    def profile(self, kind: str) -> None:
+        path = Path(self.folder) / f"{kind}.pb.gz"
+        path.unlink(missing_ok=True)
+        result, _before, _after = self.run("polaris_profile", False, kind=kind, dest=str(path))
+        assert path.exists() == (not result.get("failed"))
+
+
+TestOperations = Operations.TestCase
+TestOperations.settings = hypothesis.settings(
+    max_examples=int(os.environ.get("POLARIS_TEST_SEQUENCES", "25")),
+    stateful_step_count=30,
+    # The failing sequence is short enough to be read; explaining it takes longer than finding it.
+    phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain],
+)
