@@ -62,4 +62,10 @@ given:
   type: dict
   returned: success
   sample: {levels: {naming: debug}, seconds: 300}
+hosts:
+  description: The hosts that are part of the play when it begins.
+  type: list
+  elements: str
+  returned: success
+  sample: [node1, node2]
 """
