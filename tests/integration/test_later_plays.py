@@ -16,7 +16,6 @@ from tests.support import PlaybookRun, inventory_of
 FIRST: dict[str, dict[str, Any]] = {
     "log_level": {"levels": "naming=debug"},
     "memory_free": {"min_releasable": 0},
-    "memory_incident": {"dest": "profiles", "min_size": 1},
     "debug_window": {"levels": "auth=debug", "seconds": 1},
     "conn_drain": {"protocol": "grpc", "client_host": "127.0.0.21"},
     # It fails as a whole when a node is missing, and then no host is left.

@@ -69,7 +69,7 @@ def check(client: Client) -> None:
     Whether the account may also write cannot be checked in advance: released servers decide that by its role alone.
     """
     try:
-        call(client, log_levels.GET_LOG_LEVELS)
+        log_levels.read(client)
     except PolarisError as error:
         # Access policies (in no release up to v1.18.1) allow each call separately.
         if error.kind != "permission":
