@@ -13,7 +13,7 @@ from .._answers import expect
 from .._client import Client
 from .._errors import PolarisError
 from . import log_levels
-from .routes import Route, call, json_object, not_polaris
+from .routes import Route, json_object, not_polaris
 
 LOGIN = Route("POST", "/core/v1/user/login")
 GET_AUTH_STATUS = Route("GET", "/core/v1/auth/status")
