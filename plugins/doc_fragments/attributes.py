@@ -49,7 +49,7 @@ attributes:
 options: {}
 attributes:
   async:
-    description: Can be run with C(async). The task then runs as a module, in an interpreter of its own.
+    description: Can be run with C(async). The task then runs as a module, in its own interpreter.
     support: full
   in_process:
     description:

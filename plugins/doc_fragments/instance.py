@@ -13,7 +13,7 @@ options:
   id: &id
     description:
       - The id of the instance.
-      - Give it alone or, if the instance was registered with an id of its own, together with all of O(service),
+      - Give it alone or, if the instance was registered with its own id, together with all of O(service),
         O(namespace), O(host) and O(port).
     type: str
   service: &service

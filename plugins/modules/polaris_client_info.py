@@ -87,7 +87,7 @@ SPEC = spec()
 
 
 def described(reported: ReportedClient) -> Result:
-    """One client. The labels with a meaning to Prometheus become keys of their own."""
+    """One client. The labels with a meaning to Prometheus get their own keys."""
     labels = dict(reported.labels)
     host, _colon, port = reported.target.rpartition(":")
     scheme, path = labels.pop("__scheme__", "http"), labels.pop("__metrics_path__", "/metrics")

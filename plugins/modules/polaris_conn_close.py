@@ -581,7 +581,7 @@ def afterthoughts(url: str, report: Report, after: View, remaining: Ports) -> t.
 
 
 def interrupted(client: Client, error: PolarisError, close: Ports, report: Report) -> None:
-    """Add what happened to each connection to the error of a task that stopped half way."""
+    """Add what happened to each connection to the error of a task that stopped halfway."""
     if report.unknown:
         try:
             left = look(client, report.unknown.hosts()).listed(report.unknown)

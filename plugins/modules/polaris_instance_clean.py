@@ -173,8 +173,8 @@ options:
 notes:
   - An instance is live when the server lists one with the same id, or with the same service, namespace, host and port
     (and O(vpc_id), if one is given), whatever its id. O(id) is looked for in all services.
-  - For an instance without an id of its own, the server computes the id from service, namespace, host and port. These
-    do not reach a deleted instance that has an id of its own, and the response does not say so. Name it by its O(id).
+  - If an instance has no id of its own, the server computes the id from service, namespace, host and port. These
+    do not reach a deleted instance that has its own id, and the response does not say so. Name it by its O(id).
   - A node with a boltdb store, from v1.17.2 on, whose local time is not ahead of UTC, misses the deregistration of an
     instance that had not changed for some seconds, and lists it as live until the node restarts. If a node lists more
     instances than its store holds, the message about live instances says so.
@@ -430,7 +430,7 @@ def success(state: State, cleaned: t.Iterable[int]) -> Result:
 
 
 def failure(state: State) -> Result:
-    """The result of a task that stopped half way."""
+    """The result of a task that stopped halfway."""
     return {
         **success(state, state.cleaned),
         "live_again": None

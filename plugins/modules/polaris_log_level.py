@@ -227,7 +227,7 @@ def set_levels(client: Client, before: Levels, todo: Levels) -> Levels:
 
 
 def interrupted(client: Client, error: PolarisError, before: Levels, todo: Levels, done: t.List[str]) -> PolarisError:
-    """The error of a change that stopped half way, with what is set and what is not, as the server shows if it can."""
+    """The error of a change that stopped halfway, with what is set and what is not, as the server shows if it can."""
     rest = [scope for scope in todo if scope not in done]
     # The server may still be working on a request that it did not answer in time.
     unknown = rest[:1] if error.outcome_unknown else []

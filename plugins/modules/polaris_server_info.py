@@ -352,7 +352,7 @@ def oldest_version(
 
 
 def version_of(nodes: t.Sequence[Instance], own: t.Optional[str]) -> t.Optional[str]:
-    """The version of one server: of its own entry, or else the version that all entries share."""
+    """The version of one server: from its own entry, or else the version that all entries share."""
     versions = {node.version for node in nodes if own is None or node.host == own}
     return versions.pop() if len(versions) == 1 else None
 

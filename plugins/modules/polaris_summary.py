@@ -37,7 +37,7 @@ options:
   verdict:
     description:
       - Print nothing, and fail when the run is to fail although no host did, for example because instances are overdue.
-      - This is a task of its own before the summary, because Ansible keeps no custom stats of a task that failed.
+      - This is a separate task before the summary, because Ansible keeps no custom stats of a failed task.
     type: bool
     default: false
 author:

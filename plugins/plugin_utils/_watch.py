@@ -127,7 +127,7 @@ def _be_the_watch(
 
 
 def _output_of(play: int) -> int:
-    """Where the play writes its errors. (From ansible-core 2.19 on, a worker has no output of its own.)"""
+    """Where the play writes its errors. (From ansible-core 2.19 on, a worker has no output.)"""
     try:
         return os.open(f"/proc/{play}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
     except OSError:

@@ -21,7 +21,7 @@ GET_AUTH_STATUS = Route("GET", "/core/v1/auth/status")
 #: Name and password of the main account in every new store (polaris v1.18.1 store/boltdb/default.go and
 #: polaris_server.sql).
 DEFAULT_LOGIN = ("polaris", "polaris")
-#: Who may get in without an account of their own, and the token that shows it; None: the login above.
+#: Who may get in without their own account, and the token that shows it; None: the login above.
 PROBES: t.Mapping[str, t.Optional[str]] = {
     "anyone": "no-token-of-anybody",
     # Of the same account, from the same files.
@@ -79,7 +79,7 @@ def check(client: Client) -> None:
 def lets_in(client: Client, who: str) -> t.Optional[bool]:
     """Whether the server lets somebody in; None if that is unknown.
 
-    Opens a session of its own: the account of ``client`` is not sent.
+    It opens its own session: the account of ``client`` is not sent.
 
     :param who: a key of PROBES.
     """

@@ -12,7 +12,7 @@ from .._rebalance import Plan, Rules, make_plan, open_ports
 from .._summary import Line, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
 from .._text import counted
 
-#: In a larger cluster, only this many nodes get a line of their own: those with the most connections.
+#: In a larger cluster, only this many nodes get their own line: those with the most connections.
 NODES = 10
 #: The length of the longest bar.
 BAR = 20

@@ -105,7 +105,7 @@ def steps(answer: Result) -> str:
 
 
 def before(node: Node, run: Run) -> t.Dict[str, t.Any]:
-    """The old levels of a node in the scopes that were changed or may have been, even if it failed half way."""
+    """The old levels of a node in the scopes that were changed or may have been, even if it failed halfway."""
     result = node.result("polaris_set")
     previous = result.get("previous") or {}
     wanted = run.given.get("levels") or (run.given.get("undo") or {}).get(node.name, {}).get("levels", {})
