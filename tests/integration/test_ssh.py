@@ -94,7 +94,7 @@ def test_the_levels_of_a_node_that_only_ssh_reaches(polaris: Server, playbook: P
 def test_profiles_of_a_node_come_to_the_controller(
     become: bool, polaris: Server, playbook: Playbook, tmp_path: Path
 ) -> None:
-    """As root, and with sudo from an account without rights of its own."""
+    """As root, and with sudo from an account that has no rights."""
     if become and not (polaris.machine.isolated and shutil.which("sudo")):
         pytest.skip("needs sudo, and a network namespace, in which a node has accounts of its own")
     polaris.control("PUT", "heap", {"live": 900 * MIB, "free": 600 * MIB, "garbage": 0, "released": 0})
