@@ -387,7 +387,7 @@ def page() -> str:
 def literal(text: str) -> str:
     """A message as RST, without ports and paths of this run, and with markup escaped."""
     text = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", text)
-    return re.sub(r"([*`|_\\])", r"\\\1", text)
+    return re.sub(r"([*`|_\\]|(?<=http):|(?<=https):)", r"\\\1", text)
 
 
 if __name__ == "__main__":

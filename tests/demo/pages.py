@@ -88,7 +88,7 @@ def header(playbook: Path) -> Header:
 
 def escaped(text: str) -> str:
     """The text of a comment as reStructuredText; options as code, because a site makes a dash of two hyphens."""
-    text = re.sub(r"([\\*`|]|(?<=http):)", r"\\\1", text)
+    text = re.sub(r"([\\*`|]|(?<=http):|(?<=https):)", r"\\\1", text)
     return re.sub(r"(?<!\S)--[a-z-]*[a-z]", r"``\g<0>``", text)
 
 
