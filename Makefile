@@ -64,6 +64,11 @@ test-contract: venv ## What the client relies on, against the simulator (and the
 test-integration: venv ## Real ansible-playbook processes against the simulator
 	@$(PYTEST) -n $(JOBS) tests/integration $(ARGS)
 
+.PHONY: test-window
+test-window: venv ## Random faults and signals at every moment of a debug window: CASES=200
+	@POLARIS_WINDOW_CASES=$(or $(CASES),200) $(PYTEST) --hypothesis-show-statistics \
+	    tests/integration/test_debug_window_property.py $(ARGS)
+
 .PHONY: test-eda
 test-eda: ## The rulebooks with a real ansible-rulebook, if the machine has Java 17 or newer
 	@if tools/find-java >/dev/null 2>&1; then \

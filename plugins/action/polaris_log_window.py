@@ -31,6 +31,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain imp
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, is_playing
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
+    is_late,
     is_raised,
     planned,
     switch_of,
@@ -133,7 +134,7 @@ class ActionModule(ActionBase):
         # Leave alone what somebody else set meanwhile.
         restored = self._log_level({"levels": plan["levels"], "expected": plan["set"]}, task_vars)
         switch = switch_of(node)
-        if is_answer(restored) and switch.get("name"):
+        if is_answer(restored) and switch.get("name") and not is_late(node):
             task = {"step": "disarm", "name": switch["name"], "url": plan["url"]}
             disarmed = self._on_node(task, task_vars)
             if not is_answer(disarmed):

@@ -220,18 +220,21 @@ def restore(order: Message) -> None:
         if not result.get("failed") or time.monotonic() > end:
             break
         time.sleep(PAUSE)
-    outcome = f"restored {result['restored']}" if "restored" in result else f"not restored: {result.get('msg')}"
+    outcome = f"not restored: {result.get('msg')}"
+    if not result.get("failed"):
+        outcome = f"restored {result['restored']}, left alone {result['kept']}"
     syslog.syslog(f"polaris debug window, log levels of {result['url']}: {outcome}")
 
 
 def _restore(client: Client, params: Params, check_mode: bool) -> Result:
-    """Restore what still has the level that the window set."""
+    """Restore what still has the level that the window set. What has another one, somebody else has set."""
     now = log_levels.read(client)
-    expected = params["expected"]
-    todo = {scope: level for scope, level in params["levels"].items() if now.get(scope) == expected.get(scope)}
+    old, expected = params["levels"], params["expected"]
+    todo = {scope: level for scope, level in old.items() if now.get(scope) == expected.get(scope)}
     for scope, level in todo.items():
         log_levels.write(client, scope, level)
-    return {"changed": bool(todo), "restored": todo}
+    kept = {scope: now[scope] for scope in old if scope in now and scope not in todo and now[scope] != old[scope]}
+    return {"changed": bool(todo), "restored": todo, "kept": kept}
 
 
 def remove_job() -> None:

@@ -31,6 +31,8 @@ Restore = t.Callable[[Params], Result]
 LOOK = 0.2
 ATTEMPTS = 5
 PAUSE = 3.0
+#: When it looks again at servers that it has restored: a request of the play may still have been on its way.
+AGAIN = (1.0, 4.0)
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 RELEASE = signal.SIGUSR1
@@ -144,26 +146,43 @@ def restore(nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[st
     """Restore all nodes in parallel, and name those that stay raised, with their old levels."""
     names = ", ".join(name for name, _params in nodes)
     say(f"The play is gone. Restoring the log levels on {len(nodes)} ({names}); signals do not stop this.")
+    done: t.List[Raised] = []
+    left = [(node, "") for node in nodes]
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE)
+        answered, left = _attempted([node for node, _why in left], restore_one, say)
+        done += answered
+        if not left:
+            break
+    for (name, params), why in left:
+        say(f"STILL RAISED on {name}: {why} Its levels were: {json.dumps(params['levels'])}")
+    if done:
+        say(f"The log levels are restored on {len(done)} of {len(nodes)}.")
+    # Whether somebody else has set a level is said once.
+    left = []
+    for pause in AGAIN if done else ():
+        time.sleep(pause)
+        _answered, left = _attempted(done, restore_one, lambda line: None)
+    for (name, params), why in left:
+        say(f"UNKNOWN on {name}, after it was restored: {why} Its levels were: {json.dumps(params['levels'])}")
 
-    def attempted(node: Raised) -> Result:
+
+def _attempted(
+    nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[str], None]
+) -> t.Tuple[t.List[Raised], t.List[t.Tuple[Raised, str]]]:
+    """Try to restore the nodes; those where that worked, and the others with the reason."""
+
+    def attempt(node: Raised) -> Result:
         try:
             return restore_one(node[1])
         except Exception as error:
             return {"failed": True, "msg": f"{type(error).__name__}."}
 
-    left = list(nodes)
-    results: t.List[Result] = []
-    for attempt in range(ATTEMPTS):
-        with ThreadPoolExecutor(max_workers=min(32, len(left))) as pool:
-            results = list(pool.map(attempted, left))
-        failed = [node for node, result in zip(left, results) if result.get("failed")]
-        results = [result for result in results if result.get("failed")]
-        left = failed
-        if not left:
-            break
-        if attempt + 1 < ATTEMPTS:
-            time.sleep(PAUSE)
-    for (name, params), result in zip(left, results):
-        say(f"STILL RAISED on {name}: {result['msg']} Its levels were: {json.dumps(params['levels'])}")
-    if len(left) < len(nodes):
-        say(f"The log levels are restored on {len(nodes) - len(left)} of {len(nodes)}.")
+    with ThreadPoolExecutor(max_workers=min(32, len(nodes))) as pool:
+        results = list(zip(nodes, pool.map(attempt, nodes)))
+    for (name, _params), result in results:
+        for scope, level in (result.get("kept") or {}).items():
+            say(f"LEFT ALONE on {name}: {scope} is {level}, which somebody has set since.")
+    failed = [(node, str(result["msg"])) for node, result in results if result.get("failed")]
+    return [node for node, result in results if not result.get("failed")], failed

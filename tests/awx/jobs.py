@@ -180,8 +180,16 @@ class Job:
             process.wait(timeout)
 
     def lose(self) -> None:
-        """Kill everything that runs on the execution node, as the loss of its container does."""
-        for pid in [*descendants(self.processes["worker"].pid), self.processes["worker"].pid]:
+        """Kill everything that runs on the execution node at once, as the loss of its container does."""
+        worker = self.processes["worker"].pid
+        stopped: list[int] = []
+        # A process that is stopped starts no other one: so nothing is left when a listing shows nothing new.
+        while new := [pid for pid in [worker, *descendants(worker)] if pid not in stopped]:
+            for pid in new:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            stopped += new
+        for pid in stopped:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

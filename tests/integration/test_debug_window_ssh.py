@@ -139,6 +139,7 @@ def test_killed(node: Machine, servers: list[Server], tmp_path: Path) -> None:
     assert "WARNING" not in (tmp_path / "output").read_text()
 
 
+@pytest.mark.slow
 def test_the_network_is_cut(node: Machine, servers: list[Server], tmp_path: Path) -> None:
     """The play runs on, but reaches no node when the window is over. Later it finds nothing to do."""
     if not node.isolated:
@@ -167,6 +168,7 @@ def test_closed_by_the_play(node: Machine, servers: list[Server], playbook: Play
     assert [len(each.writes()) for each in servers] == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_without_pipelining_there_is_no_switch(node: Machine, servers: list[Server], playbook: Playbook) -> None:
     """One sentence says so before the wait. And the searcher finds a secret that Ansible wrote to a file."""
     hosts = inventory(servers, ansible_ssh_pipelining=False)

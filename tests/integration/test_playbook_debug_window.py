@@ -136,18 +136,23 @@ def test_a_node_that_fails_halfway_is_restored_too(mixed: Fleet, playbook: Playb
 
 
 def test_a_node_that_cannot_be_restored_is_named_with_the_remedy(mixed: Fleet, playbook: Playbook) -> None:
+    """The process that watches over the window tries again after the play."""
+    before = levels(mixed)
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
     mixed.nodes[1].fault(
         "PUT",
         "/maintain/v1/log/outputlevel",
         Fault("status", status=500, body="disk full"),
         skip=len(mixed.nodes[1].levels),
+        times=4,
     )
     run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1})
     assert run.returncode == 2
     assert "STILL RAISED on node2" in run.output
     assert '"naming": "error"' in run.output
     assert "restored on 1 (node1)" in run.output
+    assert "on this machine tries again after the play." in run.output
+    wait_until(lambda: levels(mixed) == before, "the levels are restored")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -234,6 +239,7 @@ def test_what_somebody_else_sets_meanwhile_is_left_alone(mixed: Fleet, tmp_path:
         process.wait(60)
         wait_until(lambda: mixed.nodes[0].levels["auth"] == "info", "the levels are restored")
     assert mixed.nodes[0].levels["naming"] == "fatal"
+    assert "LEFT ALONE on node1: naming is fatal" in (tmp_path / "output").read_text()
 
 
 @pytest.mark.parametrize("key", [b"\r", b"\x03"], ids=["Enter", "Ctrl-C"])

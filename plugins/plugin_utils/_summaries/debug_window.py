@@ -34,8 +34,10 @@ def summarize(run: Run) -> Summary:
         lines.append(Line(f"never raised {on([node.name for node in untouched])}"))
     lines += kept_lines([(node, node.result("polaris_restored")) for node in answered])
     for node, plan in left:
-        why = node.reason("polaris_restored").rstrip(".")
-        text = f"STILL RAISED on {node.name}: {why}.{who_goes_on(node)} {by_hand(node.name, plan['levels'])}"
+        state, why = "STILL RAISED", node.reason("polaris_restored").rstrip(".")
+        if node.answer("polaris_restored") is not None:
+            state, why = "MAY BE RAISED", "it was restored, but has not answered a change before, and may still make it"
+        text = f"{state} on {node.name}: {why}.{who_goes_on(node)} {by_hand(node.name, plan['levels'])}"
         lines.append(Line(text, failure=True))
     lines += failures("FAILED", failed)
     waited = next((node.result("polaris_window") for node in run.nodes if node.answer("polaris_window")), {})
@@ -73,8 +75,13 @@ def who_goes_on(node: Node) -> str:
 
 
 def is_raised(node: Node) -> bool:
-    """Whether the window may have changed a node and has not restored it."""
-    return bool(planned(node)["levels"]) and node.answer("polaris_restored") is None
+    """Whether the window may have changed a node, and has not restored it for certain."""
+    return bool(planned(node)["levels"]) and (is_late(node) or node.answer("polaris_restored") is None)
+
+
+def is_late(node: Node) -> bool:
+    """Whether its server may still raise a level: it has not answered a change in time."""
+    return bool(node.result("polaris_raised").get("unknown_scopes"))
 
 
 def switch_of(node: Node) -> t.Mapping[str, t.Any]:
