@@ -66,6 +66,10 @@ class ActionModule(ActionBase):
             for path, content in summary.files.items():
                 together = log_level.merged(saved_before(path), content)
                 write(path, json.dumps(together, indent=2, sort_keys=True) + "\n")
+            for path, text in summary.pages.items():
+                result["changed"] = True
+                if not run.check_mode:
+                    write(path, text(), summary.mode)
         except OSError as error:
             # The custom stats have the content of the file as well.
             result.update(failed=True, msg=f"{path} could not be written: {error.strerror}.")
@@ -97,13 +101,13 @@ def saved_before(path: str) -> t.Dict[str, t.Any]:
     return found if isinstance(found, dict) and whole else {}
 
 
-def write(path: str, content: str) -> None:
-    """Write a file atomically, for its owner and the owner's group only."""
+def write(path: str, content: str, mode: int = 0o640) -> None:
+    """Write a file atomically; by default for its owner and the owner's group only."""
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content)
-            os.fchmod(file.fileno(), 0o640)
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         # (A symbolic link stays a link.)
         os.replace(temporary, os.path.realpath(path))

@@ -79,9 +79,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import LEFT_OUT
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import Fleet, read_node, report_of
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_changes import changes_of, read_earlier
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import Fleet, read_node
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.fleet_report import made
 
 #: The registered results of the playbook, without their prefix.
 RESULTS = ("server", "heartbeats")
@@ -109,14 +108,10 @@ def fleet_report(
         )
         for host in hosts
     )
-    fleet = Fleet(nodes, generated, namespace, service, limit, target, tuple(map(str, inventory)))
-    report = report_of(fleet, warnings_of(fleet))
-    if compare:
-        try:
-            report["changes"] = changes_of(report, read_earlier(compare, [node.name for node in nodes]))
-        except ValueError as error:
-            raise AnsibleFilterError(str(error)) from error
-    return report
+    try:
+        return made(Fleet(nodes, generated, namespace, service, limit, target, tuple(map(str, inventory))), compare)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:

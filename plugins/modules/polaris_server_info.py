@@ -40,6 +40,12 @@ options:
         uses the account of this task.
     type: bool
     default: false
+  node_hosts:
+    description:
+      - Whether to return only the addresses of the nodes of the cluster, in RV(node_hosts). RV(nodes) is V(null) then.
+      - For a task that reads every node of a large fleet, where each node would list all others in full.
+    type: bool
+    default: false
 seealso:
   - module: polarismesh.maintenance.polaris_log_level_info
   - module: polarismesh.maintenance.polaris_conn_info
@@ -160,7 +166,9 @@ own_host:
   returned: success
   sample: 10.0.0.1
 nodes:
-  description: The nodes of the cluster as they registered themselves, one for each address, sorted.
+  description:
+    - The nodes of the cluster as they registered themselves, one for each address, sorted.
+    - V(null) if that is unknown, and with O(node_hosts).
   type: list
   elements: dict
   returned: success
@@ -195,6 +203,12 @@ nodes:
       description: Its metadata.
       type: dict
       sample: {build-revision: v1.18.1.20240101.000000, polaris_service: polaris.checker}
+node_hosts:
+  description: The addresses of the nodes of the cluster, sorted. V(null) if they are unknown.
+  type: list
+  elements: str
+  returned: success, if O(node_hosts)
+  sample: [10.0.0.1, 10.0.0.2]
 auth:
   description:
     - Which authentication is switched on, by the names of polaris-server.yaml.
@@ -320,6 +334,7 @@ SPEC = spec(
     {
         "gather": {"type": "list", "elements": "str", "choices": [*PARTS, "all"], "default": []},
         "probe_defaults": {"type": "bool", "default": False},
+        "node_hosts": {"type": "bool", "default": False},
         **PARALLEL,
     }
 )
@@ -485,9 +500,11 @@ def let_in(found: t.Mapping[str, t.Optional[bool]]) -> t.Optional[Result]:
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     parts = wanted_parts(params["gather"])
+    only_hosts = bool(params.get("node_hosts"))
     switches = account.switches(client)
     if not routes.is_polaris(client) and switches is None:
-        nothing = ("version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", "lets_in", *parts)
+        nothing = ["version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", "lets_in", *parts]
+        nothing += ["node_hosts"] if only_hosts else []
         return {"changed": False, "is_polaris": False, **dict.fromkeys(nothing), "not_read": []}
     answers = ask(client, parts, params["probe_defaults"])
     warnings = answers.warnings
@@ -512,6 +529,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
             )
         version = None
     stats = answers.of("connections", "The protocols that are counted")
+    listed = None if nodes is None else node_list(nodes, client.url, own)
     return {
         "changed": False,
         "is_polaris": True,
@@ -519,7 +537,8 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         "oldest_version": oldest,
         "features": features,
         "own_host": own,
-        "nodes": None if nodes is None else node_list(nodes, client.url, own),
+        "nodes": None if only_hosts else listed,
+        **({"node_hosts": listed and [node["host"] for node in listed]} if only_hosts else {}),
         "auth": switches,
         "protocols": None if stats is None else sorted(name for name, entry in stats.items() if entry is not None),
         "lets_in": let_in(answers.of("lets_in") or {}),

@@ -6,11 +6,18 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
+
+
+#: What is plain already: most of any result, so this is looked at first.
+_PLAIN = frozenset([str, int, float, bool, type(None)])
 
 
 def plain(value: t.Any) -> t.Any:
     """The same value, made of dict, list, str and the like only, without tags and lazy templates of ansible-core."""
-    if isinstance(value, t.Mapping):
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]

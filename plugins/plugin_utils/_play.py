@@ -64,6 +64,11 @@ def is_playing(name: str, task_vars: t.Mapping[str, t.Any]) -> bool:
     return not isinstance(checked, t.Mapping) or name in checked.get("hosts", [name])
 
 
+def is_registered(value: t.Any) -> bool:
+    """Whether a variable is the result of a task, which holds no templates."""
+    return isinstance(value, dict) and any(sign in value for sign in ("changed", "failed", "skipped", "unreachable"))
+
+
 def run_of(
     task_vars: t.Mapping[str, t.Any],
     registers: t.Sequence[str],
@@ -75,7 +80,13 @@ def run_of(
     nodes = []
     for name in task_vars["ansible_play_hosts_all"]:
         host = task_vars["hostvars"][name]
-        results = {register: plain(host[register]) for register in registers if register in host}
+        raw = task_vars["hostvars"].raw_get(name)
+        # To template a registered result would only copy it, and that of a whole fleet takes longer than reading it.
+        results = {
+            register: plain(raw[register] if is_registered(raw[register]) else host[register])
+            for register in registers
+            if register in raw
+        }
         if not is_playing(name, task_vars):
             results = {register: value for register, value in results.items() if not isinstance(value, dict)}
             results = {**dict.fromkeys(registers[:1], LEFT_OUT), **results}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
@@ -134,12 +135,15 @@ def read_node(name: str, address: str, results: Given) -> Node:
     ]
     features = server.get("features") or {}
     protocols = server.get("protocols")
+    hosts = server.get("node_hosts")
+    if hosts is None and server.get("nodes") is not None:
+        hosts = [node.get("host") for node in server["nodes"]]
     return Node(
         name=name,
         address=address,
         is_polaris=True,
         # The warnings of server_info say what it could not find out.
-        unsure=protocols is None or server.get("nodes") is None,
+        unsure=protocols is None or hosts is None,
         url=server.get("url"),
         # A warning about something that is already a failure would say the same.
         notes=tuple(
@@ -154,7 +158,7 @@ def read_node(name: str, address: str, results: Given) -> Node:
         pprof=features.get("profile"),
         pprof_switchable=features.get("pprof"),
         protocols=None if protocols is None else tuple(protocols),
-        registered=tuple(str(entry.get("host")) for entry in server.get("nodes") or ()),
+        registered=tuple(map(str, hosts or ())),
         levels=server.get("levels"),
         memory=server.get("memory"),
         leaders=tuple(server["leaders"]) if server.get("leaders") is not None else None,
@@ -168,7 +172,7 @@ def read_node(name: str, address: str, results: Given) -> Node:
 def result(results: Given, name: str) -> t.Optional[Given]:
     """A registered result; None if the task did not run."""
     registered = results.get(name)
-    return None if not isinstance(registered, t.Mapping) or registered.get("skipped") else registered
+    return None if not isinstance(registered, Mapping) or registered.get("skipped") else registered
 
 
 def failure(what: str, registered: Given) -> Failure:
@@ -449,10 +453,10 @@ def summary_of(report: Given, scopes: t.Sequence[Scope]) -> Values:
 
 def clean(value: t.Any) -> t.Any:
     """``value`` as plain dicts, lists, numbers, and text that every encoding and every page can contain."""
-    if isinstance(value, t.Mapping):
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
         return {clean(key): clean(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [clean(each) for each in value]
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
     return _UNPRINTABLE.sub("\ufffd", str(value))

@@ -106,12 +106,16 @@ class Summary:
     :param data: the same for programs: text, numbers, flags, lists and dictionaries only.
     :param files: path on the controller -> what to write there, as JSON.
     :param failure: why the run fails although no node did, such as overdue heartbeats; one sentence.
+    :param pages: path on the controller -> what makes the text that is written there.
+    :param mode: the permissions of the pages.
     """
 
     lines: t.Sequence[Line]
     data: t.Mapping[str, t.Any]
     failure: t.Optional[str] = None
     files: t.Mapping[str, t.Any] = field(default_factory=dict)
+    pages: t.Mapping[str, t.Callable[[], str]] = field(default_factory=dict)
+    mode: int = 0o640
 
 
 @dataclass(frozen=True)

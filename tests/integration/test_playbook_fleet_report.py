@@ -97,7 +97,7 @@ def test_check_mode_writes_nothing_and_says_so(fleet: Fleet, playbook: Playbook,
     run = playbook(NAME, inventory, extra_vars={"dest": str(tmp_path / "report.html")}, args=["--check", "--diff"]).ok()
     assert not (tmp_path / "report.html").exists()
     assert not (tmp_path / "report.json").exists()
-    assert run.one("Write the page")["changed"] is True
+    assert run.one("Summary")["changed"] is True
     assert f"would write: {tmp_path / 'report.html'} and {tmp_path / 'report.json'}" in run.output
     assert "1 node, 1 read in full" in run.output
 

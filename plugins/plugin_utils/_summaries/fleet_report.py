@@ -5,9 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
+from functools import partial
+from pathlib import PurePath
 
 from ...module_utils._errors import listed
+from .._report import Fleet, Values, read_node, report_of
+from .._report_changes import changes_of, read_earlier
+from .._report_page import render
+from .._report_rules import warnings_of
 from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failures
 from .._text import age, counted, size
 
@@ -15,8 +22,44 @@ from .._text import age, counted, size
 PLACES = 5
 
 
+def made(fleet: Fleet, compare: str = "") -> Values:
+    """The report.
+
+    :param compare: the file of an earlier one.
+    :raises ValueError: that cannot be compared; a sentence.
+    """
+    report = report_of(fleet, warnings_of(fleet))
+    if compare:
+        report["changes"] = changes_of(report, read_earlier(compare, [node.name for node in fleet.nodes]))
+    return report
+
+
+def report_of_run(run: Run) -> Values:
+    given = run.given
+    nodes = tuple(
+        read_node(
+            node.name,
+            str(node.results.get("ansible_host") or ""),
+            {"server": node.results.get("polaris_fleet_server"), "heartbeats": node.results.get("polaris_heartbeats")},
+        )
+        for node in run.nodes
+    )
+    return made(
+        Fleet(
+            nodes,
+            generated=given["generated"],
+            namespace=given["polaris_namespace"] if given["heartbeats"] else "",
+            service=given["service"] or "",
+            limit=given["limit"],
+            target=run.target,
+            inventory=tuple(map(str, given["inventory"])),
+        ),
+        given["compare"] or "",
+    )
+
+
 def summarize(run: Run) -> Summary:
-    report: Result = run.given["report"]
+    report = report_of_run(run)
     summary = report["summary"]
     lines = [
         Line(f"Polaris fleet report{dry(run, 'written')}: {counted(summary['nodes'], 'node')}, {read(summary)}"),
@@ -37,23 +80,26 @@ def summarize(run: Run) -> Summary:
         for each in node["failures"][:1]
     }
     lines += failures("FAILED", unread)
-    if run.given.get("page"):
-        verb = "would write" if run.check_mode else "written"
-        lines.append(Line(f"{verb}: {run.given['page']} and {run.given['data']}"))
-    partial = [node["name"] for node in report["nodes"] if node["status"] == "partial" and node["failures"]]
-    foreign = [node["name"] for node in report["nodes"] if node["status"] == "failed"]
+    page, data_file = run.given["page"], run.given["data"]
+    lines.append(Line(f"{'would write' if run.check_mode else 'written'}: {page} and {data_file}"))
+    in_part = [node["name"] for node in report["nodes"] if node["status"] == "partial" and node["failures"]]
+    not_read = [node["name"] for node in report["nodes"] if node["status"] == "failed"]
     failure = None
-    if partial or foreign:
-        unread_names = partial + foreign
-        failure = f"{counted(len(unread_names), 'node')} could not be read in full: {listed(unread_names, PLACES)}."
+    if in_part or not_read:
+        names = in_part + not_read
+        failure = f"{counted(len(names), 'node')} could not be read in full: {listed(names, PLACES)}."
     data = {
         "summary": summary,
         "warnings": [{key: entry[key] for key in ("severity", "id", "title", "where")} for entry in report["warnings"]],
         "changes": report["changes"],
-        "page": run.given.get("page"),
-        "data": run.given.get("data"),
+        "page": page,
+        "data": data_file,
     }
-    return Summary(lines, data, failure)
+    pages = {
+        page: partial(render, report, PurePath(data_file).name, run.given["language"]),
+        data_file: partial(json.dumps, report, indent=4, sort_keys=True),
+    }
+    return Summary(lines, data, failure, pages=pages, mode=int(run.given["mode"], 8))
 
 
 def read(summary: Result) -> str:
@@ -102,4 +148,4 @@ def shown(name: str, value: t.Any) -> str:
     return size(value) if name.startswith("memory") else str(value)
 
 
-SUMMARY = Summarizer((), summarize)
+SUMMARY = Summarizer(("polaris_fleet_server", "polaris_heartbeats", "ansible_host"), summarize)
