@@ -34,6 +34,15 @@ options:
       - The namespace of O(service).
       - Alone, all instances of the namespace.
     type: str
+  leader_only:
+    description:
+      - Whether to read only where the server leads the health checks of its cluster (C(polaris.checker)). Elsewhere
+        RV(instances) is empty.
+      - With the health checker C(heartbeatLeader) that node knows all heartbeats. A task that asks it first has to ask
+        the others only for the instances of which it has not heard.
+      - With a boltdb store each server leads only itself, so nothing is read.
+    type: bool
+    default: false
 notes:
   - Servers up to v1.14.1 crash in this call, and close the connection, for every instance that they watch. The error
     says so.
@@ -74,6 +83,20 @@ url:
   type: str
   returned: always
   sample: http://127.0.0.1:8090
+leads:
+  description:
+    - Whether this server leads the health checks of its cluster.
+    - V(null) if that is unknown, and without O(leader_only).
+  type: bool
+  returned: success
+  sample: true
+complete:
+  description:
+    - Whether no instance of the service can be missing. If V(false), there is a warning.
+    - V(true) if the task names the instances.
+  type: bool
+  returned: success
+  sample: true
 instances:
   description:
     - The instances, in the order of the task.
@@ -147,8 +170,14 @@ error:
 import typing as t
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils import _identity
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import heartbeats, instances
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import (
+    elections,
+    heartbeats,
+    instances,
+    server,
+)
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._identity import (
     Target,
     instance_group,
@@ -160,7 +189,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._options i
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
 SPEC = spec(
-    {**instance_spec(), **PARALLEL},
+    {**instance_spec(), "leader_only": {"type": "bool", "default": False}, **PARALLEL},
     mutually_exclusive=instance_rules()["mutually_exclusive"],
     required_one_of=[("id", "namespace", "instances")],
 )
@@ -192,14 +221,35 @@ def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> Result:
     return {**result, "age_seconds": age, "ttl": ttl, "overdue": overdue(age, ttl)}
 
 
+def leads_cluster(client: Client) -> t.Optional[bool]:
+    """Whether this node leads the health checks of its whole cluster; None if that is unknown."""
+    try:
+        found = elections.leaders(client)
+        leader = next((one for one in found if one.elect_key == elections.HEALTH_CHECKS), None)
+        # On boltdb each node leads only itself.
+        if leader is None or not leader.valid or leader.ctime is None:
+            return False
+        return elections.leads(leader, server.address_beside(client, leader.host))
+    except PolarisError as error:
+        # A server that may not or cannot tell may still know heartbeats.
+        if error.kind not in ("unsupported", "permission", "server"):
+            raise
+        return None
+
+
 def run(client: Client, params: Params, check_mode: bool) -> Result:
+    leads = leads_cluster(client) if params["leader_only"] else None
+    if params["leader_only"] and not leads:
+        return {"changed": False, "leads": leads, "complete": True, "instances": []}
     warnings: t.List[str] = []
+    complete = True
     asked: t.Sequence[Asked]
     group = instance_group(params)
     if group is not None:
         listing = instances.find(client, namespace=group[0], service=group[1])
         asked = sorted(listing.instances, key=lambda one: (one.namespace, one.service, one.host, one.port, one.id))
-        if not listing.complete:
+        complete = listing.complete
+        if not complete:
             warnings.append(
                 f"{client.url} returned a different list of instances on each read: {len(asked)} of about "
                 f"{listing.amount} were read; try again when fewer instances are registering."
@@ -210,7 +260,13 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     watched = [one for one in asked if not (isinstance(one, Instance) and one.health_check is False)]
     beats = client.collect(lambda one: heartbeats.last(client, one.id), watched, "heartbeats read")
     known = {one.id: heartbeat for one, heartbeat in zip(watched, beats)}
-    return {"changed": False, "instances": [described(one, known.get(one.id)) for one in asked], "warnings": warnings}
+    return {
+        "changed": False,
+        "leads": leads,
+        "complete": complete,
+        "instances": [described(one, known.get(one.id)) for one in asked],
+        "warnings": warnings,
+    }
 
 
 def main() -> None:

@@ -93,11 +93,10 @@ error:
   sample: {kind: guard, status: null, code: null, info: null, method: null, path: null}
 """
 
-import contextlib
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import DEFAULT_HOST
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import elections, memory, server
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import elections, server
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api.elections import HEALTH_CHECKS, leads
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Leader
@@ -111,9 +110,6 @@ SPEC = spec(
     }
 )
 
-#: The election of the node that decides on the health of all instances.
-HEALTH_CHECKS = "polaris.checker"
-
 
 def leader_of(elect_key: str, leaders: t.Sequence[Leader], url: str) -> Leader:
     for leader in leaders:
@@ -121,33 +117,6 @@ def leader_of(elect_key: str, leaders: t.Sequence[Leader], url: str) -> Leader:
             return leader
     known = ", ".join(leader.elect_key for leader in leaders) or "nothing"
     raise PolarisError("not_found", f"{url} has no job {elect_key!r} to lead; it has {known}. Correct elect_key.")
-
-
-def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
-    """Whether a node is the leader; None if that is unknown.
-
-    :param own: the node's own address, as the node knows it; None if that is unknown.
-    """
-    if not leader.valid:
-        return False
-    # On boltdb each node only elects itself.
-    if leader.ctime is None:
-        return True
-    # All nodes without a configured address have this one.
-    if own is None or leader.host == DEFAULT_HOST:
-        return None
-    return leader.host == own
-
-
-def own_address(client: Client, leader: str) -> t.Optional[str]:
-    """The node's own address, as the node knows it: from its metrics, or else that of its URL, if a node has it."""
-    shown = memory.metrics(client)
-    own = server.own_address(client, shown, [leader])
-    if own is None:
-        # Without the list the address stays unknown, which is not a failure yet.
-        with contextlib.suppress(PolarisError):
-            own = server.own_address(client, shown, [node.host for node in server.nodes(client)])
-    return own
 
 
 def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
@@ -181,7 +150,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     leader = leader_of(elect_key, elections.leaders(client), client.url)
     own: t.Optional[str] = leader.host
     if leader.ctime is not None:
-        own = own_address(client, leader.host)
+        own = server.address_beside(client, leader.host)
     release = leads(leader, own)
     if not params["force"]:
         guard(leader, release, client.url)

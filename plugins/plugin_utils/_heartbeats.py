@@ -9,7 +9,53 @@ import typing as t
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import overdue
 
+from ._summary import Node, Result, is_answer
+
 Entry = t.Dict[str, t.Any]
+
+#: What tasks/read_heartbeats.yml registers: the answers of the leader, the plan for the others, and their answers.
+REGISTERS = ("polaris_led", "polaris_ask", "polaris_heartbeats")
+
+
+def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t.Dict[str, t.Any]:
+    """Whom to ask for what, after the node that leads the health checks was asked for everything.
+
+    A leader writes to the store every few seconds, so its list of instances is the current one: of the others, only
+    what it has not heard of lately is asked, by id. Where no node leads, or the leader did not answer, or its list may
+    not be complete, every node is asked for everything.
+    """
+    answers = {node.name: answer for node in nodes for answer in [node.answer("polaris_led")] if answer is not None}
+    led = {name: answer for name, answer in answers.items() if answer["leads"] and answer["complete"]}
+    rest = [
+        {"id": one["id"]}
+        for one in newest_heartbeats(instances_of(led))
+        # What is not to send heartbeats is asked for nowhere.
+        if one["overdue"] is not False and one["health_check"] is not False
+    ]
+    return {
+        "led_by": list(led),
+        "rest": rest,
+        "namespace": None if led else namespace,
+        "service": None if led else service,
+        "ask": "nothing" if led and not rest else "ask_heartbeats",
+        "not_asked": [node.name for node in nodes if node.name in led or node.name not in answers],
+    }
+
+
+def told(node: Node) -> Result:
+    """What a node told about heartbeats: an answer, or why there is none."""
+    led, asked = node.result("polaris_led"), node.result("polaris_heartbeats")
+    if asked:
+        return asked
+    if led and not is_answer(led):
+        return led
+    planned = node.result("polaris_ask").get("plan") or {}
+    enough = planned.get("ask") == "nothing" or node.name in planned.get("not_asked", ())
+    return led if led and enough else {"failed": True, "msg": "no answer"}
+
+
+def instances_of(answers: t.Mapping[str, Result]) -> t.Dict[str, t.Sequence[t.Mapping[str, t.Any]]]:
+    return {name: answer["instances"] for name, answer in answers.items()}
 
 
 def newest_heartbeats(known: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> t.List[Entry]:

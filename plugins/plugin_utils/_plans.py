@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils._addresses import PLACEHOLDERS
+from . import _heartbeats
 from ._host_variables import is_local
 from ._rebalance import Answer, RefusedError, Rules, check_hosts, decide, open_ports
 from ._report_changes import absolute, read_earlier
@@ -190,10 +191,19 @@ def report_files(run: Run) -> Plan:
     return {"page": str(page), "data": str(data), "generated": run.given["moment"]}
 
 
+# --- heartbeats, for heartbeat_audit and fleet_report ----------------------------------------------------------------
+
+
+def heartbeats(run: Run) -> Plan:
+    """Which instances to ask the other nodes for, after the leader has answered."""
+    return _heartbeats.plan(run.nodes, run.given["polaris_namespace"], run.given["service"])
+
+
 PLANS: t.Dict[str, Planner] = {
     "conn_rebalance_hosts": Planner(("polaris_cluster",), rebalance_hosts),
     "conn_rebalance": Planner(("polaris_before", "ansible_connection", "ansible_host"), rebalance),
     "conn_drain": Planner(("polaris_counted", "polaris_server"), drain),
     "fleet_report": Planner((), report_files),
+    "heartbeats": Planner(("polaris_led",), heartbeats),
     "memory_incident": Planner(("polaris_memory", "ansible_connection"), incident),
 }

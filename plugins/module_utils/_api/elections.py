@@ -7,12 +7,32 @@ from __future__ import annotations
 
 import typing as t
 
+from .._addresses import DEFAULT_HOST
 from .._client import Client
 from .._model import Leader
 from .routes import Route, call, not_polaris
 
 GET_LEADERS = Route("GET", "/maintain/v1/leaders", since="v1.14.0")
 RELEASE_LEADER = Route("POST", "/maintain/v1/leaders/release", since="v1.14.0", fresh=True)
+
+#: The election of the node that decides on the health of all instances.
+HEALTH_CHECKS = "polaris.checker"
+
+
+def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
+    """Whether a node is the leader; None if that is unknown.
+
+    :param own: the address under which the node knows itself, as far as that is known.
+    """
+    if not leader.valid:
+        return False
+    # On boltdb a node only knows itself.
+    if leader.ctime is None:
+        return True
+    # All nodes without a configured address have this one.
+    if own is None or leader.host == DEFAULT_HOST:
+        return None
+    return leader.host == own
 
 
 def leaders(client: Client) -> t.List[Leader]:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 
 from .._addresses import address_among, address_order, addresses_of
 from .._client import Client
+from .._errors import PolarisError
 from .._model import Instance, Location, ReportedClient
 from . import cleaning, connections, elections, heartbeats, instances, log_levels, memory, profiles
 from .routes import Route, call, json_object, not_polaris
@@ -53,6 +55,20 @@ def own_address(client: Client, shown: t.Optional[str], nodes_listed: t.Iterable
     """
     label = _OWN_HOST.search(shown or "")
     return address_among(label.group(1) if label else None, addresses_of(client.url), nodes_listed)
+
+
+def address_beside(client: Client, leader: str) -> t.Optional[str]:
+    """The address under which the node knows itself: from its metrics, or else that of its URL, if a node has it.
+
+    :param leader: the address of a leader, which the list of all nodes is only read for if that does not decide.
+    """
+    shown = memory.metrics(client)
+    own = own_address(client, shown, [leader])
+    if own is None:
+        # Without the list it stays unknown, which is not a failure yet.
+        with contextlib.suppress(PolarisError):
+            own = own_address(client, shown, [node.host for node in nodes(client)])
+    return own
 
 
 def reported_clients(client: Client) -> t.List[ReportedClient]:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import PurePath
 
 from ...module_utils._errors import listed
+from .._heartbeats import REGISTERS, told
 from .._report import Fleet, Values, read_node, report_of
 from .._report_changes import changes_of, read_earlier
 from .._report_page import render
@@ -40,7 +41,7 @@ def report_of_run(run: Run) -> Values:
         read_node(
             node.name,
             str(node.results.get("ansible_host") or ""),
-            {"server": node.results.get("polaris_fleet_server"), "heartbeats": node.results.get("polaris_heartbeats")},
+            {"server": node.results.get("polaris_fleet_server"), "heartbeats": told(node) if asked(node) else None},
         )
         for node in run.nodes
     )
@@ -56,6 +57,11 @@ def report_of_run(run: Run) -> Values:
         ),
         given["compare"] or "",
     )
+
+
+def asked(node: Node) -> bool:
+    """Whether a node was asked for heartbeats."""
+    return any(node.result(register) for register in REGISTERS)
 
 
 def summarize(run: Run) -> Summary:
@@ -148,4 +154,4 @@ def shown(name: str, value: t.Any) -> str:
     return size(value) if name.startswith("memory") else str(value)
 
 
-SUMMARY = Summarizer(("polaris_fleet_server", "polaris_heartbeats", "ansible_host"), summarize)
+SUMMARY = Summarizer(("polaris_fleet_server", "ansible_host", *REGISTERS), summarize)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._errors import listed
-from .._heartbeats import Entry, newest_heartbeats
-from .._summary import Line, Run, Summarizer, Summary, failed_data, failures
+from .._heartbeats import REGISTERS, Entry, instances_of, newest_heartbeats, told
+from .._summary import Line, Run, Summarizer, Summary, failed_data, failures, is_answer, reason
 from .._text import counted
 
 SHOWN_OVERDUE = 50
@@ -17,9 +17,10 @@ SHOWN_SILENT = 20
 
 
 def summarize(run: Run) -> Summary:
-    answers = run.answers("polaris_heartbeats")
-    failed = run.unanswered("polaris_heartbeats")
-    known = newest_heartbeats({node.name: answer["instances"] for node, answer in answers})
+    results = {node: told(node) for node in run.nodes}
+    answers = {node.name: result for node, result in results.items() if is_answer(result)}
+    failed = {node: reason(result) for node, result in results.items() if node.name not in answers}
+    known = newest_heartbeats(instances_of(answers))
     overdue = sorted((one for one in known if one["overdue"]), key=lambda one: -int(one["age_seconds"]))
     watched = [one for one in known if one["found"]]
     silent = [one for one in watched if one["node"] is None]
@@ -53,6 +54,15 @@ def summarize(run: Run) -> Summary:
         number = sum(bool(one["health_check"]) is health_check for one in unwatched)
         if number:
             lines.append(Line(f"{text}: {number}"))
+    plan = next((node.result("polaris_ask")["plan"] for node in run.nodes if node.answer("polaris_ask")), {})
+    if plan.get("led_by") and len(run.nodes) > 1:
+        rest = len(plan["rest"])
+        lines.append(
+            Line(
+                f"{', '.join(plan['led_by'])} leads the health checks and was asked first, the others "
+                f"{f'for the {rest} of which it had not heard lately' if rest else 'for nothing: it had heard of all'}"
+            )
+        )
     lines += failures("FAILED", failed)
     if overdue or silent:
         if failed:
@@ -88,4 +98,4 @@ def shown(instance: Entry) -> t.Dict[str, t.Any]:
     return {key: instance[key] for key in keys}
 
 
-SUMMARY = Summarizer(("polaris_heartbeats",), summarize)
+SUMMARY = Summarizer(REGISTERS, summarize)
