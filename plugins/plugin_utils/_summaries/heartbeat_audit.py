@@ -54,7 +54,9 @@ def summarize(run: Run) -> Summary:
         number = sum(bool(one["health_check"]) is health_check for one in unwatched)
         if number:
             lines.append(Line(f"{text}: {number}"))
-    plan = next((node.result("polaris_ask")["plan"] for node in run.nodes if node.answer("polaris_ask")), {})
+    plan: t.Mapping[str, t.Any] = next(
+        (node.result("polaris_ask")["plan"] for node in run.nodes if node.answer("polaris_ask")), {}
+    )
     if plan.get("led_by") and len(run.nodes) > 1:
         rest = len(plan["rest"])
         lines.append(

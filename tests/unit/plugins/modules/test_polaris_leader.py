@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import memory
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api.elections import leads
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Leader
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_leader_info
-from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_leader_release import leads, run
+from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_leader_release import run
 from tests.simulator import Fault, Fleet
 
 MakeFleet = Callable[..., Fleet]
