@@ -44,14 +44,13 @@ def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t
 
 def told(node: Node) -> Result:
     """What a node told about heartbeats: an answer, or why there is none."""
-    led, asked = node.result("polaris_led"), node.result("polaris_heartbeats")
-    if asked:
-        return asked
+    led = node.result("polaris_led")
     if led and not is_answer(led):
         return led
     planned = node.result("polaris_ask").get("plan") or {}
-    enough = planned.get("ask") == "nothing" or node.name in planned.get("not_asked", ())
-    return led if led and enough else {"failed": True, "msg": "no answer"}
+    if led and (planned.get("ask") == "nothing" or node.name in planned.get("not_asked", ())):
+        return led
+    return node.result("polaris_heartbeats") or {"failed": True, "msg": "no answer"}
 
 
 def instances_of(answers: t.Mapping[str, Result]) -> t.Dict[str, t.Sequence[t.Mapping[str, t.Any]]]:

@@ -41,7 +41,10 @@ def report_of_run(run: Run) -> Values:
         read_node(
             node.name,
             str(node.results.get("ansible_host") or ""),
-            {"server": node.results.get("polaris_fleet_server"), "heartbeats": told(node) if asked(node) else None},
+            {
+                "server": node.results.get("polaris_fleet_server"),
+                "heartbeats": told(node) if given["heartbeats"] and node.result("polaris_led") else None,
+            },
         )
         for node in run.nodes
     )
@@ -57,11 +60,6 @@ def report_of_run(run: Run) -> Values:
         ),
         given["compare"] or "",
     )
-
-
-def asked(node: Node) -> bool:
-    """Whether a node was asked for heartbeats."""
-    return any(node.result(register) for register in REGISTERS)
 
 
 def summarize(run: Run) -> Summary:
