@@ -37,11 +37,6 @@ class Planner:
     plan: t.Callable[[Run], Plan]
 
 
-def registered(server: t.Optional[t.Mapping[str, t.Any]]) -> t.FrozenSet[str]:
-    """The addresses of all nodes of a cluster, from a result of polaris_server_info; empty if it does not list them."""
-    return frozenset(str(node["host"]) for node in (server or {}).get("nodes") or ())
-
-
 def address(result: t.Mapping[str, t.Any]) -> str:
     """The host of the URL in this result."""
     return urlsplit(str(result.get("url") or "")).hostname or ""
@@ -118,10 +113,15 @@ def drain(run: Run) -> Plan:
     given = run.given
     client, protocol, limit = given["client_host"], given["protocol"], given["max_connections"]
     counts = run.answers("polaris_counted")
-    close = {node.name: answer["connections"] for node, answer in counts if answer["connections"]}
+    opened = {node.name: open_ports(answer["stats"]).get(client, []) for node, answer in counts}
+    close = {
+        name: [{"protocol": protocol, "host": client, "port": port} for port in ports]
+        for name, ports in opened.items()
+        if ports
+    }
     total = sum(map(len, close.values()))
     # The hosts of this run are nodes, too, whatever the cluster lists.
-    known = frozenset(host for _node, answer in run.answers("polaris_server") for host in registered(answer))
+    known = frozenset(str(host) for _node, answer in counts for host in answer["node_hosts"] or ())
     nodes = (known | {address(answer) for _node, answer in counts}) - PLACEHOLDERS
     if protocol == "grpc" and total and not given["drain_node"]:
         if client in nodes:
@@ -202,7 +202,7 @@ def heartbeats(run: Run) -> Plan:
 PLANS: t.Dict[str, Planner] = {
     "conn_rebalance_hosts": Planner(("polaris_cluster",), rebalance_hosts),
     "conn_rebalance": Planner(("polaris_before", "ansible_connection", "ansible_host"), rebalance),
-    "conn_drain": Planner(("polaris_counted", "polaris_server"), drain),
+    "conn_drain": Planner(("polaris_counted",), drain),
     "fleet_report": Planner((), report_files),
     "heartbeats": Planner(("polaris_led",), heartbeats),
     "memory_incident": Planner(("polaris_memory", "ansible_connection"), incident),

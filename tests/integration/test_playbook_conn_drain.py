@@ -126,6 +126,20 @@ def test_a_node_that_fails_is_named_and_does_not_stop_the_others(
     assert "FAILED on gone: nothing listens at http://127.0.0.1:1" in run.output
 
 
+@pytest.mark.slow
+def test_a_large_fleet_prints_two_lines_a_node(
+    make_fleet: Callable[..., Fleet], clients: Clients, playbook: Playbook
+) -> None:
+    fleet = make_fleet(nodes=41)
+    for node in fleet.nodes[:-1]:
+        connect(clients, node, ALICE, 1)
+    fleet.nodes[-1].fault("*", "*", Fault("status", status=500, body="disk full"))
+    run = playbook(NAME, inventory(fleet), extra_vars=DRAIN)
+    assert "closed 40 on 40 of 41 nodes" in run.output
+    lines = run.output.partition("PLAY RECAP")[0].splitlines()
+    assert len(lines) <= 2 * 41 + 12 + 40, run.output
+
+
 def test_limit_drains_the_named_node_alone(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     alice = [connect(clients, node, ALICE, 1) for node in mixed.nodes]
     playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": ""}, args=["--limit", "node2"]).ok()

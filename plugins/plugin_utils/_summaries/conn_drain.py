@@ -8,11 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._errors import listed
-from .._summary import Line, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
+from .._rebalance import open_ports
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
 from .._text import counted
 
-#: How many ports of a client are listed.
+#: How many ports of a client are listed, and on how many nodes each has a line of its own.
 PORTS = 10
+NODES = 10
 #: What a node that counts grpc does not count (polaris v1.18.1 common/conn/limit: both report the protocol grpc).
 NOT_COUNTED = (
     "not counted, and still open: IPv6 connections, and those to config-grpc where service-grpc is counted (or the "
@@ -27,13 +29,14 @@ def summarize(run: Run) -> Summary:
     to_close: t.Mapping[str, t.Sequence[Result]] = (plan or {}).get("close", {})
     chosen = [node for node, _answer in counts if node.name in to_close]
     done = {node: answer for node, answer in ((node, node.answer("polaris_closed")) for node in chosen) if answer}
-    failed = run.unanswered("polaris_counted")
+    failed = {node: not_read(node) for node in run.unanswered("polaris_counted")}
     failed.update({node: node.reason("polaris_closed") for node in chosen if node not in done})
     closed = {node: ports(answer["connections"]) for node, answer in done.items() if answer["connections"]}
     remaining = {node: ports(answer["remaining"]) for node, answer in done.items() if answer.get("remaining")}
     gone = {node: len(to_close[node.name]) for node in done if node not in closed}
-    opened = {node: len(answer["connections"]) for node, answer in counts if answer["connections"]}
-    none_open = [node.name for node, answer in counts if not answer["connections"]]
+    listed_there = {node: len(open_ports(answer["stats"]).get(str(client), ())) for node, answer in counts}
+    opened = {node: count for node, count in listed_there.items() if count}
+    none_open = [node.name for node, count in listed_there.items() if not count]
 
     verb = "would close" if run.check_mode else "closed"
     total = sum(map(len, closed.values()))
@@ -46,7 +49,10 @@ def summarize(run: Run) -> Summary:
     if refusal:
         lines.append(Line(f"REFUSED: {refusal}", failure=True))
         lines.append(Line("open: " + ", ".join(f"{node.name} {count}" for node, count in opened.items())))
-    lines += [Line(f"{verb} on {node.name}: {len(found)} ({port_list(found)})") for node, found in closed.items()]
+    if len(closed) <= NODES:
+        lines += [Line(f"{verb} on {node.name}: {len(found)} ({port_list(found)})") for node, found in closed.items()]
+    else:
+        lines.append(Line(f"{verb}: " + ", ".join(f"{node.name} {len(found)}" for node, found in closed.items())))
     lines += [
         Line(f"STILL LISTED on {node.name}: {port_list(found)}", failure=True) for node, found in remaining.items()
     ]
@@ -64,6 +70,14 @@ def summarize(run: Run) -> Summary:
         "failed": failed_data(failed),
     }
     return Summary(lines, data)
+
+
+def not_read(node: Node) -> str:
+    """Why the connections of a node are unknown. (A node that does not count them fails without a message.)"""
+    result = node.result("polaris_counted")
+    if result.get("limit_enabled") is False:
+        return f"{result['url']} does not count the connections of {result['protocol']!r}. {result['hint']}"
+    return node.reason("polaris_counted")
 
 
 def ports(connections: t.Sequence[Result]) -> t.List[int]:
