@@ -146,7 +146,8 @@ def test_check_mode_says_would_close() -> None:
 
 @pytest.mark.parametrize("lost", [UNREACHABLE, {"failed": True, "msg": "boom"}, None])
 def test_a_node_lost_between_count_and_close_is_no_client_that_left(lost: dict[str, Any] | None) -> None:
-    of = summary(node(1, 80, **({} if lost is None else {"polaris_closed": lost})), node(2))
+    registered: dict[str, Any] = {} if lost is None else {"polaris_closed": lost}
+    of = summary(node(1, 80, **registered), node(2))
     assert f"FAILED on node1: {(lost or {}).get('msg', 'no answer')}" in texts(of)
     assert not any("ended by the client" in text for text in texts(of))
     assert of.data["count"] == 0
