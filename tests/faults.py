@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
@@ -70,7 +71,7 @@ class Cell:
     """How a module handled a fault.
 
     :param outcome: ``error.kind``, or "ok".
-    :param requests: how many the server got; None if there is no server.
+    :param requests: how many the server got; None if it does not count them.
     """
 
     outcome: str
@@ -105,8 +106,8 @@ def raw(answer: bytes | list[Part] | Answer, tls: ssl.SSLContext | None = None) 
 
 
 @contextlib.contextmanager
-def at(url: str) -> Iterator[tuple[str, None]]:
-    yield url, None
+def at(url: str) -> Iterator[tuple[str, list[Request]]]:
+    yield url, []
 
 
 @contextlib.contextmanager
@@ -156,6 +157,31 @@ def certified(host: str) -> ssl.SSLContext:
     return context
 
 
+#: What the servers below are trusted by.
+AUTHORITY = trustme.CA()
+
+
+def expired() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    AUTHORITY.issue_cert("127.0.0.1", not_after=yesterday).configure_cert(context)
+    return context
+
+
+def elsewhere() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("elsewhere.example").configure_cert(context)
+    return context
+
+
+def mutual() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
+    AUTHORITY.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 HALF = b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"half": '
 PAGE_502 = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 WRONGS: list[Wrong] = [
@@ -191,8 +217,11 @@ WRONGS: list[Wrong] = [
     wrong(
         "a certificate of another name",
         "tls",
-        lambda: raw(response(), certified("elsewhere.example")),
+        lambda: raw(response(), elsewhere()),
+        options={"ca_path": "CA"},
     ),
+    wrong("an expired certificate", "tls", lambda: raw(response(), expired()), options={"ca_path": "CA"}),
+    wrong("a client certificate is required", "tls", lambda: raw(response(), mutual()), options={"ca_path": "CA"}),
     wrong("HTTPS at a plain port", "tls", lambda: plain("https", b"HTTP/1.1 400 Bad Request\r\n\r\n")),
     # The alert of a server that expects TLS.
     wrong("HTTP at an HTTPS port", "tls", lambda: plain("http", b"\x15\x03\x01\x00\x02\x02\x46")),
@@ -253,6 +282,10 @@ def cell(name: str, fault: Wrong, door: str) -> Cell:
         stack.enter_context(mock.patch.dict("os.environ", {**clean, **fault.environment}, clear=True))
         given = {key: f"{folder}/file" if value == "DEST" else value for key, value in MODULES[name].items()}
         options = {"url": url, "token": TOKEN, "retries": 0, "timeout": 5.0, **given, **fault.options}
+        if "ca_path" in options:
+            authority = stack.enter_context(tempfile.TemporaryDirectory())
+            options["ca_path"] = f"{authority}/ca.pem"
+            AUTHORITY.cert_pem.write_to_path(options["ca_path"])
         started = time.monotonic()
         result = DOORS[door](name, options)
         seconds = time.monotonic() - started
@@ -343,7 +376,8 @@ A server that fails from the first request
 
 Nothing is changed. If the first request of a module is the one that changes something, as in
 ``polaris_instance_batch_clean``, the outcome may be unknown; then *changed* is true, and the message
-says that it is unknown.
+says that it is unknown. *Requests sent* is how many the server got, from the module that sends the fewest to the one
+that sends the most. *At once* is without waiting for ``timeout``.
 
 """
 SECOND = """
@@ -361,7 +395,10 @@ def page() -> str:
     lines = [
         HEADER,
         ".. list-table::\n    :header-rows: 1\n",
-        "    * - What goes wrong\n      - ``error.kind``\n      - The message\n      - Exceptions",
+        (
+            "    * - What goes wrong\n      - ``error.kind``\n      - The message\n      - Changed or unknown\n"
+            "      - Requests sent\n      - Time\n      - Exceptions"
+        ),
     ]
     for fault in WRONGS:
         cells = {name: cell(name, fault, "in-process") for name in MODULES}
@@ -371,7 +408,16 @@ def page() -> str:
             if one.outcome != usual.outcome:
                 others.setdefault(one.outcome, []).append(f"``{name}``")
         told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in sorted(others.items())) or "none"
-        lines.append(f"    * - {fault.name}\n      - ``{usual.outcome}``\n      - {literal(usual.msg)}\n      - {told}")
+        changed = ", ".join(f"``{name}``" for name, one in cells.items() if one.changed)
+        got = sorted({one.requests for one in cells.values() if one.requests is not None})
+        counts = " to ".join(map(str, dict.fromkeys((got[0], got[-1])))) if got else "not counted"
+        counts = "none" if counts == "0" else counts
+        late = usual.outcome == "timeout"
+        lines.append(
+            f"    * - {fault.name}\n      - ``{usual.outcome}``\n      - {literal(usual.msg)}\n"
+            f"      - {f'unknown: {changed}' if changed else 'nothing'}\n      - {counts}\n"
+            f"      - {'after ``timeout``' if late else 'at once'}\n      - {told}"
+        )
     lines += [SECOND, ".. list-table::\n    :header-rows: 1\n"]
     lines.append("    * - Module\n" + "\n".join(f"      - {name}" for name in WRITE_FAULTS))
     for name in WRITES:

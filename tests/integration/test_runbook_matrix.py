@@ -27,10 +27,12 @@ WELL = {f"node{number}" for number, what in enumerate(SICK, 1) if what in ("well
 #: Where a runbook has one task for a node, the node that is lost after one module has done it.
 ONE_TASK = WELL | {f"node{SICK.index('lost') + 1}"}
 ALL = {f"node{number}" for number in range(1, len(SICK) + 1)}
+#: What an operator's ansible.cfg may say, none of which changes what a runbook does; and check mode.
 MODES: dict[str, tuple[dict[str, str], list[str]]] = {
-    "linear": ({"ANSIBLE_TASK_TIMEOUT": "1"}, []),
-    "free": ({"ANSIBLE_STRATEGY": "free"}, []),
-    "any_errors_fatal": ({"ANSIBLE_ANY_ERRORS_FATAL": "true"}, []),
+    "free, any_errors_fatal": (
+        {"ANSIBLE_STRATEGY": "free", "ANSIBLE_ANY_ERRORS_FATAL": "true", "ANSIBLE_TASK_TIMEOUT": "1"},
+        [],
+    ),
     "check": ({}, ["--check"]),
 }
 GONE: dict[str, Any] = {"service": "payments", "namespace": "default", "host": "10.0.0.1", "port": 8080}
@@ -83,7 +85,7 @@ def scene(make_fleet: Callable[..., Fleet]) -> Iterator[Scene]:
     fleet = make_fleet(nodes=len(SICK), profile=PROFILES, store="mysql")
     gone = fleet.store.register(**GONE)
     fleet.store.deregister(gone.id, ago=3600)
-    live = fleet.store.register(**LIVE, metadata={"a": "b"})
+    live = fleet.store.register(**LIVE, metadata={"a": "b"}, ttl=3600)
     with Clients() as clients:
         alice, bystanders = {}, []
         for number, node in enumerate(fleet.nodes, 1):
@@ -177,9 +179,8 @@ def test_every_runbook_on_a_sick_fleet(mode: str, scene: Scene, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", MODES)
-def test_no_average_over_a_sick_fleet(mode: str, scene: Scene, tmp_path: Path) -> None:
-    done = run(scene, mode, tmp_path, {"conn_rebalance": {}})
+def test_no_average_over_a_sick_fleet(scene: Scene, tmp_path: Path) -> None:
+    done = run(scene, "free, any_errors_fatal", tmp_path, {"conn_rebalance": {}})
     assert done.returncode != 0
     assert "Traceback" not in done.output, done.output
     data = claims(done)["conn_rebalance"]
