@@ -93,21 +93,6 @@ class Plan:
             "runs": self.runs,
         }
 
-    def as_dict(self, protocols: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
-        """For a playbook; ``protocols`` gives the protocol of each node's connections."""
-        return {
-            **self.figures(),
-            "nodes": {
-                name: {
-                    "count": node.count,
-                    "spared": node.spared,
-                    "surplus": node.surplus,
-                    "close": [{"protocol": protocols[name], "host": host, "port": port} for host, port in node.close],
-                }
-                for name, node in self.nodes.items()
-            },
-        }
-
 
 def share_of(value: t.Any, name: str, least: Fraction, most: Fraction) -> Fraction:
     """An exact share: 0.29 of 100 is exactly 29, unlike with floats. Raises RefusedError."""

@@ -23,18 +23,6 @@ from .._text import age, counted, size
 PLACES = 5
 
 
-def made(fleet: Fleet, compare: str = "") -> Values:
-    """The report.
-
-    :param compare: the file of an earlier one.
-    :raises ValueError: that cannot be compared; a sentence.
-    """
-    report = report_of(fleet, warnings_of(fleet))
-    if compare:
-        report["changes"] = changes_of(report, read_earlier(compare, [node.name for node in fleet.nodes]))
-    return report
-
-
 def report_of_run(run: Run) -> Values:
     given = run.given
     nodes = tuple(
@@ -48,18 +36,19 @@ def report_of_run(run: Run) -> Values:
         )
         for node in run.nodes
     )
-    return made(
-        Fleet(
-            nodes,
-            generated=given["generated"],
-            namespace=given["polaris_namespace"] if given["heartbeats"] else "",
-            service=given["service"] or "",
-            limit=given["limit"],
-            target=run.target,
-            inventory=tuple(map(str, given["inventory"])),
-        ),
-        given["compare"] or "",
+    fleet = Fleet(
+        nodes,
+        generated=given["generated"],
+        namespace=given["polaris_namespace"] if given["heartbeats"] else "",
+        service=given["service"] or "",
+        limit=given["limit"],
+        target=run.target,
+        inventory=tuple(map(str, given["inventory"])),
     )
+    report = report_of(fleet, warnings_of(fleet))
+    if given["compare"]:
+        report["changes"] = changes_of(report, read_earlier(given["compare"], [node.name for node in nodes]))
+    return report
 
 
 def summarize(run: Run) -> Summary:

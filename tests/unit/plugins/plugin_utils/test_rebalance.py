@@ -278,3 +278,12 @@ def test_hosts_of_clusters_with_different_names_are_refused_before_any_answer() 
     with pytest.raises(RefusedError, match=r"several clusters \(eu, us\).* Nothing was closed"):
         check_hosts([], "all", ["us", "eu", "us"])
     check_hosts([], "all", ["eu", "eu"])
+
+
+def test_the_figures_of_a_cluster() -> None:
+    held = {f"10.0.0.{number}": list(range(1, 11)) for number in range(30)}
+    plan = make_plan({"old0": held, "old1": held, "old2": held, "new1": {}, "new2": {}}, rules("0.1"))
+    assert plan.figures() == {"total": 900, "mean": 180.0, "limit": 198.0, "count": 180, "runs": 6}
+    old = plan.nodes["old1"]
+    assert (old.count, old.surplus, len(old.close), old.close[0]) == (300, 120, 60, ("10.0.0.0", 1))
+    assert (plan.nodes["new1"].count, plan.nodes["new1"].surplus, plan.nodes["new1"].close) == (0, 0, ())

@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report import fleet_report
-from ansible_collections.polarismesh.maintenance.plugins.filter.fleet_report_html import FilterModule
-
-fleet_report_html = FilterModule().filters()["fleet_report_html"]
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import Fleet, read_node, report_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_page import render
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
 
 MIB = 1024 * 1024
 HOSTILE = """<script>alert("1")</script>'&{{ 7 * 7 }}{% raw %}<!--]]>"""
@@ -81,6 +80,23 @@ def beat(name: str, age_seconds: int | None, **changes: Any) -> Values:
         "overdue": None if age_seconds is None else age_seconds > 15,
         **changes,
     }
+
+
+def fleet_report(
+    hosts: Sequence[Values], generated: str = "", namespace: str = "", *more: str, limit: str = ""
+) -> Values:
+    """The report on these hosts; ``more`` are the service and the limit."""
+    nodes = tuple(
+        read_node(
+            host["inventory_hostname"],
+            host.get("ansible_host", ""),
+            {name: host.get(f"polaris_fleet_{name}") for name in ("server", "heartbeats")},
+        )
+        for host in hosts
+    )
+    service, limited = [*more, "", ""][:2]
+    fleet = Fleet(nodes, generated, namespace, service, limit or limited)
+    return report_of(fleet, warnings_of(fleet))
 
 
 def warned(report: Values) -> dict[str, list[str]]:
@@ -192,7 +208,7 @@ def test_heartbeats_that_were_not_read_are_not_zero() -> None:
 def test_overdue_is_uncertain_while_a_node_was_not_asked() -> None:
     report = fleet_report([host(1, heartbeats={"instances": [beat("late", 400)]}), gone(9)], namespace="default")
     assert report["heartbeats"]["complete"] is False
-    assert "another one may have received" in fleet_report_html(report)
+    assert "another one may have received" in render(report)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +260,7 @@ def test_without_a_shared_store_every_node_leads_for_itself(address: str) -> Non
 
     report = fleet_report([leads(1), leads(2)])
     assert report["leaders"][0]["each_node_for_itself"] is True
-    assert "every node for itself" in fleet_report_html(report)
+    assert "every node for itself" in render(report)
 
 
 # --- secrets and untrusted text --------------------------------------------------------------------------------------
@@ -276,7 +292,7 @@ def hostile_report() -> Values:
 
 
 def test_hostile_text_is_shown_as_text_everywhere() -> None:
-    page = fleet_report_html(hostile_report(), HOSTILE)
+    page = render(hostile_report(), HOSTILE)
     parsed = Page(page)
     assert parsed.tags.count("script") == 1
     assert 'alert("1")' not in page
@@ -290,12 +306,12 @@ def test_control_characters_and_lone_surrogates_are_removed() -> None:
     report = fleet_report([gone(1, "a\x00b\x1b[31m\ud800c")])
     assert report["nodes"][0]["failures"][0]["msg"] == "a\ufffdb\ufffd[31m\ufffdc"
     json.dumps(report).encode("utf-8")
-    fleet_report_html(report).encode("utf-8")
+    render(report).encode("utf-8")
 
 
 def test_no_token_or_password_is_in_it() -> None:
     report = fleet_report([host(1) | {"polaris_token": "secret-of-the-play", "polaris_password": "secret-too"}])
-    assert "secret" not in json.dumps(report) + fleet_report_html(report)
+    assert "secret" not in json.dumps(report) + render(report)
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -368,7 +384,7 @@ LEADER = {"elect_key": "polaris.checker", "host": "10.0.0.1", "valid": True, "ct
 
 @functools.cache
 def big_page(count: int) -> Page:
-    return Page(fleet_report_html(big_report(count), "report.json"))
+    return Page(render(big_report(count), "report.json"))
 
 
 @pytest.fixture(params=[1, 2, 5, 25, 200], ids=lambda count: f"{count}-nodes")
@@ -428,7 +444,7 @@ def test_no_node_is_left_out(count: int) -> None:
 
 
 def test_the_policy_allows_the_style_sheet_and_the_script_and_nothing_else() -> None:
-    html = fleet_report_html(big_report(1))
+    html = render(big_report(1))
     style = html.split("<style>")[1].split("</style>")[0]
     script = html.split("<script>")[1].split("</script>")[0]
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
@@ -453,7 +469,7 @@ def test_bars_stay_within_their_place() -> None:
 
 
 def test_an_empty_fleet_has_a_page() -> None:
-    Page(fleet_report_html(fleet_report([])))
+    Page(render(fleet_report([])))
 
 
 # --- format of colours and figures -----------------------------------------------------------------------------------
@@ -472,7 +488,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_contrasts_meet_aa(scheme: int) -> None:
-    html = fleet_report_html(big_report(1))
+    html = render(big_report(1))
     block = html.split(":root {")[1 + scheme].split("}")[0]
     colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", block))
     for text in ("ink", "muted", "link", "critical", "warning", "note", "ok"):
