@@ -96,9 +96,13 @@ test-matrix: ## The tests that depend on ansible-core, with each supported versi
 fault-page: venv ## Write docs/docsite/rst/guide_faults.rst: what each module does when something fails
 	@PYTHONPATH="$(COLLECTIONS)" .venv/bin/python -m tests.faults
 
-.PHONY: benchmark
-benchmark: venv ## Compare the module, the in-process action and ansible.builtin.uri: time, CPU, memory
+.PHONY: benchmark scale
+benchmark: venv ## Compare the module, the in-process action and ansible.builtin.uri, and a fleet with one debug task
 	@$(IN_VENV) .venv/bin/python -m tests.benchmark $(ARGS)
+	@$(IN_VENV) .venv/bin/python -m tests.benchmark.scale
+
+scale: venv ## Measure a table of scale: up to 1,000 nodes and 10,000 instances; a quarter of an hour
+	@$(IN_VENV) .venv/bin/python -m tests.benchmark.scale --table $(ARGS)
 
 .PHONY: random
 random: venv ## Random sequences of operations with random faults, SEQUENCES=2000 of them: a quarter of an hour

@@ -85,11 +85,11 @@ class Cost:
 
 
 @contextlib.contextmanager
-def fleet(nodes: int, folder: Path) -> Iterator[dict[str, Any]]:
+def fleet(nodes: int, folder: Path, *options: str) -> Iterator[dict[str, Any]]:
     """A simulated fleet in a separate process; yields the content of its ready file."""
     ready = folder / "ready.json"
     ready.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tests.simulator", "--nodes", str(nodes), "--port", "0", "--grpc-port", "0"]
+    command = [sys.executable, "-m", "tests.simulator", "--nodes", str(nodes), "--port", "0", "--grpc-port", "0", *options]
     process = subprocess.Popen([*command, "--ready-file", str(ready)], stdout=subprocess.DEVNULL)
     try:
         while not ready.exists():
