@@ -105,11 +105,11 @@ scale: venv ## Measure a table of scale: up to 1,000 nodes and 10,000 instances;
 	@$(IN_VENV) .venv/bin/python -m tests.benchmark.scale --table $(ARGS)
 
 .PHONY: random
-random: venv ## Random sequences of operations with random faults, SEQUENCES=2000 of them: a quarter of an hour
+random: venv ## SEQUENCES=2000 random sequences of operations with random faults: a quarter of an hour
 	@POLARIS_TEST_SEQUENCES=$(or $(SEQUENCES),2000) $(PYTEST) --timeout 0 tests/unit/test_random_operations.py $(ARGS)
 
 .PHONY: soak
-soak: venv ## A large fleet, part of it faulty, for MINUTES=20: no wrong word, and the controller does not grow
+soak: venv ## A large, partly faulty fleet for MINUTES=20: every summary is correct, and the controller does not grow
 	@$(IN_VENV) .venv/bin/python -m tests.soak $(ARGS)
 
 ##@ Quality gates: sessions of nox, see `tools/nox --list`

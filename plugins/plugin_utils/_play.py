@@ -48,7 +48,7 @@ def matched(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str 
         return []
 
 
-#: In place of the results of a host that is not part of this play any more.
+#: Replaces the results of a host that is no longer part of the play.
 LEFT_OUT = {
     "failed": True,
     "msg": "it failed in an earlier play of this ansible-playbook, so this play left it out and did nothing there",
@@ -58,7 +58,7 @@ LEFT_OUT = {
 def is_playing(name: str, task_vars: t.Mapping[str, t.Any]) -> bool:
     """Whether a host was part of this play when it began.
 
-    What is registered on a host that had failed before, in another imported playbook, is of an earlier play.
+    If a host failed before, in another imported playbook, its registered variables are from an earlier play.
     """
     checked = task_vars.get("polaris_variables")
     return not isinstance(checked, t.Mapping) or name in checked.get("hosts", [name])

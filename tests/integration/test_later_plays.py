@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several runbooks in one ansible-playbook: what an earlier one has registered is no result of a later one."""
+"""Several runbooks in one ansible-playbook: what an earlier one registered is not a result of a later one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST: dict[str, dict[str, Any]] = {
     "memory_free": {"min_releasable": 0},
     "debug_window": {"levels": "auth=debug", "seconds": 1},
     "conn_drain": {"protocol": "grpc", "client_host": "127.0.0.21"},
-    # It fails as a whole when a node is missing, and then no host is left.
+    # It fails on all hosts when a node is missing, and then no host is left.
     "fleet_report": {"dest": "report.html", "heartbeats": False},
 }
 

@@ -167,7 +167,7 @@ def test_a_node_of_the_cluster_is_refused_as_a_client(mixed: Fleet, clients: Cli
     assert ended(between)
 
 
-def test_where_no_node_tells_the_nodes_a_client_may_be_one(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
+def test_where_no_node_lists_the_nodes_a_client_may_be_one(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     mixed.configure(console=False)
     alice = connect(clients, mixed.nodes[0], ALICE, 1)
     run = playbook(NAME, inventory(mixed), extra_vars=DRAIN)

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every runbook on a fleet in which every other node is sick in its own way, under every setting of an ansible.cfg.
+"""Every runbook on a fleet whose nodes fail in different ways, under different settings of an ansible.cfg.
 
 One ansible-playbook runs them one after the other, each with all nodes. Then every claim of every summary is compared
-with the state of the simulated servers: no live instance hurt, no bystander closed, no work claimed that is not done.
+with the state of the simulated servers: no live instance damaged, no bystander closed, no claim of work not done.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support import Play, PlaybookRun, inventory_of, run_playbook
 SICK = ("well", "well", "down", "lost", "slow", "older", "not allowed", "not Polaris")
 PROFILES = ["v1.18.1"] * 5 + ["v1.12.2"] + ["v1.18.1"] * 2
 WELL = {f"node{number}" for number, what in enumerate(SICK, 1) if what in ("well", "slow", "older")}
-#: Where a runbook has one task for a node, the node that is lost after one module has done it.
+#: If a runbook runs one task on a node, the node that is lost after one module has completed it.
 ONE_TASK = WELL | {f"node{SICK.index('lost') + 1}"}
 ALL = {f"node{number}" for number in range(1, len(SICK) + 1)}
 #: What an operator's ansible.cfg may say, none of which changes what a runbook does; and check mode.
@@ -37,7 +37,7 @@ MODES: dict[str, tuple[dict[str, str], list[str]]] = {
 }
 GONE: dict[str, Any] = {"service": "payments", "namespace": "default", "host": "10.0.0.1", "port": 8080}
 LIVE: dict[str, Any] = {**GONE, "host": "10.0.0.2"}
-#: Runbook -> its variables. One that fails as a whole ends ansible-playbook, so it is the last.
+#: Runbook -> its variables. One that fails on all hosts ends ansible-playbook, so it is the last.
 RUNBOOKS: dict[str, dict[str, Any]] = {
     "log_level": {"levels": {"naming": "debug"}},
     "debug_window": {"levels": {"auth": "debug"}, "seconds": 2},
@@ -52,7 +52,7 @@ RUNBOOKS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Scene:
-    """The fleet with its clients, as it is before the first runbook."""
+    """The fleet with its clients, before the first runbook."""
 
     fleet: Fleet
     alice: dict[str, list[Connection]]
@@ -66,7 +66,7 @@ class Scene:
 
 
 def between(flaky: Path) -> Play:
-    """Nodes that failed in one runbook take part in the next, and the one that was lost is there again."""
+    """Nodes that failed in one runbook take part in the next, and the lost one is reachable again."""
     forget = {"path": str(flaky), "state": "absent"}
     return {
         "hosts": "localhost:polaris_servers",
@@ -124,7 +124,7 @@ def run(scene: Scene, mode: str, folder: Path, runbooks: dict[str, dict[str, Any
 
 
 def claims(done: PlaybookRun) -> dict[str, dict[str, Any]]:
-    """Runbook -> the data of its only summary."""
+    """Runbook -> the data of its one summary."""
     found = [result["ansible_stats"]["data"]["polaris"] for result in done.of("Summary")]
     assert [one["runbook"] for one in found] == list(dict.fromkeys(one["runbook"] for one in found)), done.output
     return {one["runbook"]: one for one in found}
@@ -150,7 +150,7 @@ def test_every_runbook_on_a_sick_fleet(mode: str, scene: Scene, tmp_path: Path) 
     freed, incident = data["memory_free"], data["memory_incident"]
     assert set(freed["freed"]) == ONE_TASK
     assert set(incident["freed"]) == WELL
-    # Profiles and figures need no account, a collection does.
+    # Reading profiles and figures needs no account; freeing memory does.
     assert set(incident["profiles"]) == WELL | {f"node{SICK.index('not allowed') + 1}"}
     for name, node in scene.nodes():
         assert node.levels["naming"] == ("debug" if name in levels["changed"] and not check_mode else "info"), name

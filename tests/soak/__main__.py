@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`make soak`: one ansible-playbook runs runbooks for a long time on a large fleet, part of which is always faulty.
 
-Between two runbooks the controller waits, other nodes become faulty, and what the summary claims is compared with the
-simulator's own state. At these moments the memory, the file handles and the threads of the controller are counted, and
-at the end they must not have grown.
+Between two runbooks, the controller waits, other nodes become faulty, and the claims of the summary are compared with
+the simulator's state. The memory, file handles and threads of the controller are measured each time. At the end they
+must not have grown.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tests.simulator import Fault, Fleet, Node
 from tests.support import CALLBACKS, Play, TaskResult, run_playbook
 
 LEVELS = ("debug", "info", "warn")
-#: Seconds that a request may take; a node that hangs costs this much.
+#: The time limit of a request, in seconds. A node that hangs takes this long.
 TIMEOUT = 5
-#: What is not counted: Ansible loads plugins, and Python its memory, in the first rounds.
+#: Rounds that do not count, because Ansible still loads plugins and Python allocates memory.
 WARM_UP = 6
-#: How much larger the controller may be at the end, as a share: the caches of Ansible itself grow a little.
+#: The share by which the controller may grow, because Ansible's own caches grow a little.
 GROWTH = 0.15
 #: More rounds than there is time for.
 ROUNDS_PER_MINUTE = 12
@@ -64,7 +64,7 @@ class Figures:
 
 @dataclass
 class World:
-    """The fleet, what is wrong with it now, and how it was before the runbook that runs."""
+    """The fleet, its current faults, and its state before the current runbook."""
 
     fleet: Fleet
     clients: Clients
@@ -80,7 +80,7 @@ class World:
         return ((f"node{number}", node) for number, node in enumerate(self.fleet.nodes, 1))
 
     def change(self) -> None:
-        """Other nodes are faulty now; all that were are well again."""
+        """Make other nodes faulty, and the faulty ones healthy again."""
         for name, node in self.nodes():
             if name in self.faulty:
                 node.clear_faults()
@@ -114,7 +114,7 @@ class World:
         faults[kind]()
 
     def connect(self) -> None:
-        """A client to drain on three well nodes, and one beside it that must stay."""
+        """Connect a client to drain to three healthy nodes, and next to it one that must stay."""
         for each in [*self.bystanders, *(one for held in self.held.values() for one in held)]:
             each.close()
         self.held, self.bystanders = {}, []
@@ -192,7 +192,7 @@ def debug_window(world: World, data: dict[str, Any]) -> Iterator[str]:
             yield from expect(name in data["still_raised"], f"{name} is not mentioned")
 
 
-#: Those of the one controller. fleet_report fails as a whole when a node does, which would end it: it runs beside it.
+#: What the one controller runs. fleet_report fails on all hosts when one node fails, and would end it: it runs apart.
 RUNBOOKS: tuple[str, ...] = (
     "log_level",
     "heartbeat_audit",
@@ -230,7 +230,7 @@ def wrong_claims(world: World, runbook: str, number: int, data: dict[str, Any]) 
 
 
 def gate(number: int) -> Play:
-    """The controller waits until the fleet has changed; the nodes that have failed take part again."""
+    """The controller waits until the fleet has changed. Nodes that failed take part again."""
     wait = {"path": f"{{{{ playbook_dir }}}}/go-{number}", "timeout": 3600, "sleep": 1}
     tasks = [
         {"name": "Gate", "ansible.builtin.wait_for": wait, "run_once": True},
@@ -249,7 +249,7 @@ def playbook(rounds: int) -> list[Play]:
 
 
 def results_of(path: Path, at: int) -> tuple[list[TaskResult], int]:
-    """The results that were written since, and where to go on."""
+    """The results written since ``at``, and the next ``at``."""
     if not path.exists():
         return [], at
     with path.open("rb") as file:
@@ -260,7 +260,7 @@ def results_of(path: Path, at: int) -> tuple[list[TaskResult], int]:
 
 
 def soak(nodes: int, share: float, seconds: float, forks: int, say: Callable[[str], None]) -> list[str]:
-    """Run for that long; return what was wrong."""
+    """Run for this many seconds, and return what was wrong."""
     wrong: list[str] = []
     figures: list[Figures] = []
     with (

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random sequences of operations, with faults and other people's actions in between, against the simulator's own truth.
+"""Random sequences of operations, with faults and other people's actions in between, compared with the simulator.
 
-After each operation every claim of its result is compared with the state of the server: what was changed, what was
+After each operation, every claim of its result is compared with the state of the server: what was changed, what was
 not, what is unknown. `make random` runs many more sequences than `make test`.
 """
 
@@ -36,7 +36,7 @@ PACKAGE = "ansible_collections.polarismesh.maintenance.plugins.modules"
 CLIENTS = (ALICE, BOB, CAROL)
 PROFILES = ("v1.18.1", "v1.17.1", "v1.12.2", "head", "documented")
 LEVELS = ("debug", "info", "warn", "error")
-#: Seconds that a request may take, where it can hang or be late.
+#: The time limit of a request that can hang or be late, in seconds.
 TIMEOUT = 0.4
 #: How late an answer may be, so that the server does the work after the task has given up.
 LATE = 0.7
@@ -57,7 +57,7 @@ Result = dict[str, Any]
 
 @dataclass
 class Other(Rule):
-    """Somebody else acts just before the server handles a request; the request itself is not touched."""
+    """Somebody else acts just before the server handles a request. The request itself is not changed."""
 
     act: Callable[[], None] = field(default=lambda: None)
 
@@ -69,7 +69,7 @@ class Other(Rule):
 
 @dataclass
 class Truth:
-    """What the server has, at one moment."""
+    """The state of the server at one moment."""
 
     levels: dict[str, str]
     open: dict[str, set[int]]
@@ -172,7 +172,7 @@ class Operations(RuleBasedStateMachine):
         skip=st.integers(0, 4),
     )
     def somebody_else(self, what: str, number: int, path: str, skip: int) -> None:
-        """During the next operation that asks for it, somebody else does this."""
+        """Let somebody else do this during the next operation that sends such a request."""
 
         def act() -> None:
             self.touched.add(what)
@@ -215,7 +215,7 @@ class Operations(RuleBasedStateMachine):
         )
 
     def run(self, module: str, check_mode: bool, **options: Any) -> tuple[Result, Truth, Truth]:
-        """Run a module; its result, and the truth before and after."""
+        """Run a module. Return its result, and the truth before and after."""
         hasty = self.late or any(each.fault.kind == "hang" for each in self.node.rules)
         given = {
             "url": self.node.url,
@@ -233,7 +233,7 @@ class Operations(RuleBasedStateMachine):
         outcome = perform(imported.run, checked.params, checked.secrets, check_mode=check_mode, diff_mode=True)
         result = {**outcome.result, "warnings": outcome.warnings}
         if self.late:
-            # What the server still works on is done.
+            # Let the server finish what it still works on.
             time.sleep(LATE + 0.1)
             self.late = False
         self.until_quiet()
@@ -243,7 +243,7 @@ class Operations(RuleBasedStateMachine):
         return result, before, after
 
     def until_quiet(self) -> None:
-        """Wait for what the server has closed to reach the clients."""
+        """Wait until the clients notice which connections the server closed."""
         if self.node.listening:
             until(lambda: {each.address for each in self.held if each.open} <= set(self.node.connections["grpc"]), 2)
 
@@ -258,7 +258,7 @@ class Operations(RuleBasedStateMachine):
         writes = any(request.method in WRITES for request in self.node.requests)
         assert writes or check_mode or module == "polaris_profile" or not result["changed"], "changed, nothing sent"
         if not result["changed"] or check_mode:
-            # Whatever failed on the way: what is said to be unchanged is unchanged.
+            # Whatever failed: what the result calls unchanged is unchanged.
             if "level" not in self.touched:
                 assert before.levels == after.levels, result
             if not self.touched:
@@ -273,7 +273,7 @@ class Operations(RuleBasedStateMachine):
             assert before.levels == after.levels
 
     def ended(self, host: str) -> set[int]:
-        """The ports of a client that it has ended itself during the operation."""
+        """The ports of the connections that a client itself ended during the operation."""
         ended = (address.rpartition(":") for address in self.ended_by_client)
         return {int(port) for name, _colon, port in ended if name == host}
 
@@ -339,7 +339,7 @@ class Operations(RuleBasedStateMachine):
         assert claimed <= gone | {(host, port) for host in CLIENTS for port in self.ended(host)}, "said to be closed"
         assert not left & gone or self.touched or result["error"]["kind"] == "timeout", "said not to be closed"
         collateral = gone - meant
-        # A client that ends its connection in the time of one request: the server closes all of that host.
+        # If a client ends its connection during a close request, the server closes all connections of that host.
         suspects = {host for host in CLIENTS if self.ended(host)}
         assert {host for host, _port in collateral} <= suspects, "a bystander was closed"
         if collateral and not result.get("failed"):
@@ -482,6 +482,6 @@ TestOperations = Operations.TestCase
 TestOperations.settings = hypothesis.settings(
     max_examples=int(os.environ.get("POLARIS_TEST_SEQUENCES", "25")),
     stateful_step_count=30,
-    # The failing sequence is short enough to be read; explaining it takes longer than finding it.
+    # The failing sequence is short enough to read. Explaining it takes hypothesis longer than finding it.
     phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain],
 )

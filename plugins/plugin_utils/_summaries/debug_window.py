@@ -18,7 +18,7 @@ def summarize(run: Run) -> Summary:
     to_restore = [(node, plan) for node, plan in nodes if plan["levels"]]
     left = [(node, plan) for node, plan in to_restore if is_raised(node)]
     answered = [node for node, _plan in to_restore if not is_raised(node)]
-    # If the raise was refused, there was nothing to restore.
+    # If the raise was refused, nothing was restored.
     restored = [
         node for node in answered if node.answer("polaris_raised") or node.result("polaris_restored").get("changed")
     ]

@@ -259,7 +259,7 @@ def test_a_node_that_is_gone_for_good_and_still_registered() -> None:
     assert decide([answer(1), answer(2)], Rules(), "grpc", fleet_size=2).plan.nodes
 
 
-def test_where_no_node_tells_the_nodes_their_number_is_asked_for() -> None:
+def test_where_no_node_lists_the_nodes_their_number_is_asked_for() -> None:
     silent = [answer(number, registered=frozenset()) for number in (1, 2, 3)]
     assert refusal(silent).startswith("No node lists the nodes of the cluster")
     assert decide(silent, Rules(), "grpc", fleet_size=3).plan.nodes
