@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import threading
 import time
@@ -63,15 +64,15 @@ def left_on(node: Machine) -> list[str]:
     home = node.home("root")
     files = [str(path) for path in home.rglob("*") if not path.is_dir()]
     folders = [str(path) for path in (*(home / "tmp").glob("*"), *Path("/tmp").glob("ansible*polaris_log_switch*"))]
-    return files + folders + [text for text in commands() if f"{home}/tmp" in text or f"{home}/async" in text]
+    return files + folders + [text for text in commands(node) if f"{home}/tmp" in text or f"{home}/async" in text]
 
 
-def commands() -> Iterator[str]:
-    """The command lines and environments of all processes except ansible-playbook and pytest."""
+def commands(node: Machine) -> Iterator[str]:
+    """The command lines and environments of all processes there, which name the account's home."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             text = (process / "cmdline").read_bytes() + b"\0" + (process / "environ").read_bytes()
-            if b"ansible-playbook" not in text and b"pytest" not in text:
+            if str(node.home("root")).encode() in text:
                 yield text.decode(errors="replace")
 
 
@@ -86,13 +87,14 @@ class Searcher(threading.Thread):
     def run(self) -> None:
         while not self.ended.is_set():
             self.looks += 1
-            for folder in (self.node.home("root"), Path("/tmp")):
-                pattern = "**/*" if folder == self.node.home("root") else "ansible*/**/*"
-                for path in folder.glob(pattern):
-                    with contextlib.suppress(OSError):
-                        if path.is_file() and any(secret.encode() in path.read_bytes() for secret in self.secrets):
-                            self.found.add(path.name)
-            self.found |= {text for text in commands() if any(secret in text for secret in self.secrets)}
+            for top in (self.node.home("root"), *Path("/tmp").glob("ansible*")):
+                # (Unlike glob, it does not mind folders that vanish.)
+                for folder, _folders, names in os.walk(top):
+                    for path in (Path(folder, name) for name in names):
+                        with contextlib.suppress(OSError):
+                            if path.is_file() and any(secret.encode() in path.read_bytes() for secret in self.secrets):
+                                self.found.add(path.name)
+            self.found |= {text for text in commands(self.node) if any(secret in text for secret in self.secrets)}
 
     def __enter__(self) -> Searcher:
         self.start()
@@ -119,7 +121,7 @@ def window(folder: Path, servers: list[Server], seconds: int = WINDOW) -> Iterat
             stderr=file,
         )
         try:
-            assert until(lambda: OPEN in output.read_text() or process.poll() is not None, SECONDS)
+            assert until(lambda: OPEN in output.read_text() or process.poll() is not None, 3 * SECONDS)
             assert levels(servers) == ["debug"] * 3, output.read_text()
             yield process
         finally:
