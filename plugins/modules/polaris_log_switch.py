@@ -227,7 +227,7 @@ def restore(order: Message) -> None:
 
 
 def _restore(client: Client, params: Params, check_mode: bool) -> Result:
-    """Restore what still has the level that the window set. What has another one, somebody else has set."""
+    """Restore the scopes that still have the level that the window set. Somebody else has set the others."""
     now = log_levels.read(client)
     old, expected = params["levels"], params["expected"]
     todo = {scope: level for scope, level in old.items() if now.get(scope) == expected.get(scope)}

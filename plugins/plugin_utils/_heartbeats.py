@@ -18,7 +18,7 @@ REGISTERS = ("polaris_led", "polaris_ask", "polaris_heartbeats")
 
 
 def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t.Dict[str, t.Any]:
-    """Whom to ask for what, after the node that leads the health checks was asked for everything.
+    """Which other nodes to ask for which instances, after the leader of the health checks was asked for all.
 
     A leader writes to the store every few seconds, so its list of instances is the current one: of the others, only
     what it has not heard of lately is asked, by id. Where no node leads, or the leader did not answer, or its list may
@@ -29,7 +29,7 @@ def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t
     rest = [
         {"id": one["id"]}
         for one in newest_heartbeats(instances_of(led))
-        # What is not to send heartbeats is asked for nowhere.
+        # Instances that need not send heartbeats are not asked for.
         if one["overdue"] is not False and one["health_check"] is not False
     ]
     return {
@@ -43,7 +43,7 @@ def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t
 
 
 def told(node: Node) -> Result:
-    """What a node told about heartbeats: an answer, or why there is none."""
+    """A node's answer about heartbeats, or why there is none."""
     led = node.result("polaris_led")
     if led and not is_answer(led):
         return led

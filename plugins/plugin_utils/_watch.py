@@ -31,7 +31,7 @@ Restore = t.Callable[[Params], Result]
 LOOK = 0.2
 ATTEMPTS = 5
 PAUSE = 3.0
-#: When it looks again at servers that it has restored: a request of the play may still have been on its way.
+#: When it checks restored servers again, because a request of the play may have arrived late.
 AGAIN = (1.0, 4.0)
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -159,7 +159,7 @@ def restore(nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[st
         say(f"STILL RAISED on {name}: {why} Its levels were: {json.dumps(params['levels'])}")
     if done:
         say(f"The log levels are restored on {len(done)} of {len(nodes)}.")
-    # Whether somebody else has set a level is said once.
+    # Report only once that somebody else has set a level.
     left = []
     for pause in AGAIN if done else ():
         time.sleep(pause)
@@ -171,7 +171,7 @@ def restore(nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[st
 def _attempted(
     nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[str], None]
 ) -> t.Tuple[t.List[Raised], t.List[t.Tuple[Raised, str]]]:
-    """Try to restore the nodes; those where that worked, and the others with the reason."""
+    """Try to restore the nodes. Return those where that worked, and the others with the reason."""
 
     def attempt(node: Raised) -> Result:
         try:

@@ -89,7 +89,18 @@ def fleet(nodes: int, folder: Path, *options: str) -> Iterator[dict[str, Any]]:
     """A simulated fleet in a separate process; yields the content of its ready file."""
     ready = folder / "ready.json"
     ready.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tests.simulator", "--nodes", str(nodes), "--port", "0", "--grpc-port", "0", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.simulator",
+        "--nodes",
+        str(nodes),
+        "--port",
+        "0",
+        "--grpc-port",
+        "0",
+        *options,
+    ]
     process = subprocess.Popen([*command, "--ready-file", str(ready)], stdout=subprocess.DEVNULL)
     try:
         while not ready.exists():

@@ -40,9 +40,9 @@ COMMANDS: dict[str, Sequence[str]] = {
     "log level changed": ("level.yml",),
     "log level unchanged": ("level.yml",),
 }
-#: What the fleet is like: one node leads the health checks, and all know the same heartbeats.
+#: Options of the fleet: one node leads the health checks, and all nodes share heartbeats.
 SHARED = ("--store", "mysql", "--set", "heartbeat_shared=true")
-#: Of so many instances one is overdue.
+#: One in this many instances is overdue.
 OVERDUE = 1000
 
 
@@ -71,7 +71,7 @@ class Site:
         return reply.json()
 
     def register(self, instances: int) -> None:
-        """Instances of which a node has heard just now, and a few that are overdue."""
+        """Register instances that have just sent a heartbeat, and a few that are overdue."""
         common = {"service": "orders", "namespace": "default", "ttl": 86400}
         late = max(instances // OVERDUE, 1)
         many = {**common, "port": 8080, "repeat": instances - late, "beat_ago": 1}
@@ -87,7 +87,7 @@ class Site:
             self.control("DELETE", "requests", number)
 
     def busiest(self) -> int:
-        """The requests to the node that got most of them, since they were forgotten."""
+        """The number of requests to the node that got most of them, since the counters were reset."""
         counts = []
         for number in range(len(self.urls)):
             sent = self.control("GET", "requests", number)
@@ -211,7 +211,7 @@ def parts(repeats: int = 25) -> str:
 
 
 def forked(task: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """What a task spends in a child process, with what the fork itself costs the parent."""
+    """The cost of a task in a child process, and what the fork itself costs the parent."""
     reading, writing = os.pipe()
     before = time.process_time()
     child = os.fork()
@@ -230,7 +230,7 @@ def forked(task: Callable[[], dict[str, float]]) -> dict[str, float]:
 
 
 def measured(sizes: Sequence[int], instances: Sequence[int]) -> None:
-    """Print the rows of the table: the report without heartbeats, then the audit of so many instances."""
+    """Print the rows of the table: the report without heartbeats, then the audit for each number of instances."""
     print("nodes  runbook                     seconds  requests to the busiest node   MB", flush=True)
     for nodes in sizes:
         with (

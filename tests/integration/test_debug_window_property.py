@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A debug window ends, always: random fleets, faults at every request, signals at every moment.
+"""A debug window always ends: random fleets, faults at every request, signals at every moment.
 
-In the end each node has the levels that it had, or its name and its old levels stand in the output. Each case is a real
-ansible-playbook, so the usual run has only a few; `make test-window CASES=200` runs so many.
+In the end, each node has its old levels, or the output names the node and its old levels. Each case is a real
+ansible-playbook, so the usual run has only a few; `make test-window CASES=200` runs 200.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAME = "polarismesh.maintenance.debug_window"
 PATH = "/maintain/v1/log/outputlevel"
 LEVELS = ("debug", "info", "warn", "error", "fatal", "none")
 SCOPES = ("naming", "auth", "store", "config")
-#: A server that takes longer is one that does not answer.
+#: A server that takes longer counts as silent.
 TIMEOUT = 1
 
 
@@ -47,7 +47,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Blow:
-    """Signals to the play when the fleet has had so many requests, and a moment later."""
+    """Signals to the play after a number of requests to the fleet, and a moment later."""
 
     requests: int
     later: float
@@ -154,7 +154,7 @@ def run(case: Case, folder: Path) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        # What a server was still working on, it has done now.
+        # By now, the servers have finished what they were still working on.
         time.sleep(0 if not case.troubles else 3)
         said = output.read_text(errors="replace")
         hypothesis.event(f"exit code {code}")

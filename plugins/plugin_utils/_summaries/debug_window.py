@@ -75,12 +75,12 @@ def who_goes_on(node: Node) -> str:
 
 
 def is_raised(node: Node) -> bool:
-    """Whether the window may have changed a node, and has not restored it for certain."""
+    """Whether the window may have changed a node and has not certainly restored it."""
     return bool(planned(node)["levels"]) and (is_late(node) or node.answer("polaris_restored") is None)
 
 
 def is_late(node: Node) -> bool:
-    """Whether its server may still raise a level: it has not answered a change in time."""
+    """Whether the server may still raise a level, because it did not answer a change in time."""
     return bool(node.result("polaris_raised").get("unknown_scopes"))
 
 
