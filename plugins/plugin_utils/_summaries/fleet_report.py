@@ -104,7 +104,11 @@ def read(summary: Result) -> str:
 def figures(report: Result) -> t.Iterator[str]:
     summary, connections = report["summary"], report["connections"]
     if summary["connections"] is not None:
-        by_protocol = ", ".join(f"{name} {connections['totals'][name]}" for name in connections["protocols"])
+        # Some of those over http carry the requests of this report. Behind NAT or a proxy it cannot tell which.
+        asking = {"http": " with those of this report"}
+        by_protocol = ", ".join(
+            f"{name} {connections['totals'][name]}{asking.get(name, '')}" for name in connections["protocols"]
+        )
         yield f"connections: {summary['connections']} ({by_protocol})"
     if summary["memory_in_use"] is not None:
         yield f"memory: {size(summary['memory_in_use'])} in use, {size(summary['memory_releasable'])} releasable"
