@@ -154,7 +154,7 @@ class Operations(RuleBasedStateMachine):
         path=st.sampled_from(PLACES),
         kind=st.sampled_from(["cut", "drop", "drop", "truncate", "garbage", "500", "400", "302", "hang", "late"]),
         times=st.integers(1, 3),
-        skip=st.integers(0, 3),
+        skip=st.sampled_from([0, 0, 0, 1, 2, 3]),
     )
     def fault(self, method: str, path: str, kind: str, times: int, skip: int) -> None:
         if kind.isdigit():
@@ -482,6 +482,8 @@ TestOperations = Operations.TestCase
 TestOperations.settings = hypothesis.settings(
     max_examples=int(os.environ.get("POLARIS_TEST_SEQUENCES", "25")),
     stateful_step_count=30,
+    # The same sequences each time, except in `make random`.
+    derandomize="POLARIS_TEST_SEQUENCES" not in os.environ,
     # The failing sequence is short enough to read. Explaining it takes hypothesis longer than finding it.
     phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain],
 )
