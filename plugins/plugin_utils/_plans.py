@@ -75,6 +75,7 @@ def rebalance(run: Run) -> Plan:
             for name, node in plan.nodes.items()
             if node.close
         },
+        "whole": decision.whole,
         "spare": sorted(decision.rules.spare),
         "look_again": bool(given["settle_seconds"] and plan.count and not run.check_mode),
     }
@@ -91,7 +92,7 @@ def rebalance_answer(node: Node) -> Answer:
         address=address(found),
         ports=open_ports(found["stats"]) if counted_here else None,
         hint=None if counted_here else str(found.get("hint") or ""),
-        registered=frozenset(map(str, found["node_hosts"] or ())),
+        registered=None if found["node_hosts"] is None else frozenset(map(str, found["node_hosts"])),
     )
 
 
@@ -121,15 +122,16 @@ def drain(run: Run) -> Plan:
     }
     total = sum(map(len, close.values()))
     # The hosts of this run are nodes, too, whatever the cluster lists.
-    known = frozenset(str(host) for _node, answer in counts for host in answer["node_hosts"] or ())
-    nodes = (known | {address(answer) for _node, answer in counts}) - PLACEHOLDERS
+    lists = [answer["node_hosts"] for _node, answer in counts if answer["node_hosts"] is not None]
+    registered = frozenset(str(host) for found in lists for host in found)
+    nodes = (registered | {address(answer) for _node, answer in counts}) - PLACEHOLDERS
     if protocol == "grpc" and total and not given["drain_node"]:
         if client in nodes:
             raise RefusedError(
                 f"{client} is a node of this cluster, and nodes do not reopen the connections over which they forward "
                 f"heartbeats. Nothing was closed. If you mean these connections, set drain_node=true."
             )
-        if not known:
+        if not lists:
             raise RefusedError(
                 f"No node lists the nodes of the cluster, so {client} may be one of them, and nodes do not reopen "
                 f"the connections over which they forward heartbeats. Nothing was closed. If it is a client, set "

@@ -201,7 +201,8 @@ class Answer:
     :param ports: its open connections; None if they are unknown.
     :param problem: why they are unknown.
     :param hint: what to configure, if the node does not count the protocol; otherwise None.
-    :param registered: the addresses of all nodes of its cluster; empty if it does not list them.
+    :param registered: the addresses of all nodes of its cluster; None if it does not list them, empty if none is
+        registered.
     """
 
     name: str
@@ -210,7 +211,7 @@ class Answer:
     ports: t.Optional[Ports] = None
     problem: str = ""
     hint: t.Optional[str] = None
-    registered: t.FrozenSet[str] = frozenset()
+    registered: t.Optional[t.FrozenSet[str]] = None
 
 
 @dataclass(frozen=True)
@@ -218,10 +219,12 @@ class Decision:
     """A plan that may be carried out.
 
     :param rules: the rules it follows, with the addresses of the nodes spared.
+    :param whole: whether these are known to be all nodes of the cluster.
     """
 
     plan: Plan
     rules: Rules
+    whole: bool
 
 
 def check_hosts(left_out: t.Sequence[str], target: str, clusters: t.Iterable[str]) -> None:
@@ -254,7 +257,7 @@ def decide(answers: t.Sequence[Answer], rules: Rules, protocol: str, fleet_size:
     registered = check_cluster(answers, fleet_size)
     nodes = registered | {answer.address for answer in answers}
     rules = replace(rules, spare=rules.spare | (nodes - PLACEHOLDERS))
-    return Decision(make_plan(known, rules), rules)
+    return Decision(make_plan(known, rules), rules, bool(registered or fleet_size))
 
 
 def known_ports(answers: t.Sequence[Answer], protocol: str) -> t.Dict[str, Ports]:
@@ -285,8 +288,9 @@ def check_cluster(answers: t.Sequence[Answer], fleet_size: t.Optional[int]) -> t
             f"The hosts include the same node twice, according to their URLs: {', '.join(places)}. Name each node "
             f"once. Nothing was closed."
         )
-    registries = [answer.registered for answer in answers if answer.registered]
-    if fleet_size is None and not registries:
+    lists = [answer.registered for answer in answers if answer.registered is not None]
+    registries = [found for found in lists if found]
+    if fleet_size is None and not lists:
         raise RefusedError(
             "No node lists the nodes of the cluster, so these may not be all of them. Name the addresses of nodes "
             "that are no hosts of this run with spare_hosts, and give fleet_size, the number of nodes. Nothing was "

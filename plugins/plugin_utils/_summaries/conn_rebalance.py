@@ -101,6 +101,8 @@ def notes(run: Run, plan: Result) -> t.Iterator[str]:
     if spared:
         more = " and of spare_hosts" if run.given["spare_hosts"] else ""
         yield f"not counted: {spared} of the nodes themselves{more}"
+    if not plan["whole"]:
+        yield "NOT CHECKED whether these are all nodes of the cluster: no node is registered there"
 
 
 def more_runs(plan: Result, after: t.Optional[Plan]) -> t.Optional[int]:

@@ -27,14 +27,14 @@ def connections(*ports: int) -> list[dict[str, Any]]:
 
 
 def node(
-    number: int, *ports: int, nodes: tuple[str, ...] = ("10.0.0.1",), client: str = CLIENT, **results: Any
+    number: int, *ports: int, nodes: tuple[str, ...] | None = ("10.0.0.1",), client: str = CLIENT, **results: Any
 ) -> Node:
     """A node where the client has connections from these ports, and that lists the nodes of its cluster."""
     counted = {
         "url": f"http://10.0.0.{number}:8090",
         "limit_enabled": True,
         "stats": [{"host": client, "actives": [f"{client}:{port}" for port in ports]}],
-        "node_hosts": list(nodes) or None,
+        "node_hosts": None if nodes is None else list(nodes),
     }
     return Node(f"node{number}", {"polaris_counted": counted, **results})
 
@@ -73,6 +73,8 @@ def test_no_connections_are_never_too_many() -> None:
         # Connections of other protocols are reopened.
         ({"protocol": "http"}, [CLIENT], False),
         ({}, ["10.0.0.1"], False),
+        # No node is registered.
+        ({}, [], False),
         # The address of a host of the run, although the cluster does not list it.
         ({"client_host": "10.0.0.2"}, ["10.0.0.1"], True),
         # 127.0.0.1 is the address of every machine.
@@ -91,16 +93,16 @@ def test_a_node_of_the_cluster_is_refused_as_a_client(given: dict[str, Any], nod
 
 def test_one_node_that_lists_the_nodes_is_enough() -> None:
     with pytest.raises(RefusedError, match="is a node of this cluster"):
-        drain(run(node(1, 80, nodes=()), node(2, nodes=("10.0.0.1", CLIENT))))
+        drain(run(node(1, 80, nodes=None), node(2, nodes=("10.0.0.1", CLIENT))))
 
 
 def test_where_no_node_lists_the_nodes_the_client_may_be_one() -> None:
-    of = node(1, 80, nodes=())
+    of = node(1, 80, nodes=None)
     with pytest.raises(RefusedError, match=r"No node lists the nodes of the cluster.* Nothing was closed"):
         drain(run(of))
     assert drain(run(of, drain_node=True))["count"] == 1
     assert drain(run(of, protocol="http"))["count"] == 1
-    assert drain(run(node(1, nodes=())))["count"] == 0
+    assert drain(run(node(1, nodes=None)))["count"] == 0
 
 
 @pytest.mark.parametrize("lost", [UNREACHABLE, {"failed": True, "msg": "no"}, {}])

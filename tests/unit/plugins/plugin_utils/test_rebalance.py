@@ -260,9 +260,14 @@ def test_a_node_that_is_gone_for_good_and_still_registered() -> None:
 
 
 def test_where_no_node_lists_the_nodes_their_number_is_asked_for() -> None:
-    silent = [answer(number, registered=frozenset()) for number in (1, 2, 3)]
+    silent = [answer(number, registered=None) for number in (1, 2, 3)]
     assert refusal(silent).startswith("No node lists the nodes of the cluster")
     assert decide(silent, Rules(), "grpc", fleet_size=3).plan.nodes
+
+
+def test_a_cluster_that_registers_no_node_is_not_known_to_be_whole() -> None:
+    assert not decide([answer(number, registered=frozenset()) for number in (1, 2, 3)], Rules(), "grpc").whole
+    assert decide([answer(1), answer(2), answer(3)], Rules(), "grpc").whole
 
 
 def test_hosts_that_were_left_out_are_refused_before_any_answer() -> None:

@@ -43,7 +43,7 @@ def said(number: int, count: int, **changes: Any) -> dict[str, Any]:
 
 
 def node(number: int, count: int, registered: int = 3, **results: Any) -> Node:
-    node_hosts = [f"10.0.0.{other}" for other in range(1, registered + 1)] or None
+    node_hosts = [f"10.0.0.{other}" for other in range(1, registered + 1)]
     return Node(f"node{number}", {"polaris_before": said(number, count, node_hosts=node_hosts), **results})
 
 
@@ -159,6 +159,11 @@ def test_connections_of_the_nodes_are_not_counted_but_reported() -> None:
         node(3, 3),
     )
     assert "not counted: 2 of the nodes themselves" in texts(of)
+
+
+def test_a_cluster_that_registers_no_node_is_reported() -> None:
+    lines = texts(summary(node(1, 3, registered=0), node(2, 3, registered=0)))
+    assert any(line.startswith("NOT CHECKED whether these are all nodes") for line in lines)
 
 
 def test_a_large_cluster_is_a_few_lines() -> None:
