@@ -28,6 +28,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries
     memory_incident,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Line, Summarizer
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._variables import saved
 
 display = Display()
 
@@ -64,15 +65,15 @@ class ActionModule(ActionBase):
             return result if summary.failure is None else {**result, "failed": True, "msg": summary.failure}
         try:
             for path, content in summary.files.items():
-                together = log_level.merged(saved_before(path), content)
+                together = log_level.merged(saved(path) or {} if os.path.exists(path) else {}, content)
                 write(path, json.dumps(together, indent=2, sort_keys=True) + "\n")
             for path, text in summary.pages.items():
                 result["changed"] = True
                 if not run.check_mode:
                     write(path, text(), summary.mode)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             # The custom stats have the content of the file as well.
-            result.update(failed=True, msg=f"{path} could not be written: {error.strerror}.")
+            result.update(failed=True, msg=f"{path} could not be written: {getattr(error, 'strerror', None) or error}.")
         for line in summary.lines:
             show(line)
         result["lines"] = [line.text for line in summary.lines]
@@ -84,21 +85,6 @@ class ActionModule(ActionBase):
         }
         result["ansible_stats"] = {"data": {"polaris": data}, "per_host": False, "aggregate": False}
         return result
-
-
-def saved_before(path: str) -> t.Dict[str, t.Any]:
-    """What an earlier run has saved to this file; nothing if the file holds something else."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    parts = ("levels", "set")
-    entries = found.values() if isinstance(found, dict) else ()
-    whole = all(
-        isinstance(entry, dict) and all(isinstance(entry.get(part), dict) for part in parts) for entry in entries
-    )
-    return found if isinstance(found, dict) and whole else {}
 
 
 def write(path: str, content: str, mode: int = 0o640) -> None:

@@ -304,7 +304,6 @@ def variables_of(instance: Instance, address: str, cluster: str) -> Variables:
         "polaris_cluster": cluster,
         "polaris_id": instance.id,
         "polaris_service": instance.service,
-        "polaris_namespace": instance.namespace,
         "polaris_vpc_id": instance.vpc_id,
         "polaris_port": instance.port,
         "polaris_protocol": instance.protocol,
@@ -315,6 +314,8 @@ def variables_of(instance: Instance, address: str, cluster: str) -> Variables:
         "polaris_isolated": instance.isolated,
         "polaris_location": instance.location,
         "polaris_metadata": instance.metadata,
+        # A runbook on the servers takes a variable of this name for the namespace that it is to look at.
+        **({} if instance.service == NODES else {"polaris_namespace": instance.namespace}),
     }
 
 

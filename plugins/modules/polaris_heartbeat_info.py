@@ -90,6 +90,13 @@ leads:
   type: bool
   returned: success
   sample: true
+leader:
+  description:
+    - The C(host) that leads the health checks of the cluster, and since when (C(ctime), in epoch seconds).
+    - V(null) if none leads or that is unknown, and without O(leader_only).
+  type: dict
+  returned: success
+  sample: {host: 10.0.0.1, ctime: 1704135845}
 complete:
   description:
     - Whether no instance of the service can be missing. If V(false), there is a warning.
@@ -221,26 +228,27 @@ def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> Result:
     return {**result, "age_seconds": age, "ttl": ttl, "overdue": overdue(age, ttl)}
 
 
-def leads_cluster(client: Client) -> t.Optional[bool]:
-    """Whether this node leads the health checks of its whole cluster; None if that is unknown."""
+def leadership(client: Client) -> t.Tuple[t.Optional[bool], t.Optional[t.Dict[str, t.Any]]]:
+    """Whether this node leads the health checks of its whole cluster (None if that is unknown), and who leads them."""
     try:
         found = elections.leaders(client)
         leader = next((one for one in found if one.elect_key == elections.HEALTH_CHECKS), None)
         # On boltdb each node leads only itself.
         if leader is None or not leader.valid or leader.ctime is None:
-            return False
-        return elections.leads(leader, server.address_beside(client, leader.host))
+            return False, None
+        named = {"host": leader.host, "ctime": leader.ctime}
+        return elections.leads(leader, server.address_beside(client, leader.host)), named
     except PolarisError as error:
         # A server that may not or cannot tell may still know heartbeats.
         if error.kind not in ("unsupported", "permission", "server"):
             raise
-        return None
+        return None, None
 
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:
-    leads = leads_cluster(client) if params["leader_only"] else None
+    leads, leader = leadership(client) if params["leader_only"] else (None, None)
     if params["leader_only"] and not leads:
-        return {"changed": False, "leads": leads, "complete": True, "instances": []}
+        return {"changed": False, "leads": leads, "leader": leader, "complete": True, "instances": []}
     warnings: t.List[str] = []
     complete = True
     asked: t.Sequence[Asked]
@@ -263,6 +271,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     return {
         "changed": False,
         "leads": leads,
+        "leader": leader,
         "complete": complete,
         "instances": [described(one, known.get(one.id)) for one in asked],
         "warnings": warnings,

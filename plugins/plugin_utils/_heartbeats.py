@@ -22,10 +22,13 @@ def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t
 
     A leader writes to the store every few seconds, so its list of instances is the current one: of the others, only
     what it has not heard of lately is asked, by id. Where no node leads, or the leader did not answer, or its list may
-    not be complete, every node is asked for everything.
+    not be complete, or not all nodes name the same leader, every node is asked for everything.
     """
     answers = {node.name: answer for node in nodes for answer in [node.answer("polaris_led")] if answer is not None}
-    led = {name: answer for name, answer in answers.items() if answer["leads"] and answer["complete"]}
+    full = {name: answer for name, answer in answers.items() if answer["leads"] and answer["complete"]}
+    # A node of another cluster, or one that does not say who leads, may know instances that these leaders do not.
+    leaders = [answer["leader"] for answer in full.values()]
+    led = full if all(answer["leader"] in leaders for answer in answers.values()) else {}
     rest = [
         {"id": one["id"]}
         for one in newest_heartbeats(instances_of(led))
@@ -38,7 +41,7 @@ def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t
         "namespace": None if led else namespace,
         "service": None if led else service,
         "ask": "nothing" if led and not rest else "ask_heartbeats",
-        "not_asked": [node.name for node in nodes if node.name in led or node.name not in answers],
+        "not_asked": [node.name for node in nodes if node.name in full or node.name not in answers],
     }
 
 
@@ -51,6 +54,11 @@ def told(node: Node) -> Result:
     if led and (planned.get("ask") == "nothing" or node.name in planned.get("not_asked", ())):
         return led
     return node.result("polaris_heartbeats") or {"failed": True, "msg": "no answer"}
+
+
+def named(instance: t.Mapping[str, t.Any]) -> str:
+    """How messages name an instance: ``payments 10.0.0.7:8080``."""
+    return f"{instance['service']} {instance['host']}:{instance['port']}"
 
 
 def instances_of(answers: t.Mapping[str, Result]) -> t.Dict[str, t.Sequence[t.Mapping[str, t.Any]]]:

@@ -142,7 +142,7 @@ def drain(run: Run) -> Plan:
             f"{counted(total, 'connection is', 'connections are')} open, and max_connections allows "
             f"{limit}. Nothing was closed."
         )
-    return {"close": close, "count": total}
+    return {"close": close, "count": total, "nodes_known": bool(registered)}
 
 
 # --- memory_incident -------------------------------------------------------------------------------------------------
@@ -178,8 +178,9 @@ def profile_name(node: str, kind: str, moment: str) -> str:
 def report_files(run: Run) -> Plan:
     """Where to write the report. All problems with its files are found before any server is asked."""
     page = absolute(run.given["dest"])
-    data = page.with_suffix(".json")
-    if str(run.given["dest"]).endswith("/") or page.is_dir() or not page.parent.is_dir() or page == data:
+    named = bool(page.name) and not str(run.given["dest"]).endswith("/")
+    data = page.with_suffix(".json") if named else page
+    if page.is_dir() or not page.parent.is_dir() or page == data:
         raise RefusedError(
             f"dest must be a file for the page, such as report.html, in a folder that exists on the machine that runs "
             f"this playbook (not .json, which is the name of the data file); got {run.given['dest']}. No server "

@@ -41,16 +41,23 @@ def earlier_report(text: str, path: str, names: t.Iterable[str]) -> Values:
         report = json.loads(text)
     except ValueError:
         report = None
+    foreign = ValueError(f"compare: {path} is not the JSON file of a fleet report.")
     if not isinstance(report, dict) or not isinstance(report.get("nodes"), list):
-        raise ValueError(f"compare: {path} is not the JSON file of a fleet report.")
+        raise foreign
     if report.get("schema") != SCHEMA:
         raise ValueError(
             f"compare: {path} has schema {report.get('schema')!r}, and this version of the collection reads schema "
             f"{SCHEMA}. Compare with a report that this version wrote."
         )
-    before = {str(node.get("name")) for node in report["nodes"]}
+    before = {str(node.get("name")) for node in report["nodes"] if isinstance(node, dict)}
     if before and not before & set(names):
         raise ValueError(f"compare: {path} is a report of another fleet: it has none of these hosts.")
+    parts = {"warnings": list, "summary": dict, "generated": str}
+    keys = {"name", "version", "oldest_version", "status", "connections_total", "memory", "levels"}
+    if not all(isinstance(report.get(name), kind) for name, kind in parts.items()) or not all(
+        isinstance(node, dict) and keys <= set(node) for node in report["nodes"]
+    ):
+        raise foreign
     return report
 
 

@@ -14,6 +14,7 @@ from statistics import median
 from urllib.parse import urlsplit
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import PLACEHOLDERS
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import named
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import Rules, bounds, closing
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import SEVERITIES, Fleet, Node, Values
 
@@ -362,7 +363,7 @@ RULES: t.Tuple[Rule, ...] = (
         "overdue_heartbeats",
         "Instances have been silent for more than three times their ttl",
         "They are listed under Heartbeats.",
-        lambda fleet: [f"{entry['host']}:{entry['port']}" for entry in fleet.heartbeats.overdue],
+        lambda fleet: [named(entry) for entry in fleet.heartbeats.overdue],
         audit,
         noun="instance",
     ),

@@ -115,20 +115,14 @@ def whole(value: t.Any, rule: Rule) -> int:
 
 
 def number(value: t.Any, rule: Rule) -> float:
-    """``above`` is a lower limit that is not allowed itself."""
     try:
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise ValueError
         found = float(value)
-        above, least, most = rule.get("above"), rule.get("min", float("-inf")), rule.get("max", float("inf"))
-        if not least <= found <= most or (above is not None and not found > above):
+        if not rule.get("min", float("-inf")) <= found <= rule.get("max", float("inf")):
             raise ValueError
     except ValueError:
-        limits = [
-            f"{word} {rule[key]:g}"
-            for key, word in (("above", "above"), ("min", "not below"), ("max", "not above"))
-            if key in rule
-        ]
+        limits = [f"{word} {rule[key]:g}" for key, word in (("min", "not below"), ("max", "not above")) if key in rule]
         raise _refused(f"a number{' ' if limits else ''}{' and '.join(limits)}", value) from None
     return found
 
@@ -243,14 +237,26 @@ def _content(path: str) -> str:
         raise ValueError(f"names a file that cannot be read: {path}: {reason}") from error
 
 
+def saved(path: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """What ``save`` has written to this file; None if the file holds something else."""
+    content = _content(path)
+    found = _from_yaml(content) if content.strip() else {}
+    entries = found.values() if isinstance(found, dict) else [None]
+    parts = ("levels", "set")
+    whole = all(isinstance(one, dict) and all(isinstance(one.get(part), dict) for part in parts) for one in entries)
+    return found if whole else None
+
+
 def new_file(value: t.Any, rule: Rule) -> str:
-    """The absolute path of a file that can be written on the controller."""
+    """The absolute path of a file that can be written on the controller: a new one, or one that ``save`` wrote."""
     path = os.path.abspath(os.path.expanduser(text(value, rule)))
     folder = os.path.dirname(path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise _refused("the path of a regular file", value)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(f"names a file in {folder}, which is not a folder that can be written to")
+    if os.path.exists(path) and saved(path) is None:
+        raise ValueError(f"names a file that save did not write, {path}: name another one")
     return path
 
 

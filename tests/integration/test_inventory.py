@@ -125,7 +125,6 @@ def test_variables_of_a_node(inventory: Inventory, cluster: Fleet) -> None:
         "polaris_isolated": False,
         "polaris_location": {},
         "polaris_metadata": row.metadata,
-        "polaris_namespace": "Polaris",
         "polaris_port": cluster.nodes[1].grpc_port,
         "polaris_protocol": "grpc",
         "polaris_service": "polaris.checker",

@@ -49,6 +49,8 @@ def summarize(run: Run) -> Summary:
     if refusal:
         lines.append(Line(f"REFUSED: {refusal}", failure=True))
         lines.append(Line("open: " + ", ".join(f"{node.name} {count}" for node, count in opened.items())))
+    elif closed and protocol == "grpc" and plan and not plan["nodes_known"]:
+        lines.append(Line(f"NOT CHECKED whether {client} is a node of the cluster: no node is registered there"))
     if len(closed) <= NODES:
         lines += [Line(f"{verb} on {node.name}: {len(found)} ({port_list(found)})") for node, found in closed.items()]
     else:

@@ -61,7 +61,8 @@ def summarize(run: Run) -> Summary:
 
 def by_hand(name: str, levels: t.Mapping[str, t.Any]) -> str:
     """How to restore a node by hand."""
-    return f"Restore it with: log_level -e '{json.dumps({'levels': levels})}' --limit {name}"
+    wanted = json.dumps({"levels": levels})
+    return f"Restore it with: ansible-playbook polarismesh.maintenance.log_level -e '{wanted}' --limit {name}"
 
 
 def who_goes_on(node: Node) -> str:
@@ -80,8 +81,9 @@ def is_raised(node: Node) -> bool:
 
 
 def is_late(node: Node) -> bool:
-    """Whether the server may still raise a level, because it did not answer a change in time."""
-    return bool(node.result("polaris_raised").get("unknown_scopes"))
+    """Whether a level may still be raised: the server did not answer a change in time, or the host was lost."""
+    raised = node.result("polaris_raised")
+    return bool(raised.get("unknown_scopes") or raised.get("outcome_unknown"))
 
 
 def switch_of(node: Node) -> t.Mapping[str, t.Any]:

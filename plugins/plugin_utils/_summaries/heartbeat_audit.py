@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._errors import listed
-from .._heartbeats import REGISTERS, Entry, instances_of, newest_heartbeats, told
+from .._heartbeats import REGISTERS, Entry, instances_of, named, newest_heartbeats, told
 from .._summary import Line, Run, Summarizer, Summary, failed_data, failures, is_answer, reason
 from .._text import counted
 
@@ -61,8 +61,8 @@ def summarize(run: Run) -> Summary:
         rest = len(plan["rest"])
         lines.append(
             Line(
-                f"{', '.join(plan['led_by'])} leads the health checks and was asked first, the others "
-                f"{f'for the {rest} of which it had not heard lately' if rest else 'for nothing: it had heard of all'}"
+                f"{', '.join(plan['led_by'])} leads the health checks and was asked first; the others were "
+                f"{f'asked for the {rest} that it had not heard from lately' if rest else 'not asked: it had heard from all'}"
             )
         )
     lines += failures("FAILED", failed)
@@ -89,10 +89,6 @@ def summarize(run: Run) -> Summary:
     if overdue and run.given["fail_on_overdue"]:
         failure = f"{counted(len(overdue), 'instance')} {'is' if len(overdue) == 1 else 'are'} overdue."
     return Summary(lines, data, failure)
-
-
-def named(instance: Entry) -> str:
-    return f"{instance['service']} {instance['host']}:{instance['port']}"
 
 
 def shown(instance: Entry) -> t.Dict[str, t.Any]:

@@ -29,7 +29,7 @@ def summarize(run: Run) -> Summary:
     lines += change_lines(answers, run.check_mode)
     if unchanged:
         lines.append(Line(f"unchanged {on(unchanged)}"))
-    lines += kept_lines(answers)
+    lines += kept_lines(answers, " (force=true restores it)")
     data: t.Dict[str, t.Any] = {
         "changed": [node.name for node, answer in answers if answer["changed"]],
         "unchanged": unchanged,
@@ -83,7 +83,7 @@ def change_lines(answers: t.Iterable[t.Tuple[Node, Result]], check_mode: bool) -
     return [Line(f"{verb} {on(names)}: {story}") for story, names in changed.items()]
 
 
-def kept_lines(answers: t.Iterable[t.Tuple[Node, Result]]) -> t.List[Line]:
+def kept_lines(answers: t.Iterable[t.Tuple[Node, Result]], advice: str = "") -> t.List[Line]:
     """The scopes that were left alone because somebody has set them since."""
     stories = grouped(
         (node, ", ".join(f"{scope} is {level}" for scope, level in answer["kept"].items()))
@@ -91,7 +91,7 @@ def kept_lines(answers: t.Iterable[t.Tuple[Node, Result]]) -> t.List[Line]:
         if answer.get("kept")
     )
     return [
-        Line(f"LEFT ALONE {on(names)}: {story}, which somebody has set since (force=true restores it)", failure=True)
+        Line(f"LEFT ALONE {on(names)}: {story}, which somebody has set since{advice}", failure=True)
         for story, names in stories.items()
     ]
 

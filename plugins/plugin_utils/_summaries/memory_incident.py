@@ -19,11 +19,11 @@ def summarize(run: Run) -> Summary:
     files: t.Mapping[str, t.Mapping[str, str]] = (plan or {}).get("files", {})
     heaps: t.Dict[Node, t.Any] = {node: (answer["memory"] or {}).get("heap") for node, answer in looked}
     large = [node for node in heaps if node.name in files]
-    saved = [node for node in large if is_saved(node)]
+    saved = [node for node in large if is_saved(node, run.check_mode)]
     freed = {node: answer for node, answer in ((node, node.answer("polaris_freed")) for node in saved) if answer}
 
     failed = run.unanswered("polaris_memory")
-    unsaved = {node: saving_failed(node) for node in large if node not in saved}
+    unsaved = {node: saving_failed(node, run.check_mode) for node in large if node not in saved}
     unfreed = {node: node.reason("polaris_freed") for node in saved if node not in freed}
     unknown = {node: why for node, why in unfreed.items() if outcome_unknown(node)}
     for node in unknown:
@@ -70,18 +70,19 @@ def summarize(run: Run) -> Summary:
     return Summary(lines, data)
 
 
-def is_saved(node: Node) -> bool:
+def is_saved(node: Node, check_mode: bool) -> bool:
     """Whether both profiles are here: saved and, if that was on another machine, fetched."""
-    return all(node.answer(register) is not None for register in saving(node))
+    return all(node.answer(register) is not None for register in saving(node, check_mode))
 
 
-def saving(node: Node) -> t.Tuple[str, ...]:
-    local = is_local(node.results.get("ansible_connection"))
-    return ("polaris_saved",) if local else ("polaris_place", "polaris_saved", "polaris_fetched")
+def saving(node: Node, check_mode: bool) -> t.Tuple[str, ...]:
+    """The results of the tasks that save. In check mode, nothing is made or fetched on another machine."""
+    here = check_mode or is_local(node.results.get("ansible_connection"))
+    return ("polaris_saved",) if here else ("polaris_place", "polaris_saved", "polaris_fetched")
 
 
-def saving_failed(node: Node) -> str:
-    return next(node.reason(register) for register in saving(node) if node.answer(register) is None)
+def saving_failed(node: Node, check_mode: bool) -> str:
+    return next(node.reason(register) for register in saving(node, check_mode) if node.answer(register) is None)
 
 
 def outcome_unknown(node: Node) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import newest_heartbeats
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import newest_heartbeats, plan
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node
 
 
 def seen(age: int | None, at: int | None = None, **values: Any) -> dict[str, Any]:
@@ -98,3 +99,24 @@ def test_the_input_is_not_changed() -> None:
 def test_no_nodes() -> None:
     assert newest_heartbeats({}) == []
     assert newest_heartbeats({"node1": []}) == []
+
+
+LEADER = {"host": "10.0.0.1", "ctime": 1704135845}
+
+
+def led(name: str, leader: dict[str, Any] | None, *instances: dict[str, Any], leads: bool = False) -> Node:
+    answer = {"leads": leads, "leader": leader, "complete": True, "instances": list(instances)}
+    return Node(name, {"polaris_led": answer})
+
+
+def test_the_others_are_asked_only_for_what_their_leader_has_not_heard_of() -> None:
+    leader = led("a", LEADER, seen(1), seen(600, id="late"), leads=True)
+    asked = plan([leader, led("b", LEADER)], "default", None)
+    assert (asked["led_by"], asked["rest"], asked["not_asked"]) == (["a"], [{"id": "late"}], ["a"])
+
+
+@pytest.mark.parametrize("other", [None, {"host": "10.9.9.9", "ctime": 1}])
+def test_a_node_of_another_cluster_is_asked_for_everything(other: dict[str, Any] | None) -> None:
+    asked = plan([led("a", LEADER, seen(1), leads=True), led("b", other)], "default", "payments")
+    assert (asked["led_by"], asked["ask"], asked["not_asked"]) == ([], "ask_heartbeats", ["a"])
+    assert (asked["namespace"], asked["service"]) == ("default", "payments")

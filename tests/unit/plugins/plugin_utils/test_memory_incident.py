@@ -114,3 +114,11 @@ def test_how_much_was_returned_may_be_unknown() -> None:
     unknown = {"released": None, "memory_before": None, "memory_after": None}
     of = summary(node("a", 3, polaris_saved=SAVED, polaris_freed=unknown))
     assert "freed on a: its heap took 3.0 GiB; how much was returned is unknown" in texts(of)
+
+
+def test_check_mode_over_ssh_saves_nothing_and_fails_nothing() -> None:
+    skipped = {"skipped": True, "changed": False}
+    registered = {"polaris_place": skipped, "polaris_saved": SAVED, "polaris_fetched": skipped, "polaris_freed": FREED}
+    of = summary(node("a", 3, "ssh", **registered), check_mode=True)
+    assert not any(line.failure for line in of.lines)
+    assert summary(node("a", 3, "ssh", **registered)).data["failed"]

@@ -197,7 +197,7 @@ def test_the_newest_heartbeat_of_any_node_counts() -> None:
     overdue = report["heartbeats"]["overdue"]
     assert [(entry["id"], entry["age_seconds"], entry["node"]) for entry in overdue] == [("late", 60, "node2")]
     assert [entry["id"] for entry in report["heartbeats"]["silent"]] == ["never"]
-    assert warned(report)["overdue_heartbeats"] == ["10.9.0.1:8080"]
+    assert warned(report)["overdue_heartbeats"] == ["payments 10.9.0.1:8080"]
 
 
 def test_heartbeats_that_were_not_read_are_not_zero() -> None:

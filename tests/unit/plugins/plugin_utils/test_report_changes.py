@@ -89,6 +89,9 @@ def test_a_report_survives_its_file() -> None:
         ("[]", "is not the JSON file of a fleet report"),
         ('{"nodes": [], "schema": 1}', f"has schema 1, and this version of the collection reads schema {SCHEMA}"),
         (json.dumps({"schema": SCHEMA, "nodes": [{"name": "x"}]}), "is a report of another fleet"),
+        (json.dumps({"schema": SCHEMA, "nodes": []}), "is not the JSON file of a fleet report"),
+        (json.dumps({"schema": SCHEMA, "nodes": ["a"]}), "is not the JSON file of a fleet report"),
+        (json.dumps({"schema": SCHEMA, "nodes": [{"name": "a"}]}), "is not the JSON file of a fleet report"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_a_sentence(text: str, expected: str) -> None:

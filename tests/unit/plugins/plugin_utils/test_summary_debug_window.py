@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
     is_raised,
@@ -37,7 +39,8 @@ def test_a_node_that_stays_raised_is_named_with_who_restores_it_later() -> None:
         node("c", polaris_restored=LOST, polaris_released=watched),
         node("d", polaris_restored=ANSWER),
     )
-    by_hand = 'Restore it with: log_level -e \'{"levels": {"naming": "info"}}\' --limit'
+    runbook = "ansible-playbook polarismesh.maintenance.log_level"
+    by_hand = f'Restore it with: {runbook} -e \'{{"levels": {{"naming": "info"}}}}\' --limit'
     assert found[1:] == [
         "restored on 1 (d)",
         f"STILL RAISED on a: {LOST['msg']}. The job on the node restores it at {switch['until']}. {by_hand} a",
@@ -46,13 +49,14 @@ def test_a_node_that_stays_raised_is_named_with_who_restores_it_later() -> None:
     ]
 
 
-def test_a_change_that_the_server_may_still_make_is_not_over() -> None:
-    """It had not answered in time, so it may set the level after the restore."""
-    raised = {**LOST, "unknown_scopes": ["naming"]}
-    late = node("a", polaris_raised=raised, polaris_restored=ANSWER, polaris_released={"left": ["a"]})
-    assert is_raised(late)
-    assert [text for text in lines(late) if text.startswith("restored")] == []
-    assert any(text.startswith("MAY BE RAISED on a: ") and '{"naming": "info"}' in text for text in lines(late))
+@pytest.mark.parametrize("late", [{"unknown_scopes": ["naming"]}, {"outcome_unknown": True}])
+def test_a_change_that_the_server_may_still_make_is_not_over(late: dict[str, Any]) -> None:
+    """It had not answered in time, or the host was lost, so it may set the level after the restore."""
+    raised = {**LOST, **late}
+    lost = node("a", polaris_raised=raised, polaris_restored=ANSWER, polaris_released={"left": ["a"]})
+    assert is_raised(lost)
+    assert [text for text in lines(lost) if text.startswith("restored")] == []
+    assert any(text.startswith("MAY BE RAISED on a: ") and '{"naming": "info"}' in text for text in lines(lost))
 
 
 def test_nodes_without_a_switch_are_one_line_for_each_reason() -> None:

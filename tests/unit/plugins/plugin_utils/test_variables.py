@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,7 +97,7 @@ def test_an_empty_answer_of_a_survey_is_not_given(nothing: Any) -> None:
         ({"type": "int"}, " 0 ", 0),
         ({"type": "int", "max": 9}, 9, 9),
         ({"type": "float"}, "0.1", 0.1),
-        ({"type": "float", "above": 0, "max": 1}, 1, 1.0),
+        ({"type": "float", "min": 0.5, "max": 1}, 1, 1.0),
         ({"type": "bool"}, " yes", True),
         ({"type": "bool"}, False, False),
         ({"type": "bool"}, 0, False),
@@ -122,7 +124,7 @@ def test_values_get_their_type(rule: dict[str, Any], value: Any, found: Any) -> 
         ({"type": "int"}, "soon", "a whole number of 0 or more"),
         ({"type": "int"}, 1.5, "a whole number"),
         ({"type": "int"}, True, "a whole number"),
-        ({"type": "float", "above": 0, "max": 1}, 0, "a number above 0 and not above 1"),
+        ({"type": "float", "min": 0.5, "max": 1}, 0, "a number not below 0.5 and not above 1"),
         ({"type": "float", "min": 0}, "nan", "a number not below 0"),
         ({"type": "float"}, [1], "a number"),
         ({"type": "bool"}, "maybe", "true or false"),
@@ -185,3 +187,16 @@ def test_exactly_one_of_several(values: dict[str, Any]) -> None:
 )
 def test_slices_are_recognized_by_the_variables_of_awx(values: dict[str, Any], slice_: bool) -> None:
     assert is_slice(values) is slice_
+
+
+def test_a_file_that_something_else_wrote_is_not_overwritten(tmp_path: Path) -> None:
+    rules = {"save": {"type": "new_file"}}
+    saved = {"node1": {"url": "u", "time": "t", "levels": {"naming": "info"}, "set": {"naming": "debug"}}}
+    for name, content in (("new", None), ("empty", ""), ("again", json.dumps(saved))):
+        path = tmp_path / name
+        if content is not None:
+            path.write_text(content)
+        assert check({"save": str(path)}, rules) == {"save": str(path)}
+    for content in ("all:\n  hosts:\n    a:\n", "[1]", "text", json.dumps({"node1": {"levels": {}}})):
+        (tmp_path / "inventory.yml").write_text(content)
+        assert "names a file that save did not write" in refused({"save": str(tmp_path / "inventory.yml")}, rules)
