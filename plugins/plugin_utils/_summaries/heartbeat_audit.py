@@ -59,12 +59,11 @@ def summarize(run: Run) -> Summary:
     )
     if plan.get("led_by") and len(run.nodes) > 1:
         rest = len(plan["rest"])
-        lines.append(
-            Line(
-                f"{', '.join(plan['led_by'])} leads the health checks and was asked first; the others were "
-                f"{f'asked for the {rest} that it had not heard from lately' if rest else 'not asked: it had heard from all'}"
-            )
+        others = (
+            f"asked for the {rest} that it had not heard from lately" if rest else "not asked: it had heard from all"
         )
+        leaders = ", ".join(plan["led_by"])
+        lines.append(Line(f"{leaders} leads the health checks and was asked first; the others were {others}"))
     lines += failures("FAILED", failed)
     if overdue or silent:
         if failed:
