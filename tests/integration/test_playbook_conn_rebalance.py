@@ -256,11 +256,16 @@ def test_a_node_that_is_two_hosts_is_refused(cluster: Fleet, clients: Clients, p
 
 
 @pytest.mark.slow
-def test_the_plan_says_that_the_nodes_are_unknown(cluster: Fleet, clients: Clients, playbook: Playbook) -> None:
+def test_unknown_nodes_are_refused_unless_their_number_is_given(
+    cluster: Fleet, clients: Clients, playbook: Playbook
+) -> None:
     held = connect(clients, cluster.nodes[0], HOSTS)
     cluster.configure(console=False)
-    run = rebalance(playbook, cluster).ok()
-    assert any(line.startswith("NOT CHECKED whether these are all nodes") for line in run.one("Summary")["lines"])
+    run = rebalance(playbook, cluster)
+    assert run.returncode != 0
+    assert "REFUSED: No node lists the nodes of the cluster" in "\n".join(run.one("Summary")["lines"])
+    assert all(each.open for each in held)
+    rebalance(playbook, cluster, fleet_size=len(cluster.nodes)).ok()
     assert sum(not each.open for each in held) == 2
 
 
@@ -270,8 +275,8 @@ def test_the_plan_says_that_the_nodes_are_unknown(cluster: Fleet, clients: Clien
         ({"protocol": ["grpc"]}, "protocol must be text"),
         ({"tolerance": "ten"}, "tolerance must be a number"),
         ({"tolerance": -0.1}, "tolerance must be a number not below 0"),
-        ({"max_share": 0}, "max_share must be a number above 0"),
-        ({"max_share": 1.5}, "max_share must be a number above 0 and not above 1"),
+        ({"max_share": 0}, "max_share must be a number not below 0.001"),
+        ({"max_share": 1.5}, "max_share must be a number not below 0.001 and not above 1"),
         ({"max_share": "20%"}, "max_share must be a number"),
         ({"settle_seconds": -1}, "settle_seconds must be a whole number"),
         ({"fleet_size": "all"}, "fleet_size must be a whole number of 1 or more"),
@@ -285,7 +290,7 @@ def test_bad_variables_are_refused_by_name(variables: dict[str, Any], expected: 
 def test_bad_variables_are_one_sentence_and_no_request(cluster: Fleet, playbook: Playbook) -> None:
     run = rebalance(playbook, cluster, max_share=0)
     assert run.returncode == 2
-    assert run.one("Check the variables")["msg"].startswith("The variable max_share must be a number above 0")
+    assert run.one("Check the variables")["msg"].startswith("The variable max_share must be a number not below 0.001")
     assert "Traceback" not in run.output
     assert cluster.requests == []
 

@@ -148,7 +148,8 @@ CASES = {
 def test_same_results_as_through_the_other_door(node: Machine, tmp_path: Path) -> None:
     tasks: list[dict[str, Any]] = []
     volatile: dict[str, frozenset[str]] = {}
-    for module, subject in SUBJECTS.items():
+    # A profile first: the case of polaris_pprof switches them off.
+    for module, subject in sorted(SUBJECTS.items(), key=lambda item: item[0] != "polaris_profile"):
         for case in CASES.get(module) or [next(name for name in subject.cases if not name.startswith("fail"))]:
             options = {"retries": 0, **subject.cases[case]}
             if module == "polaris_profile":
@@ -202,7 +203,7 @@ def test_nodes_of_the_same_url_are_evened_out(polaris: Server, playbook: Playboo
             "polarismesh.maintenance.conn_rebalance", hosts, extra_vars={"settle_seconds": 0, "max_share": 0.4}
         ).ok()
         # The average is 2.5, and 0.4 of 5 may be closed.
-        assert run.one("Close the surplus", "node")["count"] == 2
+        assert run.one("Close the connections", "node")["count"] == 2
         assert len(polaris.control("GET", "state")["connections"]["grpc"]) == 3
 
 

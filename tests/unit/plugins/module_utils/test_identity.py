@@ -196,7 +196,7 @@ def test_one_bad_instance_among_thousands() -> None:
 def test_many_bad_instances_are_counted() -> None:
     message = refusal(instances=[{**PAYMENTS, "port": -1}] * 12)
     assert message.count("instances[") == 5
-    assert "and 7 more like that" in message
+    assert "and 7 more" in message
 
 
 def test_a_whole_service_and_a_whole_namespace() -> None:
@@ -218,4 +218,4 @@ def test_whatever_is_given_is_accepted_or_refused(values: dict[str, Any]) -> Non
         assert error.kind == "refused"
         return
     request = found[0].request()
-    assert request.get("id") or all(request.get(key) for key in PAYMENTS)
+    assert request.get("id") or all(request.get(key) not in (None, "") for key in PAYMENTS)
