@@ -118,6 +118,8 @@ class ActionModule(ActionBase):
 
     def _open(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Raise the levels. On a node whose connection is not local, set a switch first."""
+        # Nothing may be raised any more when the process that watches restores the levels.
+        threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         plan = planned(node_of("", task_vars))
         switch: Result = {}
         if plan["levels"] and not self._task.check_mode and self._connection.transport != "local":

@@ -180,7 +180,9 @@ def report_files(run: Run) -> Plan:
     page = absolute(run.given["dest"])
     named = bool(page.name) and not str(run.given["dest"]).endswith("/")
     data = page.with_suffix(".json") if named else page
-    if page.is_dir() or not page.parent.is_dir() or page == data:
+    # Not a folder, a device or a FIFO, which the report would replace.
+    other = any(path.exists() and not path.is_file() for path in (page, data))
+    if other or not page.parent.is_dir() or page == data:
         raise RefusedError(
             f"dest must be a file for the page, such as report.html, in a folder that exists on the machine that runs "
             f"this playbook (not .json, which is the name of the data file); got {run.given['dest']}. No server "

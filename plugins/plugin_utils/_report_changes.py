@@ -39,7 +39,7 @@ def earlier_report(text: str, path: str, names: t.Iterable[str]) -> Values:
     """
     try:
         report = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         report = None
     foreign = ValueError(f"compare: {path} is not the JSON file of a fleet report.")
     if not isinstance(report, dict) or not isinstance(report.get("nodes"), list):
@@ -52,10 +52,17 @@ def earlier_report(text: str, path: str, names: t.Iterable[str]) -> Values:
     before = {str(node.get("name")) for node in report["nodes"] if isinstance(node, dict)}
     if before and not before & set(names):
         raise ValueError(f"compare: {path} is a report of another fleet: it has none of these hosts.")
-    parts = {"warnings": list, "summary": dict, "generated": str}
+    parts: t.Dict[str, t.Any] = {"warnings": list, "summary": dict, "generated": str}
     keys = {"name", "version", "oldest_version", "status", "connections_total", "memory", "levels"}
     if not all(isinstance(report.get(name), kind) for name, kind in parts.items()) or not all(
         isinstance(node, dict) and keys <= set(node) for node in report["nodes"]
+    ):
+        raise foreign
+    figures = [report["summary"].get(figure) for figure in FIGURES]
+    found = {"severity": str, "id": str, "title": str, "noun": str, "where": list}
+    if not all(figure is None or isinstance(figure, (int, float)) for figure in figures) or not all(
+        isinstance(one, dict) and all(isinstance(one.get(key), kind) for key, kind in found.items())
+        for one in report["warnings"]
     ):
         raise foreign
     return report

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..module_utils._errors import listed
 from ._report_rules import RULES
 from ._report_zh import ZH
 from ._text import age, number, share, size, time_of
@@ -53,7 +54,7 @@ def environment(language: str = "en") -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(_=translated, n_=counted)
-    made.filters.update(size=size, number=number, age=age, time=time_of, share=share)
+    made.filters.update(size=size, number=number, age=age, time=time_of, share=share, listed=listed)
     return made
 
 

@@ -10,16 +10,22 @@ import functools
 import hashlib
 import itertools
 import json
+import os
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plans import report_files
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import RefusedError
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import Fleet, read_node, report_of
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_page import render
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_page import TEMPLATES, environment, render
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Run
 
 MIB = 1024 * 1024
 HOSTILE = """<script>alert("1")</script>'&{{ 7 * 7 }}{% raw %}<!--]]>"""
@@ -307,6 +313,23 @@ def test_control_characters_and_lone_surrogates_are_removed() -> None:
     assert report["nodes"][0]["failures"][0]["msg"] == "a\ufffdb\ufffd[31m\ufffdc"
     json.dumps(report).encode("utf-8")
     render(report).encode("utf-8")
+
+
+def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.html")
+    (tmp_path / "data.json").mkdir()
+    for dest in (tmp_path / "fifo.html", tmp_path / "data.html", Path("/"), tmp_path / "nowhere" / "r.html"):
+        with pytest.raises(RefusedError, match="dest must be a file for the page"):
+            report_files(Run((), given={"dest": str(dest), "compare": None, "moment": "now"}))
+    assert (tmp_path / "fifo.html").is_fifo()
+
+
+def test_every_filter_of_the_templates_exists() -> None:
+    """Jinja misses the filter of a branch only when it takes that branch."""
+    made = environment("en")
+    for template in TEMPLATES.glob("*.j2"):
+        tree = made.parse(template.read_text())
+        assert {each.name for each in tree.find_all(jinja2.nodes.Filter)} <= set(made.filters), template
 
 
 def test_no_token_or_password_is_in_it() -> None:

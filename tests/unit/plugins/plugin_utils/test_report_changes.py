@@ -92,8 +92,16 @@ def test_a_report_survives_its_file() -> None:
         (json.dumps({"schema": SCHEMA, "nodes": []}), "is not the JSON file of a fleet report"),
         (json.dumps({"schema": SCHEMA, "nodes": ["a"]}), "is not the JSON file of a fleet report"),
         (json.dumps({"schema": SCHEMA, "nodes": [{"name": "a"}]}), "is not the JSON file of a fleet report"),
+        ("[" * 100_000, "is not the JSON file of a fleet report"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_a_sentence(text: str, expected: str) -> None:
     with pytest.raises(ValueError, match=rf"^compare: r.json {expected}"):
+        earlier_report(text, "r.json", ["a"])
+
+
+@pytest.mark.parametrize("damage", [{"warnings": [1]}, {"warnings": [{}]}, {"summary": {"connections": "many"}}])
+def test_a_damaged_report_is_refused(damage: dict[str, Any]) -> None:
+    text = json.dumps({**report(node("a")), **damage})
+    with pytest.raises(ValueError, match="is not the JSON file of a fleet report"):
         earlier_report(text, "r.json", ["a"])
