@@ -79,6 +79,7 @@ import contextlib
 import glob
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -252,7 +253,9 @@ def remove_job() -> None:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
         job = words[place + 1]
-        folder = os.path.expanduser(os.environ.get("ANSIBLE_ASYNC_DIR", "~/.ansible_async"))
+        folder = os.environ.get("ANSIBLE_ASYNC_DIR", "~/.ansible_async")
+        if folder.startswith("~/"):
+            folder = os.path.join(os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir, folder[2:])
         for path in glob.glob(os.path.join(glob.escape(folder), f"{glob.escape(job)}.*")):
             with contextlib.suppress(OSError):
                 os.unlink(path)
