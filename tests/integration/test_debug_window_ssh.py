@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.skipif(missing() != "", reason=missing()), pytest.mark
 NAME = "polarismesh.maintenance.debug_window"
 OPEN = "The window is open"
 WINDOW = 12
+#: What lies in /tmp from earlier is not from these tests.
+STARTED = time.time()
 Playbook = Callable[..., PlaybookRun]
 
 
@@ -63,7 +65,8 @@ def left_on(node: Machine) -> list[str]:
     """What Ansible left behind: files in the home directory there and in /tmp, and processes."""
     home = node.home("root")
     files = [str(path) for path in home.rglob("*") if not path.is_dir()]
-    folders = [str(path) for path in (*(home / "tmp").glob("*"), *Path("/tmp").glob("ansible*polaris_log_switch*"))]
+    shared = [path for path in Path("/tmp").glob("ansible*polaris_log_switch*") if path.stat().st_mtime > STARTED]
+    folders = [str(path) for path in (*(home / "tmp").glob("*"), *shared)]
     return files + folders + [text for text in commands(node) if f"{home}/tmp" in text or f"{home}/async" in text]
 
 
