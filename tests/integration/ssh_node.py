@@ -66,6 +66,11 @@ class Machine:
     def isolated(self) -> bool:
         return bool(self.inside)
 
+    @property
+    def temporary(self) -> Path:
+        """Its folder for temporary files. /tmp is that of all tests."""
+        return self.folder / "temporary"
+
     def home(self, user: str) -> Path:
         return self.folder / user
 
@@ -231,6 +236,8 @@ def end_all_of(name: str) -> None:
 def sshd(made: Machine) -> Iterator[None]:
     # Debian's start script creates it, but no such script runs here.
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    made.temporary.mkdir(exist_ok=True)
+    made.temporary.chmod(0o1777)
     settings = {
         "ListenAddress": f"{made.address}:{made.port}",
         "HostKey": made.folder / "host_key",
@@ -242,6 +249,7 @@ def sshd(made: Machine) -> Iterator[None]:
         "UsePAM": "no",
         "UseDNS": "no",
         "PidFile": "none",
+        "SetEnv": f"TMPDIR={made.temporary}",
         "Subsystem": "sftp internal-sftp",
     }
     config = made.folder / "sshd_config"

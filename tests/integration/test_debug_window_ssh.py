@@ -25,8 +25,6 @@ pytestmark = [pytest.mark.skipif(missing() != "", reason=missing()), pytest.mark
 NAME = "polarismesh.maintenance.debug_window"
 OPEN = "The window is open"
 WINDOW = 12
-#: What lies in /tmp from earlier is not from these tests.
-STARTED = time.time()
 Playbook = Callable[..., PlaybookRun]
 
 
@@ -62,11 +60,10 @@ def levels(servers: list[Server]) -> list[str]:
 
 
 def left_on(node: Machine) -> list[str]:
-    """What Ansible left behind: files in the home directory there and in /tmp, and processes."""
+    """What Ansible left behind: files in the home directory there, temporary ones, and processes."""
     home = node.home("root")
     files = [str(path) for path in home.rglob("*") if not path.is_dir()]
-    shared = [path for path in Path("/tmp").glob("ansible*polaris_log_switch*") if path.stat().st_mtime > STARTED]
-    folders = [str(path) for path in (*(home / "tmp").glob("*"), *shared)]
+    folders = [str(path) for path in (*(home / "tmp").glob("*"), *node.temporary.glob("*"))]
     return files + folders + [text for text in commands(node) if f"{home}/tmp" in text or f"{home}/async" in text]
 
 
@@ -90,7 +87,7 @@ class Searcher(threading.Thread):
     def run(self) -> None:
         while not self.ended.is_set():
             self.looks += 1
-            for top in (self.node.home("root"), *Path("/tmp").glob("ansible*")):
+            for top in (self.node.home("root"), self.node.temporary):
                 # (Unlike glob, it does not mind folders that vanish.)
                 for folder, _folders, names in os.walk(top):
                     for path in (Path(folder, name) for name in names):
