@@ -59,11 +59,11 @@ def summarize(run: Run) -> Summary:
     )
     if plan.get("led_by") and len(run.nodes) > 1:
         rest = len(plan["rest"])
-        others = (
-            f"asked for the {rest} that it had not heard from lately" if rest else "not asked: it had heard from all"
-        )
+        leads, was, it = ("leads", "was", "it") if len(plan["led_by"]) == 1 else ("lead", "were", "they")
+        others = f"asked for the {rest} that {it} had not heard from lately"
+        others = others if rest else f"not asked: {it} had heard from all"
         leaders = ", ".join(plan["led_by"])
-        lines.append(Line(f"{leaders} leads the health checks and was asked first; the others were {others}"))
+        lines.append(Line(f"{leaders} {leads} the health checks and {was} asked first; the others were {others}"))
     lines += failures("FAILED", failed)
     if overdue or silent:
         if failed:
