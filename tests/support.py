@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,49 @@ def command_of(
     if extra_vars:
         command += ["-e", json.dumps(extra_vars)]
     return command
+
+
+@contextlib.contextmanager
+def in_background(
+    folder: Path,
+    playbook: str,
+    inventory: Mapping[str, Any],
+    extra_vars: Mapping[str, Any],
+    *,
+    env: Mapping[str, str | None] | None = None,
+    own_session: bool = False,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A playbook without a terminal, as a job runner starts it, which writes to ``output`` in the folder.
+
+    It is killed at the end of the block.
+    """
+    arguments = command_of(folder, playbook, inventory, extra_vars=extra_vars)
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            arguments,
+            cwd=folder,
+            env=environment_of(folder / "results.jsonl", env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=own_session,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The processes of the playbook in this folder, and those that it left, without zombies."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+            if (process / "cwd").readlink() == folder and state != "Z":
+                found.append(process.name)
+    return found
 
 
 def read_results(path: Path) -> list[TaskResult]:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from tests.clients import until
 from tests.simulator import Fault, Fleet
-from tests.support import command_of, environment_of, inventory_of
+from tests.support import in_background, inventory_of, processes_in
 
 NAME = "polarismesh.maintenance.debug_window"
 PATH = "/maintain/v1/log/outputlevel"
@@ -114,16 +114,6 @@ def strike(process: subprocess.Popen[bytes], fleet: Fleet, blow: Blow) -> None:
         time.sleep(0.05)
 
 
-def running_in(folder: Path) -> list[str]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
-            if (process / "cwd").readlink() == folder and state != "Z":
-                found.append(process.name)
-    return found
-
-
 def run(case: Case, folder: Path) -> None:
     with Fleet(nodes=len(case.old), profile=["v1.18.1", "v1.17.1", "v1.8.0"]) as fleet:
         for node, old in zip(fleet.nodes, case.old, strict=True):
@@ -133,27 +123,16 @@ def run(case: Case, folder: Path) -> None:
             fleet.nodes[trouble.node].fault(trouble.method, PATH, trouble.fault, times=trouble.times, skip=trouble.skip)
         options = {"polaris_token": fleet.tokens.owner, "polaris_timeout": TIMEOUT, "polaris_retries": case.retries}
         variables = {"levels": case.wanted, "seconds": 1, "ignore_unknown_scopes": True}
-        arguments = command_of(folder, NAME, inventory_of(fleet, **options), extra_vars=variables)
         output = folder / "output"
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                arguments,
-                cwd=folder,
-                env=environment_of(folder / "results.jsonl"),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-        try:
-            if case.blow is not None:
-                strike(process, fleet, case.blow)
-            code = process.wait(150)
-            assert until(lambda: running_in(folder) == [], 150), "a process is left"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with in_background(folder, NAME, inventory_of(fleet, **options), variables, own_session=True) as process:
+            try:
+                if case.blow is not None:
+                    strike(process, fleet, case.blow)
+                code = process.wait(150)
+                assert until(lambda: processes_in(folder) == [], 150), "a process is left"
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         # By now, the servers have finished what they were still working on.
         time.sleep(0 if not case.troubles else 3)
         said = output.read_text(errors="replace")

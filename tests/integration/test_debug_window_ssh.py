@@ -18,7 +18,7 @@ import pytest
 
 from tests.clients import until
 from tests.integration.ssh_node import SECONDS, Machine, Server, cut, machine, missing, server
-from tests.support import PlaybookRun, command_of, environment_of
+from tests.support import PlaybookRun, in_background
 
 pytestmark = [pytest.mark.skipif(missing() != "", reason=missing()), pytest.mark.core]
 
@@ -108,25 +108,12 @@ class Searcher(threading.Thread):
 @contextlib.contextmanager
 def window(folder: Path, servers: list[Server], seconds: int = WINDOW) -> Iterator[subprocess.Popen[bytes]]:
     """The runbook in the background, with its window open."""
-    variables = {"levels": {"naming": "debug"}, "seconds": seconds}
-    arguments = command_of(folder, NAME, inventory(servers), extra_vars=variables)
     output = folder / "output"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            arguments,
-            cwd=folder,
-            env=environment_of(folder / "results.jsonl"),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-        )
-        try:
-            assert until(lambda: OPEN in output.read_text() or process.poll() is not None, 3 * SECONDS)
-            assert levels(servers) == ["debug"] * 3, output.read_text()
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+    variables = {"levels": {"naming": "debug"}, "seconds": seconds}
+    with in_background(folder, NAME, inventory(servers), variables) as process:
+        assert until(lambda: OPEN in output.read_text() or process.poll() is not None, 3 * SECONDS)
+        assert levels(servers) == ["debug"] * 3, output.read_text()
+        yield process
 
 
 def test_killed(node: Machine, servers: list[Server], tmp_path: Path) -> None:

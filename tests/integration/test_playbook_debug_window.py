@@ -17,12 +17,21 @@ from pathlib import Path
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, command_of, environment_of, flaky, inventory_of
+from tests.support import (
+    PlaybookRun,
+    command_of,
+    environment_of,
+    flaky,
+    in_background,
+    inventory_of,
+    processes_in,
+)
 
 pytestmark = pytest.mark.core
 
 NAME = "polarismesh.maintenance.debug_window"
 RAISED = {"naming": "debug", "*": "warn"}
+TEN_MINUTES = {"levels": RAISED, "seconds": 600}
 Playbook = Callable[..., PlaybookRun]
 Levels = list[dict[str, str]]
 
@@ -53,35 +62,12 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 200) -
 def command(folder: Path, fleet: Fleet) -> tuple[list[str], dict[str, str]]:
     """The runbook with a window of ten minutes, and its environment."""
     inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
-    arguments = command_of(folder, NAME, inventory, extra_vars={"levels": RAISED, "seconds": 600})
+    arguments = command_of(folder, NAME, inventory, extra_vars=TEN_MINUTES)
     return arguments, environment_of(folder / "results.jsonl")
 
 
-def watches(folder: Path) -> list[str]:
-    """The processes of the playbook in this directory, and those that watch its window."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "cwd").readlink() == folder and "Z" not in (process / "stat").read_text().rpartition(")")[2][
-                :3
-            ]:
-                found.append(process.name)
-    return found
-
-
-@contextlib.contextmanager
-def in_background(folder: Path, fleet: Fleet) -> Iterator[subprocess.Popen[bytes]]:
-    """The runbook without a terminal, as a job runner starts it."""
-    arguments, environment = command(folder, fleet)
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(
-            arguments, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+def in_a_job(folder: Path, fleet: Fleet) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    return in_background(folder, NAME, inventory_of(fleet, polaris_token=fleet.tokens.owner), TEN_MINUTES)
 
 
 @contextlib.contextmanager
@@ -158,13 +144,13 @@ def test_a_node_that_cannot_be_restored_is_named_with_the_remedy(mixed: Fleet, p
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_restores_when_the_process_is_ended_during_the_wait(number: int, mixed: Fleet, tmp_path: Path) -> None:
     before = levels(mixed)
-    with in_background(tmp_path, mixed) as process:
+    with in_a_job(tmp_path, mixed) as process:
         wait_until(lambda: "The window is open" in (tmp_path / "output").read_text(), "the window is open")
         assert is_open(mixed)
         process.send_signal(number)
         process.wait(60)
         wait_until(lambda: levels(mixed) == before, "the levels are restored")
-        wait_until(lambda: watches(tmp_path) == [], "no process watches any more")
+        wait_until(lambda: processes_in(tmp_path) == [], "no process watches any more")
         assert "The log levels are restored on 2 of 2." in (tmp_path / "output").read_text()
 
 
@@ -173,7 +159,7 @@ def test_restores_when_the_process_is_ended_while_it_raises(number: int, mixed: 
     """One node is raised, the other hangs halfway."""
     before = levels(mixed)
     mixed.nodes[1].fault("PUT", "/maintain/v1/log/outputlevel", Fault("hang", seconds=3), skip=3)
-    with in_background(tmp_path, mixed) as process:
+    with in_a_job(tmp_path, mixed) as process:
         wait_until(lambda: mixed.nodes[0].levels["xdsv3"] == "warn", "the first node is raised")
         wait_until(lambda: sum(r.method == "PUT" for r in mixed.nodes[1].requests) > 3, "the second one hangs")
         mixed.nodes[1].clear_faults()
@@ -188,23 +174,14 @@ def test_a_node_that_is_not_local_restores_itself(fleet: Fleet, tmp_path: Path) 
     remote = {"ansible_connection": "flaky", "flaky_after": 1000}
     folders = {f"ansible_{name}": str(tmp_path / "node" / name) for name in ("remote_tmp", "async_dir")}
     inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner, **remote, **folders)
-    arguments = command_of(tmp_path, NAME, inventory, extra_vars={"levels": RAISED, "seconds": seconds})
-    environment = environment_of(tmp_path / "results.jsonl", flaky(tmp_path))
     before = levels(fleet)
     output = tmp_path / "output"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            arguments, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file
-        )
-    try:
+    with in_background(tmp_path, NAME, inventory, {"levels": RAISED, "seconds": seconds}, env=flaky(tmp_path)):
         wait_until(lambda: "The window is open" in output.read_text(), "the window is open")
         opened = time.monotonic()
-    finally:
-        process.kill()
-        process.wait()
     assert is_open(fleet)
     wait_until(lambda: levels(fleet) == before, "the node restores itself", seconds + 5 - (time.monotonic() - opened))
-    wait_until(lambda: not watches(tmp_path), "no process is left")
+    wait_until(lambda: not processes_in(tmp_path), "no process is left")
     assert [path for path in (tmp_path / "node").rglob("*") if not path.is_dir()] == []
     assert list((tmp_path / "node" / "remote_tmp").iterdir()) == []
     assert "On node1, a job there restores the log levels" in output.read_text()
@@ -232,7 +209,7 @@ def test_restores_when_ctrl_c_is_pressed_many_times(mixed: Fleet, tmp_path: Path
 
 
 def test_what_somebody_else_sets_meanwhile_is_left_alone(mixed: Fleet, tmp_path: Path) -> None:
-    with in_background(tmp_path, mixed) as process:
+    with in_a_job(tmp_path, mixed) as process:
         wait_until(lambda: "The window is open" in (tmp_path / "output").read_text(), "the window is open")
         mixed.nodes[0].levels["naming"] = "fatal"
         process.send_signal(signal.SIGTERM)
@@ -261,7 +238,7 @@ def test_restores_when_a_key_is_pressed_at_a_terminal(key: bytes, mixed: Fleet, 
         assert b"restored on 2 (node1, node2)" in output
         assert (os.waitstatus_to_exitcode(status) == 0) == (key == b"\r")
         assert (b"was closed by Ctrl-C" in output) == (key == b"\x03")
-        assert watches(tmp_path) == []
+        assert processes_in(tmp_path) == []
 
 
 def test_restores_when_the_terminal_is_closed(mixed: Fleet, tmp_path: Path) -> None:

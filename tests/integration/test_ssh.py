@@ -20,7 +20,7 @@ from tests.clients import until
 from tests.integration.doors import CLIENTS, SECRETS, SUBJECTS, calls_with_secrets, without
 from tests.integration.ssh_node import LOGIN, SECONDS, Machine, Server, listens, machine, missing, server
 from tests.simulator import Fleet
-from tests.support import PlaybookRun, command_of, environment_of, run_playbook
+from tests.support import PlaybookRun, in_background, run_playbook
 
 pytestmark = pytest.mark.skipif(missing() != "", reason=missing())
 
@@ -286,25 +286,12 @@ def test_a_killed_window_leaves_the_controllers_own_127_0_0_1_alone(
             "polaris_token": near.tokens.owner,
         }
         variables = {"levels": {"naming": "debug"}, "seconds": 600}
-        arguments = command_of(tmp_path, "polarismesh.maintenance.debug_window", hosts, extra_vars=variables)
         output = tmp_path / "output"
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                arguments,
-                cwd=tmp_path,
-                env=environment_of(tmp_path / "results.jsonl"),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-            )
-            try:
-                assert until(lambda: "The window is open" in output.read_text(), SECONDS), output.read_text()
-                assert [polaris.levels["naming"], near.nodes[0].levels["naming"]] == ["debug", "debug"]
-                process.send_signal(signal.SIGTERM)
-                process.wait(SECONDS)
-                assert until(lambda: near.nodes[0].levels["naming"] == "info", SECONDS)
-            finally:
-                process.kill()
-                process.wait()
+        with in_background(tmp_path, "polarismesh.maintenance.debug_window", hosts, variables) as process:
+            assert until(lambda: "The window is open" in output.read_text(), SECONDS), output.read_text()
+            assert [polaris.levels["naming"], near.nodes[0].levels["naming"]] == ["debug", "debug"]
+            process.send_signal(signal.SIGTERM)
+            process.wait(SECONDS)
+            assert until(lambda: near.nodes[0].levels["naming"] == "info", SECONDS)
         assert other.requests == []
         assert "On node, a job there restores the log levels at the end of the window" in output.read_text()
