@@ -11,6 +11,7 @@ import threading
 import time
 import typing as t
 
+from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.plugins.action import ActionBase
@@ -32,12 +33,13 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play impo
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
     is_late,
-    is_raised,
-    planned,
+    plan_of,
+    plan_on,
     switch_of,
     without_switch,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, is_answer, reason
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._watch import State
 
 display = Display()
 
@@ -45,7 +47,7 @@ LOG_LEVEL = "polarismesh.maintenance.polaris_log_level"
 SWITCH = "polarismesh.maintenance.polaris_log_switch"
 
 OPTIONS: t.Dict[str, t.Any] = {
-    "step": {"type": "str", "required": True, "choices": ["watch", "open", "wait", "restore", "release"]},
+    "step": {"type": "str", "required": True, "choices": ["watch", "open", "clock", "wait", "restore", "release"]},
     "levels": {"type": "dict", "default": {}},
     "ignore_unknown_scopes": {"type": "bool", "default": False},
     "seconds": {"type": "int", "default": 300},
@@ -70,6 +72,7 @@ class ActionModule(ActionBase):
         steps: t.Dict[str, t.Callable[[t.Dict[str, t.Any], t.Dict[str, t.Any]], Result]] = {
             "watch": self._watch,
             "open": self._open,
+            "clock": self._clock,
             "wait": self._wait,
             "restore": self._restore,
             "release": self._release,
@@ -80,19 +83,19 @@ class ActionModule(ActionBase):
 
     def _watch(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Start the process that restores if this play dies. Nothing is raised yet."""
-        here: t.List[_watch.Raised] = []
-        elsewhere: t.List[_watch.Raised] = []
-        for name, host in hosts_of(task_vars):
-            plan = planned(node_of(name, host))
-            if plan["levels"] and asked_from_here(host):
-                variables = {name: host[name] for name in NAMES if name in host}
-                here.append((name, validated(SPEC, order(variables, plan)).params))
-            elif plan["levels"]:
-                # From here, the URL may lead to another server, which must get neither the levels nor the token.
-                elsewhere.append((name, {"levels": plan["levels"]}))
-        if self._task.check_mode or not (here or elsewhere):
+        if self._task.check_mode:
             return {"pid": None}
-        return _watch.start(here, os.getppid(), restored, elsewhere)
+        accounts = {}
+        for name, host in hosts_of(task_vars):
+            if asked_from_here(host):
+                variables = {name: host[name] for name in NAMES if name in host}
+                # (A node whose options are refused here is also refused before its levels are raised.)
+                accounts[name] = validated(SPEC, order(variables, {"levels": {}, "set": {}})).params
+        path = os.path.join(
+            C.DEFAULT_LOCAL_TMP,  # type: ignore[attr-defined]
+            f"polaris-window-{secrets.token_hex(8)}",
+        )
+        return _watch.start(accounts, os.getppid(), restored, path)
 
     def _wait(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         if self._task.check_mode:
@@ -111,44 +114,85 @@ class ActionModule(ActionBase):
         watch = plain(task_vars.get("polaris_watch") or {})
         if watch.get("pid") is None:
             return {"released": True}
-        left = [name for name, host in hosts_of(task_vars) if asked_from_here(host) and is_raised(node_of(name, host))]
-        return {"released": not left and _watch.release(watch), "left": left}
+        hosts = dict(hosts_of(task_vars))
+        plans = {name: entry.plan for name, entry in _watch.read(watch["journal"]).items() if entry.state != "restored"}
+        left = [name for name in plans if asked_from_here(hosts[name])]
+        return {"released": not left and _watch.release(watch), "left": left, "plans": plans}
 
     # --- on every node ---
 
     def _open(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Raise the levels. On a node whose connection is not local, set a switch first."""
+        """See what the window changes, enter that in the journal, and raise the levels.
+
+        On a node whose connection is not local, set a switch before that.
+        """
         # Nothing may be raised any more when the process that watches restores the levels.
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
-        plan = planned(node_of("", task_vars))
+        wanted = {name: options[name] for name in ("levels", "ignore_unknown_scopes")}
+        # A node that does not answer delays the window on the others by one time-out, not by three.
+        looked = self._log_level({**wanted, "retries": 0}, task_vars, check_mode=True)
+        plan = plan_of(looked)
+        if not plan["levels"] or self._task.check_mode:
+            return {**looked, "plan": plan, "switch": {}}
+        self._enter("raising", plan, task_vars)
         switch: Result = {}
-        if plan["levels"] and not self._task.check_mode and self._connection.transport != "local":
+        if self._connection.transport != "local":
             switch = self._set_switch(plan, options["seconds"] + GRACE, task_vars)
-        task = {name: options[name] for name in ("levels", "ignore_unknown_scopes")}
-        return {**self._log_level(task, task_vars), "switch": switch}
+        # Only what the journal has, even if somebody else has set a level since.
+        raised = self._log_level({"levels": plan["set"], "expected": plan["levels"]}, task_vars)
+        if not is_late(raised):
+            self._enter("raised", plan, task_vars)
+        warnings = [*looked.get("warnings", ()), *raised.get("warnings", ())]
+        return {**raised, "plan": plan, "switch": switch, **({"warnings": warnings} if warnings else {})}
+
+    def _clock(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """Tell the switch that the window is open now, on all nodes."""
+        node = node_of("", task_vars)
+        seconds = options["seconds"] + GRACE
+        switch = node.result("polaris_raised")["switch"]
+        return {"switch": {**switch, **self._arm(switch["name"], plan_on(node), seconds, False, task_vars)}}
 
     def _restore(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Restore what the window changed, then disarm the switch."""
-        node = node_of("", task_vars)
-        plan = planned(node)
+        node = node_of(task_vars["inventory_hostname"], task_vars)
+        journal = node.result("polaris_watch").get("journal")
+        entry = _watch.read(journal).get(node.name) if journal else None
+        # (Without a journal, this is check mode.)
+        plan = plan_on(node) if entry is None else entry.plan
         if not plan["levels"]:
             return {}
         # Leave alone what somebody else set meanwhile.
-        restored = self._log_level({"levels": plan["levels"], "expected": plan["set"]}, task_vars)
+        result = self._log_level({"levels": plan["levels"], "expected": plan["set"]}, task_vars)
+        result.update(plan=plan, late=entry is not None and entry.state == "raising")
+        if not is_answer(result) or result["late"] or entry is None:
+            return result
+        self._enter("restored", plan, task_vars)
         switch = switch_of(node)
-        if is_answer(restored) and switch.get("name") and not is_late(node):
+        if switch.get("name"):
             task = {"step": "disarm", "name": switch["name"], "url": plan["url"]}
             disarmed = self._on_node(task, task_vars)
             if not is_answer(disarmed):
-                restored.setdefault("warnings", []).append(
+                result.setdefault("warnings", []).append(
                     f"The job on the node that restores the levels could not be stopped ({reason(disarmed)}). It ends "
                     f"by itself at {switch['until']}."
                 )
-        return restored
+        return result
 
-    def _log_level(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+    def _enter(self, state: State, plan: t.Mapping[str, t.Any], task_vars: t.Dict[str, t.Any]) -> None:
+        """Enter in the journal what happens to this node."""
+        watch = task_vars.get("polaris_watch") or {}
+        try:
+            _watch.enter(watch["journal"], task_vars["inventory_hostname"], state, plan)
+        except (KeyError, OSError) as error:
+            raise AnsibleError(
+                f"The process that restores the levels if this play is killed is not ready ({error}): run the whole "
+                f"playbook. The levels of this node are not changed."
+            ) from error
+
+    def _log_level(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any], check_mode: bool = False) -> Result:
         """Run polaris_log_level, as its own task would."""
         copy = self._task.copy()
+        copy.check_mode = copy.check_mode or check_mode
         copy.action = LOG_LEVEL
         copy.args = {**task, "url": url_of(self._variables(task_vars))}
         action = self._shared_loader_obj.action_loader.get(
@@ -169,11 +213,17 @@ class ActionModule(ActionBase):
         if not self._is_pipelining_enabled("new"):
             return {"missing": "its connection does not use pipelining, which keeps the token out of files there"}
         name = secrets.token_hex(16)
-        restoring = order(self._variables(task_vars), plan)
-        begun = self._on_node({"step": "wait", "name": name, "url": restoring["url"]}, task_vars, seconds + OVERTIME)
+        begun = self._on_node({"step": "wait", "name": name, "url": plan["url"]}, task_vars, seconds + OVERTIME)
         if not begun.get("ansible_job_id"):
             return {"missing": reason(begun)}
-        armed = self._on_node({"step": "arm", "name": name, "seconds": seconds, **restoring}, task_vars)
+        return self._arm(name, plan, seconds, True, task_vars)
+
+    def _arm(
+        self, name: str, plan: t.Mapping[str, t.Any], seconds: int, raising: bool, task_vars: t.Dict[str, t.Any]
+    ) -> Result:
+        """Let the switch restore the levels after ``seconds``, and return it, or why it is missing."""
+        task = {"step": "arm", "name": name, "seconds": seconds, "raising": raising}
+        armed = self._on_node({**task, **order(self._variables(task_vars), plan)}, task_vars)
         if not is_answer(armed):
             return {"missing": reason(armed)}
         return {"name": name, "until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))}

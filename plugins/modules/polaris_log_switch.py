@@ -53,6 +53,12 @@ options:
     description: The switch restores a scope only if it has this level then. For V(arm).
     type: dict
     default: {}
+  raising:
+    description: >-
+      Whether the levels are still being raised. If so, the switch looks again after it has restored them, because the
+      server may set one late. For V(arm), which can be repeated.
+    type: bool
+    default: false
 seealso:
   - module: polarismesh.maintenance.polaris_log_level
 author:
@@ -91,6 +97,12 @@ import typing as t
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._levels import (
+    LATE,
+    changes,
+    set_levels,
+    split,
+)
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform, run_module
 
@@ -101,6 +113,7 @@ SPEC = spec(
         "seconds": {"type": "float", "default": 300.0},
         "levels": {"type": "dict", "default": {}},
         "expected": {"type": "dict", "default": {}},
+        "raising": {"type": "bool", "default": False},
     }
 )
 
@@ -182,59 +195,69 @@ def ask(name: str, message: Message, patience: float) -> t.Optional[Message]:
 def wait(name: str) -> None:
     """Be the switch, until it is disarmed or has done its work."""
     order: t.Optional[Message] = None
+    give_up = 0.0
+    #: When to restore, or to give up if it is not armed by then.
+    due = [time.monotonic() + UNARMED]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(_address(name))
         listener.listen()
-        end = time.monotonic() + UNARMED
-        while time.monotonic() < end:
-            # (In pieces: a socket does not accept a time-out of many days.)
-            listener.settimeout(max(0.01, min(60.0, end - time.monotonic())))
-            try:
-                connection, _address_of_peer = listener.accept()
-            except OSError:
-                continue
-            with connection:
-                connection.settimeout(5.0)
-                message = _receive(connection) if _trusted(connection) else None
-                if message is None:
-                    continue
-                if message["step"] == "disarm":
-                    remove_job()
-                    with contextlib.suppress(OSError):
-                        _send(connection, {"pid": os.getpid()})
-                    return
-                if order is None:
-                    order = message["order"]
-                    end = time.monotonic() + message["seconds"]
-                with contextlib.suppress(OSError):
-                    _send(connection, {"pid": os.getpid()})
-        if order is not None:
-            restore(order)
+        while due:
+            message = _next_message(listener, due[0])
+            if message is None:
+                due.pop(0)
+                if order is not None and not restore(order) and time.monotonic() < give_up:
+                    due.insert(0, time.monotonic() + PAUSE)
+            elif message["step"] == "disarm":
+                break
+            else:
+                order = message["order"]
+                end = time.monotonic() + message["seconds"]
+                give_up = end + PATIENCE
+                due = [end, *(end + later for later in (LATE if message["raising"] else ()))]
         remove_job()
 
 
-def restore(order: Message) -> None:
-    """Restore the levels, and write the result to the system's log, because no task is left to return it to."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        result = perform(_restore, order, set(), check_mode=False, diff_mode=False).result
-        if not result.get("failed") or time.monotonic() > end:
-            break
-        time.sleep(PAUSE)
-    outcome = f"not restored: {result.get('msg')}"
-    if not result.get("failed"):
+def _next_message(listener: socket.socket, end: float) -> t.Optional[Message]:
+    """The next message, with this process as the answer; None at the end, given in the clock of time.monotonic."""
+    while time.monotonic() < end:
+        # (In pieces: a socket does not accept a time-out of many days.)
+        listener.settimeout(max(0.01, min(60.0, end - time.monotonic())))
+        try:
+            connection, _address_of_peer = listener.accept()
+        except OSError:
+            continue
+        with connection:
+            connection.settimeout(5.0)
+            message = _receive(connection) if _trusted(connection) else None
+            if message is not None:
+                with contextlib.suppress(OSError):
+                    _send(connection, {"pid": os.getpid()})
+                return message
+    return None
+
+
+def restore(order: Message) -> bool:
+    """Restore the levels, and return whether that worked.
+
+    What it did goes to the system's log, because no task is left to return it to.
+    """
+    result = perform(_restore, order, set(), check_mode=False, diff_mode=False).result
+    outcome = ""
+    if result.get("failed"):
+        outcome = f"not restored: {result['msg']}"
+    elif result["restored"] or result["kept"]:
         outcome = f"restored {result['restored']}, left alone {result['kept']}"
-    syslog.syslog(f"polaris debug window, log levels of {result['url']}: {outcome}")
+    if outcome:
+        syslog.syslog(f"polaris debug window, log levels of {result['url']}: {outcome}")
+    return not result.get("failed")
 
 
 def _restore(client: Client, params: Params, check_mode: bool) -> Result:
     """Restore the scopes that still have the level that the window set. Somebody else has set the others."""
-    now = log_levels.read(client)
-    old, expected = params["levels"], params["expected"]
-    todo = {scope: level for scope, level in old.items() if now.get(scope) == expected.get(scope)}
-    for scope, level in todo.items():
-        log_levels.write(client, scope, level)
-    kept = {scope: now[scope] for scope in old if scope in now and scope not in todo and now[scope] != old[scope]}
+    before = log_levels.read(client)
+    todo, kept = split(changes(params["levels"], before), before, params["expected"])
+    if todo:
+        set_levels(client, before, todo)
     return {"changed": bool(todo), "restored": todo, "kept": kept}
 
 
@@ -292,9 +315,10 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         # (Nothing reads the result.)
         raise SystemExit(0)
     if params["step"] == "arm":
-        answer = ask(params["name"], {"step": "arm", "seconds": params["seconds"], "order": params}, START)
+        order = {"step": "arm", "seconds": params["seconds"], "raising": params["raising"], "order": params}
+        answer = ask(params["name"], order, START if params["raising"] else 0)
         if answer is None:
-            raise PolarisError("unsupported", "the job on the node that restores the levels did not start.")
+            raise PolarisError("unsupported", "the job on the node that restores the levels is not running.")
         return {"changed": True, "found": True}
     answer = ask(params["name"], {"step": "disarm"}, 0)
     if answer is not None:

@@ -15,11 +15,12 @@ description:
   - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
   - Before a level is raised, V(watch) starts a process on the controller that restores the levels if
     C(ansible-playbook) dies first. V(release) ends that process, unless a node is still raised.
-  - V(open) raises the levels of a node. If its connection is not local, it first starts a job on the node
-    (M(polarismesh.maintenance.polaris_log_switch)) that restores them by itself. V(restore) restores them, and ends
-    that job.
+  - V(open) reads the levels of a node, enters them in a file for that process, and raises them. If the connection of
+    the node is not local, it first starts a job on the node (M(polarismesh.maintenance.polaris_log_switch)) that
+    restores them by itself. V(clock) tells that job when the window is open on all nodes. V(restore) restores the
+    levels, and ends that job.
   - V(wait) waits. At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
-  - V(watch), V(wait) and V(release) run once for all hosts, V(open) and V(restore) on every host.
+  - V(watch), V(wait) and V(release) run once for all hosts, V(open), V(clock) and V(restore) on every host.
 attributes:
   check_mode:
     description: Can run in check mode and say what would change without changing it.
@@ -32,7 +33,7 @@ options:
   step:
     description: What to do.
     type: str
-    choices: [watch, open, wait, restore, release]
+    choices: [watch, open, clock, wait, restore, release]
     required: true
   levels:
     description: The levels that V(open) sets, by scope.
@@ -61,13 +62,23 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+plan:
+  description: The C(url) of the server, the old C(levels) that the window changes, and those that it C(set).
+  type: dict
+  returned: V(open) and V(restore)
+  sample: {url: "http://10.0.0.1:8090", levels: {naming: info}, set: {naming: debug}}
 switch:
   description: >-
     The job on the node that restores the levels, with its C(name) and the time C(until) which it waits, or why it is
     C(missing). Empty if the controller itself connects to the server.
   type: dict
-  returned: V(open)
+  returned: V(open) and V(clock)
   sample: {}
+late:
+  description: Whether a level may still be raised, because the server had not answered a change.
+  type: bool
+  returned: V(restore)
+  sample: false
 waited:
   description: How many seconds the window was open.
   type: int

@@ -6,6 +6,9 @@
 It starts before the first level is raised, in its own session, so that neither signals to the play nor the terminal
 reach it. It does nothing while the play runs, and the play releases it when all levels are restored. If the play is
 killed or interrupted before that, the process restores every scope that still has the level that the window set.
+
+It learns from a journal, a file on the controller, which nodes these are: before a task of the play raises the levels
+of a node, it enters there what the node has. What the process needs to reach the servers is only in its memory.
 """
 
 from __future__ import annotations
@@ -18,46 +21,99 @@ import subprocess
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
+from ..module_utils._levels import LATE
 from ..module_utils._options import Params
 from ..module_utils._runner import Result
 
-#: A host's name, and the parameters of polaris_log_level that restore its server.
-Raised = t.Tuple[str, Params]
 #: Restores one server.
 Restore = t.Callable[[Params], Result]
+State = t.Literal["raising", "raised", "restored"]
 
 #: How often it looks for the play, in seconds; how often it tries a server that does not answer, and the pause between.
 LOOK = 0.2
 ATTEMPTS = 5
 PAUSE = 3.0
-#: When it checks restored servers again, because a request of the play may have arrived late.
-AGAIN = (1.0, 4.0)
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 RELEASE = signal.SIGUSR1
 
 
-def start(
-    nodes: t.Sequence[Raised], play: int, restore_one: Restore, elsewhere: t.Sequence[Raised] = ()
-) -> t.Dict[str, t.Any]:
+# --- the journal ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the window does to a node.
+
+    :param state: a node that stays ``raising`` may still make a change that it has not answered.
+    :param plan: its ``url``, the old ``levels`` of the scopes that the window changes, and those that it ``set``.
+    """
+
+    state: State
+    plan: t.Mapping[str, t.Any]
+
+
+Journal = t.Dict[str, Entry]
+
+
+def enter(path: str, name: str, state: State, plan: t.Mapping[str, t.Any]) -> None:
+    """Enter what happens to a node.
+
+    :raises OSError: the journal cannot be written, or is gone, because the process that watches already restores.
+    """
+    # Blank lines keep apart from it what a full disk may have cut short.
+    line = b"\n" + json.dumps([name, state, plan]).encode() + b"\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        if os.write(descriptor, line) < len(line):
+            raise OSError(f"{path}: not written as a whole")
+    finally:
+        os.close(descriptor)
+
+
+def read(path: str) -> Journal:
+    """The last entry of each node."""
+    with open(path, encoding="utf-8") as file:
+        return _entries(file)
+
+
+def _entries(lines: t.Iterable[str]) -> Journal:
+    journal: Journal = {}
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            name, state, plan = json.loads(line)
+            journal[name] = Entry(state, plan)
+    return journal
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def start(accounts: t.Mapping[str, Params], play: int, restore_one: Restore, path: str) -> t.Dict[str, t.Any]:
     """Start the process, wait until it is ready, and return what :func:`release` needs.
 
+    :param accounts: the name of each node that it can reach -> the parameters of polaris_log_level there.
     :param play: the process of ansible-playbook.
-    :param elsewhere: the nodes that it cannot reach, with their old ``levels``, which it prints.
+    :param path: the journal, a new file.
     """
     started = identity(play)
+    journal = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600)
     ready, child_ready = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            _be_the_watch(nodes, elsewhere, play, restore_one, started, child_ready)
+            _be_the_watch(accounts, play, restore_one, started, path, journal, child_ready)
+        except Exception as error:
+            _say(2, f"The process that restores the log levels has failed: {type(error).__name__}: {error}")
         finally:
             os._exit(0)
+    os.close(journal)
     os.close(child_ready)
     os.read(ready, 1)
     os.close(ready)
-    return {"pid": pid, "identity": identity(pid)}
+    return {"pid": pid, "identity": identity(pid), "journal": path}
 
 
 def release(watch: t.Mapping[str, t.Any], seconds: float = 5.0) -> bool:
@@ -82,7 +138,8 @@ def identity(pid: int) -> t.Optional[str]:
             # After the program's name, which may contain blanks, the state is the first field and the time the 20th.
             fields = file.read().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # (The second one if the process ends between open and read.)
         if os.path.isdir("/proc/self"):
             return None
     answer = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
@@ -91,11 +148,12 @@ def identity(pid: int) -> t.Optional[str]:
 
 
 def _be_the_watch(
-    nodes: t.Sequence[Raised],
-    elsewhere: t.Sequence[Raised],
+    accounts: t.Mapping[str, Params],
     play: int,
     restore_one: Restore,
     started: t.Optional[str],
+    path: str,
+    journal: int,
     ready: int,
 ) -> None:
     released: t.List[int] = []
@@ -109,23 +167,21 @@ def _be_the_watch(
     output = _output_of(play)
     # Close what the worker has open (its queue to the play, locks, pipes of other processes).
     for descriptor in range(3, 1024):
-        if descriptor not in (output, ready):
+        if descriptor not in (output, journal, ready):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
     os.write(ready, b".")
     os.close(ready)
     while not released and identity(play) == started:
         time.sleep(LOOK)
+    # From now on, no task can enter a node, so none raises its levels.
+    with contextlib.suppress(OSError):
+        os.unlink(path)
     if released:
         return
-    for name, params in elsewhere:
-        _say(
-            output,
-            f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
-            f"warning said that it did not start. They were: {json.dumps(params['levels'])}",
-        )
-    if nodes:
-        restore(nodes, restore_one, lambda line: _say(output, line))
+    time.sleep(LOOK)
+    with open(journal, encoding="utf-8") as file:
+        restore(_entries(file), accounts, restore_one, lambda line: _say(output, line))
 
 
 def _output_of(play: int) -> int:
@@ -142,47 +198,72 @@ def _say(output: int, line: str) -> None:
         os.write(output, f"{line}\r\n".encode())
 
 
-def restore(nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[str], None]) -> None:
+def restore(
+    journal: Journal, accounts: t.Mapping[str, Params], restore_one: Restore, say: t.Callable[[str], None]
+) -> None:
     """Restore all nodes in parallel, and name those that stay raised, with their old levels."""
-    names = ", ".join(name for name, _params in nodes)
-    say(f"The play is gone. Restoring the log levels on {len(nodes)} ({names}); signals do not stop this.")
-    done: t.List[Raised] = []
-    left = [(node, "") for node in nodes]
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(PAUSE)
-        answered, left = _attempted([node for node, _why in left], restore_one, say)
-        done += answered
-        if not left:
-            break
-    for (name, params), why in left:
-        say(f"STILL RAISED on {name}: {why} Its levels were: {json.dumps(params['levels'])}")
-    if done:
-        say(f"The log levels are restored on {len(done)} of {len(nodes)}.")
-    # Report only once that somebody else has set a level.
-    left = []
-    for pause in AGAIN if done else ():
-        time.sleep(pause)
-        _answered, left = _attempted(done, restore_one, lambda line: None)
-    for (name, params), why in left:
-        say(f"UNKNOWN on {name}, after it was restored: {why} Its levels were: {json.dumps(params['levels'])}")
+    raised = {name: entry for name, entry in journal.items() if entry.state != "restored"}
+    # From here, the URL of the others may lead to another server, which must get neither the levels nor the token.
+    for name in sorted(raised.keys() - accounts.keys()):
+        say(
+            f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
+            f"warning said that it did not start. {_were(raised[name])}"
+        )
+    here = {name: entry for name, entry in raised.items() if name in accounts}
+    if not here:
+        return
+    say(f"The play is gone. Restoring the log levels on {len(here)} ({', '.join(here)}); signals do not stop this.")
 
-
-def _attempted(
-    nodes: t.Sequence[Raised], restore_one: Restore, say: t.Callable[[str], None]
-) -> t.Tuple[t.List[Raised], t.List[t.Tuple[Raised, str]]]:
-    """Try to restore the nodes. Return those where that worked, and the others with the reason."""
-
-    def attempt(node: Raised) -> Result:
+    def attempt(name: str) -> Result:
+        plan = here[name].plan
         try:
-            return restore_one(node[1])
+            return restore_one({**accounts[name], "levels": plan["levels"], "expected": plan["set"]})
         except Exception as error:
             return {"failed": True, "msg": f"{type(error).__name__}."}
 
-    with ThreadPoolExecutor(max_workers=min(32, len(nodes))) as pool:
-        results = list(zip(nodes, pool.map(attempt, nodes)))
-    for (name, _params), result in results:
+    left = dict.fromkeys(here, "")
+    for number in range(ATTEMPTS):
+        time.sleep(PAUSE if number else 0)
+        left = _failed(list(left), attempt, say)
+        if not left:
+            break
+    for name, why in left.items():
+        say(f"STILL RAISED on {name}: {why} {_were(here[name])}")
+    if len(left) < len(here):
+        say(f"The log levels are restored on {len(here) - len(left)} of {len(here)}.")
+    late = [name for name, entry in here.items() if entry.state == "raising" and name not in left]
+    for name in late:
+        say(
+            f"MAY BE RAISED on {name}: the play ended while its server had not answered a change, which it may still "
+            f"make. This restores it again for {LATE[-1]:.0f} s. {_were(here[name])}"
+        )
+    if late:
+        _restore_again(late, attempt, say)
+
+
+def _restore_again(names: t.Sequence[str], attempt: t.Callable[[str], Result], say: t.Callable[[str], None]) -> None:
+    past = 0.0
+    failed: t.Dict[str, str] = {}
+    for moment in LATE:
+        time.sleep(moment - past)
+        past = moment
+        # (By now, somebody else may have set a level.)
+        failed = _failed(names, attempt, lambda line: None)
+    for name, why in failed.items():
+        say(f"UNKNOWN on {name}, after it was restored: {why}")
+
+
+def _were(entry: Entry) -> str:
+    return f"Its levels were: {json.dumps(entry.plan['levels'])}"
+
+
+def _failed(
+    names: t.Sequence[str], attempt: t.Callable[[str], Result], say: t.Callable[[str], None]
+) -> t.Dict[str, str]:
+    """Try to restore the nodes. Return those where that failed, with the reason."""
+    with ThreadPoolExecutor(max_workers=min(32, len(names))) as pool:
+        results = list(zip(names, pool.map(attempt, names)))
+    for name, result in results:
         for scope, level in (result.get("kept") or {}).items():
             say(f"LEFT ALONE on {name}: {scope} is {level}, which somebody has set since.")
-    failed = [(node, str(result["msg"])) for node, result in results if result.get("failed")]
-    return [node for node, result in results if not result.get("failed")], failed
+    return {name: str(result["msg"]) for name, result in results if result.get("failed")}

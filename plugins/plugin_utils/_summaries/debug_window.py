@@ -14,7 +14,7 @@ from .log_level import kept_lines
 
 
 def summarize(run: Run) -> Summary:
-    nodes = [(node, planned(node)) for node in run.nodes]
+    nodes = [(node, plan_on(node)) for node in run.nodes]
     to_restore = [(node, plan) for node, plan in nodes if plan["levels"]]
     left = [(node, plan) for node, plan in to_restore if is_raised(node)]
     answered = [node for node, _plan in to_restore if not is_raised(node)]
@@ -23,7 +23,11 @@ def summarize(run: Run) -> Summary:
         node for node in answered if node.answer("polaris_raised") or node.result("polaris_restored").get("changed")
     ]
     untouched = [node for node, plan in nodes if not plan["levels"] or (node in answered and node not in restored)]
-    failed = failed_before(run.nodes)
+    failed = {
+        node: node.reason("polaris_raised")
+        for node in run.nodes
+        if "polaris_raised" in node.results and node.answer("polaris_raised") is None
+    }
 
     dry = " (check mode: nothing was changed)" if run.check_mode else ""
     lines = [Line(f"Polaris debug window closed{dry}: {counted(len(run.nodes), 'node')}")]
@@ -77,18 +81,21 @@ def who_goes_on(node: Node) -> str:
 
 def is_raised(node: Node) -> bool:
     """Whether the window may have changed a node and has not certainly restored it."""
-    return bool(planned(node)["levels"]) and (is_late(node) or node.answer("polaris_restored") is None)
+    restored = node.answer("polaris_restored")
+    return bool(plan_on(node)["levels"]) and (restored is None or bool(restored.get("late")))
 
 
-def is_late(node: Node) -> bool:
+def is_late(raised: t.Mapping[str, t.Any]) -> bool:
     """Whether a level may still be raised: the server did not answer a change in time, or the host was lost."""
-    raised = node.result("polaris_raised")
     return bool(raised.get("unknown_scopes") or raised.get("outcome_unknown"))
 
 
 def switch_of(node: Node) -> t.Mapping[str, t.Any]:
     """The switch on a node, with its ``name`` and the time ``until`` which it waits, or why it is ``missing``."""
-    return node.result("polaris_raised").get("switch") or {}
+    switch = node.result("polaris_raised").get("switch") or {}
+    later = node.result("polaris_clock").get("switch") or {}
+    # (That of an earlier window in the same run has another name.)
+    return t.cast(t.Mapping[str, t.Any], later if later and later.get("name") == switch.get("name") else switch)
 
 
 def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
@@ -98,36 +105,33 @@ def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
     return [line.text for line in failures(what, reasons)]
 
 
-def planned(node: Node) -> t.Dict[str, t.Any]:
-    """What the window changes on a node: the old ``levels`` of these scopes, and those that it ``set``.
+def plan_of(looked: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """What the window changes on a node: the old ``levels`` of these scopes, and those that it will ``set``.
 
-    It is read before anything is raised, so it is known even if the raise fails.
+    :param looked: the result of polaris_log_level in check mode, so this is known before anything is raised.
     """
-    plan = node.answer("polaris_planned") or {}
-    previous = plan.get("previous") or {}
+    previous = (looked.get("previous") or {}) if is_answer(looked) else {}
     return {
-        "url": plan.get("url"),
+        "url": looked.get("url"),
         "levels": dict(previous),
-        "set": {scope: plan["levels"][scope] for scope in previous},
+        "set": {scope: looked["levels"][scope] for scope in previous},
     }
 
 
-def failed_before(nodes: t.Sequence[Node]) -> t.Dict[Node, str]:
-    """The nodes that failed before the window was open there, each with the reason."""
-    failed = {}
-    for node in nodes:
-        for register in ("polaris_planned", "polaris_raised"):
-            if register in node.results and not is_answer(node.results[register]):
-                failed[node] = node.reason(register)
-                break
-    return failed
+def plan_on(node: Node) -> t.Mapping[str, t.Any]:
+    """What the window changes on a node, from the task that raised or restored it, or from the journal at the end."""
+    for register in ("polaris_raised", "polaris_restored"):
+        if "plan" in node.result(register):
+            return t.cast(t.Mapping[str, t.Any], node.result(register)["plan"])
+    plans = node.result("polaris_released").get("plans") or {}
+    return t.cast(t.Mapping[str, t.Any], plans.get(node.name, {"url": None, "levels": {}, "set": {}}))
 
 
 SUMMARY = Summarizer(
     (
-        "polaris_planned",
-        "polaris_watch",
         "polaris_raised",
+        "polaris_watch",
+        "polaris_clock",
         "polaris_window",
         "polaris_restored",
         "polaris_released",

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._levels import changes, partial
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import (
-    changes,
-    partial,
     run,
     unknown_scopes,
     wanted_levels,

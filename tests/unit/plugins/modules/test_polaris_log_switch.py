@@ -20,6 +20,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._client im
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import validated
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_log_switch as switch
+from tests.clients import until
 from tests.simulator import Fault, Fleet
 
 RAISED = {"naming": "debug", "auth": "debug"}
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, threading.Thread]]:
     """A switch that is not armed yet: its name, and the thread that runs it instead of a process."""
     monkeypatch.setattr(switch, "PAUSE", 0.05)
+    monkeypatch.setattr(switch, "LATE", (0.5, 1.0))
     monkeypatch.setattr(switch, "_until_gone", lambda pid: None)
     name = secrets.token_hex(16)
     thread = threading.Thread(target=switch.wait, args=(name,), daemon=True)
@@ -51,8 +53,9 @@ def tell(fleet: Fleet, make_client: Callable[..., Client]) -> Callable[..., dict
     return tell
 
 
-def arm(tell: Callable[..., dict[str, Any]], name: str, seconds: float) -> None:
-    tell(name, "arm", seconds=seconds, levels={"naming": "info", "auth": "info"}, expected=RAISED)
+def arm(tell: Callable[..., dict[str, Any]], name: str, seconds: float, raising: bool = True) -> None:
+    levels = {"naming": "info", "auth": "info"}
+    tell(name, "arm", seconds=seconds, levels=levels, expected=RAISED, raising=raising)
 
 
 def test_it_restores_what_still_has_the_level_of_the_window(
@@ -66,6 +69,32 @@ def test_it_restores_what_still_has_the_level_of_the_window(
     thread.join(30)
     assert [fleet.nodes[0].levels[scope] for scope in ("naming", "auth")] == ["info", "fatal"]
     assert tell(name, "disarm") == {"changed": False, "found": False}
+
+
+def test_the_clock_starts_anew_when_the_window_opens(
+    fleet: Fleet, waiting: tuple[str, threading.Thread], tell: Callable[..., dict[str, Any]]
+) -> None:
+    """Another node was slow to raise. The levels of this one stay until the end of the window."""
+    name, thread = waiting
+    fleet.nodes[0].levels.update(RAISED)
+    arm(tell, name, 0.6)
+    arm(tell, name, 600, raising=False)
+    time.sleep(1)
+    assert thread.is_alive()
+    assert fleet.requests == []
+
+
+def test_a_level_that_the_server_sets_late_is_restored_again(
+    fleet: Fleet, waiting: tuple[str, threading.Thread], tell: Callable[..., dict[str, Any]]
+) -> None:
+    """The play ended before it could say that the raise is over, or the raise took longer than the window."""
+    name, thread = waiting
+    fleet.nodes[0].levels.update(RAISED)
+    arm(tell, name, 0.1)
+    assert until(lambda: fleet.nodes[0].levels["naming"] == "info", 30)
+    fleet.nodes[0].levels.update(RAISED)
+    thread.join(30)
+    assert [fleet.nodes[0].levels[scope] for scope in ("naming", "auth")] == ["info", "info"]
 
 
 def test_it_does_not_give_up_when_the_server_does_not_answer(
@@ -137,7 +166,7 @@ def test_another_account_cannot_be_armed_in_its_place(tell: Callable[..., dict[s
     with other_account(LISTENS, name) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        with pytest.raises(PolarisError, match="did not start"):
+        with pytest.raises(PolarisError, match="is not running"):
             arm(tell, name, 1)
         assert process.communicate(timeout=60)[0].strip() == "b''"
 
@@ -146,5 +175,5 @@ def test_arming_a_missing_switch_fails_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tell: Callable[..., dict[str, Any]]
 ) -> None:
     monkeypatch.setattr(switch, "START", 0.1)
-    with pytest.raises(PolarisError, match="did not start"):
+    with pytest.raises(PolarisError, match="is not running"):
         arm(tell, secrets.token_hex(16), 1)

@@ -11,18 +11,20 @@ import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
+    is_late,
     is_raised,
+    switch_of,
     without_switch,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, Run
 
-PLANNED = {"previous": {"naming": "info"}, "levels": {"naming": "debug"}, "url": "http://10.0.0.1:8090"}
+PLAN = {"levels": {"naming": "info"}, "set": {"naming": "debug"}, "url": "http://10.0.0.1:8090"}
 LOST = {"failed": True, "msg": "the host could not be reached"}
-ANSWER = {"changed": True}
+ANSWER = {"changed": True, "plan": PLAN}
 
 
 def node(name: str, **results: Any) -> Node:
-    return Node(name, {"polaris_planned": PLANNED, "polaris_raised": ANSWER, **results})
+    return Node(name, {"polaris_raised": ANSWER, **results})
 
 
 def lines(*nodes: Node) -> list[str]:
@@ -34,7 +36,7 @@ def test_a_node_that_stays_raised_is_named_with_who_restores_it_later() -> None:
     switch = {"name": "5d41", "until": "2026-11-26T04:00:00Z"}
     watched = {"released": False, "left": ["b"]}
     found = lines(
-        node("a", polaris_restored=LOST, polaris_raised={"switch": switch}, polaris_released=watched),
+        node("a", polaris_restored=LOST, polaris_raised={**ANSWER, "switch": switch}, polaris_released=watched),
         node("b", polaris_restored=LOST, polaris_released=watched, polaris_watch={"pid": 4711}),
         node("c", polaris_restored=LOST, polaris_released=watched),
         node("d", polaris_restored=ANSWER),
@@ -49,14 +51,34 @@ def test_a_node_that_stays_raised_is_named_with_who_restores_it_later() -> None:
     ]
 
 
-@pytest.mark.parametrize("late", [{"unknown_scopes": ["naming"]}, {"outcome_unknown": True}])
-def test_a_change_that_the_server_may_still_make_is_not_over(late: dict[str, Any]) -> None:
-    """It had not answered in time, or the host was lost, so it may set the level after the restore."""
-    raised = {**LOST, **late}
-    lost = node("a", polaris_raised=raised, polaris_restored=ANSWER, polaris_released={"left": ["a"]})
-    assert is_raised(lost)
-    assert [text for text in lines(lost) if text.startswith("restored")] == []
-    assert any(text.startswith("MAY BE RAISED on a: ") and '{"naming": "info"}' in text for text in lines(lost))
+def test_a_change_that_the_server_may_still_make_is_not_over() -> None:
+    """It had not answered in time, so it may set the level after the restore."""
+    late = node("a", polaris_restored={**ANSWER, "late": True}, polaris_released={"left": ["a"]})
+    assert is_raised(late)
+    assert [text for text in lines(late) if text.startswith("restored")] == []
+    assert any(text.startswith("MAY BE RAISED on a: ") and '{"naming": "info"}' in text for text in lines(late))
+
+
+def test_a_node_without_any_result_is_known_from_the_journal() -> None:
+    """Its host was lost in the raise, and again in the restore."""
+    released = {"left": [], "plans": {"a": PLAN}}
+    lost = Node("a", {"polaris_raised": LOST, "polaris_restored": LOST, "polaris_released": released})
+    assert any(text.startswith("STILL RAISED on a: ") and '{"naming": "info"}' in text for text in lines(lost))
+
+
+@pytest.mark.parametrize("result", [{"unknown_scopes": ["naming"]}, {"outcome_unknown": True}])
+def test_a_raise_without_an_answer_is_late(result: dict[str, Any]) -> None:
+    assert is_late({**LOST, **result})
+    assert not is_late({**LOST, "unknown_scopes": []})
+
+
+def test_the_switch_restores_later_once_the_window_is_open_on_all_nodes() -> None:
+    raised = {**ANSWER, "switch": {"name": "5d41", "until": "early"}}
+    later = {"switch": {"name": "5d41", "until": "late"}}
+    earlier_window = {"switch": {"name": "77aa", "until": "long ago"}}
+    assert switch_of(node("a", polaris_raised=raised, polaris_clock=later))["until"] == "late"
+    assert switch_of(node("a", polaris_raised=raised, polaris_clock=earlier_window))["until"] == "early"
+    assert switch_of(node("a", polaris_clock=earlier_window)) == {}
 
 
 def test_nodes_without_a_switch_are_one_line_for_each_reason() -> None:

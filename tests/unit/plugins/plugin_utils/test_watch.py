@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +28,22 @@ def play() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def nodes(fleet: Fleet) -> list[tuple[str, dict[str, Any]]]:
-    options = {"url": fleet.url, "token": fleet.tokens.owner, "retries": 0}
-    task = {**options, "levels": {"naming": "info", "auth": "info"}, "expected": {"naming": "debug", "auth": "debug"}}
-    return [("node1", validated(SPEC, task).params)]
+PLAN: dict[str, Any] = {
+    "url": "",
+    "levels": {"naming": "info", "auth": "info"},
+    "set": {"naming": "debug", "auth": "debug"},
+}
+
+
+def accounts(url: str, token: str = "") -> dict[str, dict[str, Any]]:
+    options = {"url": url, "token": token, "retries": 0, "levels": {}}
+    return {name: validated(SPEC, options).params for name in ("node1", "node2")}
+
+
+@pytest.fixture
+def watch(fleet: Fleet, play: subprocess.Popen[bytes], tmp_path: Path) -> dict[str, Any]:
+    """A process that watches over two nodes, which are one server here."""
+    return _watch.start(accounts(fleet.url, fleet.tokens.owner), play.pid, restored, str(tmp_path / "journal"))
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -39,8 +53,25 @@ def until(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def test_it_restores_what_the_window_set_when_the_play_is_gone(fleet: Fleet, play: subprocess.Popen[bytes]) -> None:
-    watch = _watch.start(nodes(fleet), play.pid, restored)
+def test_a_process_that_ends_while_it_is_looked_at_is_gone() -> None:
+    """Its file in /proc can be opened then, but no longer read."""
+    for _process in range(20):
+        with subprocess.Popen(["sleep", "600"]) as process:
+            began = _watch.identity(process.pid)
+            killer = threading.Timer(0.01, process.kill)
+            killer.start()
+            reaper = threading.Thread(target=process.wait)
+            reaper.start()
+            while (now := _watch.identity(process.pid)) is not None:
+                assert now == began
+            reaper.join()
+
+
+def test_it_restores_what_the_window_set_when_the_play_is_gone(
+    fleet: Fleet, play: subprocess.Popen[bytes], watch: dict[str, Any]
+) -> None:
+    _watch.enter(watch["journal"], "node1", "raising", PLAN)
+    _watch.enter(watch["journal"], "node1", "raised", PLAN)
     fleet.nodes[0].levels.update(naming="debug", auth="error")
     assert _watch.identity(watch["pid"]) == watch["identity"]
     assert fleet.requests == []
@@ -51,19 +82,70 @@ def test_it_restores_what_the_window_set_when_the_play_is_gone(fleet: Fleet, pla
     assert until(lambda: _watch.identity(watch["pid"]) is None)
 
 
-def test_a_released_watch_sends_no_request(fleet: Fleet, play: subprocess.Popen[bytes]) -> None:
-    watch = _watch.start(nodes(fleet), play.pid, restored)
+def test_it_leaves_alone_what_the_play_has_not_raised_or_has_restored(
+    fleet: Fleet, play: subprocess.Popen[bytes], watch: dict[str, Any]
+) -> None:
+    """And a task that comes late cannot raise a node any more."""
+    _watch.enter(watch["journal"], "node1", "raised", PLAN)
+    _watch.enter(watch["journal"], "node1", "restored", PLAN)
+    fleet.nodes[0].levels.update(PLAN["set"])
+    play.kill()
+    assert until(lambda: _watch.identity(watch["pid"]) is None)
+    assert fleet.requests == []
+    with pytest.raises(FileNotFoundError):
+        _watch.enter(watch["journal"], "node2", "raising", PLAN)
+
+
+def test_a_released_watch_sends_no_request(fleet: Fleet, watch: dict[str, Any]) -> None:
+    _watch.enter(watch["journal"], "node1", "raised", PLAN)
     fleet.nodes[0].levels["naming"] = "debug"
     assert _watch.release(watch)
     assert _watch.identity(watch["pid"]) is None
     assert _watch.release(watch), "a second time does no harm"
     assert fleet.requests == []
+    assert not Path(watch["journal"]).exists()
+
+
+def test_an_entry_that_was_cut_short_hides_no_other(tmp_path: Path) -> None:
+    """As by a full disk."""
+    journal = tmp_path / "journal"
+    journal.write_text('\n["node1", "rai')
+    _watch.enter(str(journal), "node2", "raising", PLAN)
+    _watch.enter(str(journal), "node2", "raised", PLAN)
+    assert _watch.read(str(journal)) == {"node2": _watch.Entry("raised", PLAN)}
+
+
+def said_of(
+    journal: _watch.Journal, monkeypatch: pytest.MonkeyPatch, url: str = "http://127.0.0.1:1", token: str = ""
+) -> list[str]:
+    monkeypatch.setattr(_watch, "PAUSE", 0)
+    said: list[str] = []
+    _watch.restore(journal, accounts(url, token), restored, said.append)
+    return said
 
 
 def test_what_stays_raised_is_named_with_its_old_levels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_watch, "PAUSE", 0)
-    said: list[str] = []
-    options = {"url": "http://127.0.0.1:1", "retries": 0, "levels": {"naming": "warn"}}
-    _watch.restore([("node1", validated(SPEC, options).params)], restored, said.append)
+    said = said_of({"node1": _watch.Entry("raised", PLAN)}, monkeypatch)
     assert said[-1].startswith("STILL RAISED on node1: nothing listens at http://127.0.0.1:1")
-    assert 'Its levels were: {"naming": "warn"}' in said[-1]
+    assert 'Its levels were: {"naming": "info", "auth": "info"}' in said[-1]
+
+
+def test_a_change_that_its_server_makes_late_is_restored_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The play ended before the server had answered the change. The node is named in any case."""
+    node = fleet.nodes[0]
+    monkeypatch.setattr(_watch, "LATE", (1.0, 2.0, 3.0))
+    late = threading.Timer(1.5, lambda: node.levels.update(naming="debug"))
+    late.start()
+    said = said_of({"node1": _watch.Entry("raising", PLAN)}, monkeypatch, fleet.url, fleet.tokens.owner)
+    late.join()
+    assert node.levels["naming"] == "info"
+    assert said[-1].startswith("MAY BE RAISED on node1: the play ended while its server had not answered a change")
+    assert '{"naming": "info", "auth": "info"}' in said[-1]
+
+
+def test_a_node_that_restores_itself_is_only_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its URL may lead to another server from here. A node that is done is not mentioned."""
+    journal = {name: _watch.Entry("raised", PLAN) for name in ("ssh1", "ssh2")}
+    journal["ssh2"] = _watch.Entry("restored", PLAN)
+    (line,) = said_of(journal, monkeypatch)
+    assert line.startswith("The play is gone. On ssh1, a job there restores the log levels at the end of the window")
