@@ -19,17 +19,17 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import HAS_REQUESTS
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Spec, validated
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import (
+from ..module_utils._client import HAS_REQUESTS
+from ..module_utils._options import Spec, validated
+from ..module_utils._runner import (
     Operation,
     Result,
     invalid,
     perform,
     secrets_in,
 )
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._secrets import Scrubber, shown_arguments
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import (
+from ..module_utils._secrets import Scrubber, shown_arguments
+from ._host_variables import (
     NAMES,
     Completed,
     completed,

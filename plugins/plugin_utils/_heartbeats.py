@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import overdue
-
+from ..module_utils._model import overdue
 from ._summary import Node, Result, is_answer
 
 Entry = t.Dict[str, t.Any]

@@ -13,12 +13,12 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import (
+from ..module_utils._addresses import (
     DEFAULT_HTTP_PORT,
     bracketed,
     same_server,
 )
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import ACCOUNT, COMMON, Params
+from ..module_utils._options import ACCOUNT, COMMON, Params
 
 _ACCOUNT_ROWS = tuple(row for row in COMMON if row.name in ACCOUNT)
 _OTHER_ROWS = tuple(row for row in COMMON if row.name not in ACCOUNT)

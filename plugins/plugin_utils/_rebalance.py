@@ -10,8 +10,8 @@ import typing as t
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import PLACEHOLDERS, address_order
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._text import counted
+from ..module_utils._addresses import PLACEHOLDERS, address_order
+from ._text import counted
 
 #: More runs than anybody would wait for.
 MOST_RUNS = 1000
@@ -43,13 +43,9 @@ class Rules:
     spare: t.FrozenSet[str] = frozenset()
 
     @classmethod
-    def of(cls, tolerance: t.Any, max_share: t.Any, spare: t.Iterable[t.Any] = ()) -> Rules:
-        """Rules out of numbers as users give them. Raises RefusedError."""
-        return cls(
-            share_of(tolerance, "tolerance", least=Fraction(0), most=Fraction(100)),
-            share_of(max_share, "max_share", least=Fraction(1, 10**6), most=Fraction(1)),
-            frozenset(map(str, spare)),
-        )
+    def of(cls, tolerance: float, max_share: float, spare: t.Iterable[t.Any] = ()) -> Rules:
+        """Rules out of the variables of the runbook, with exact shares: 0.29 of 100 is 29, unlike with floats."""
+        return cls(Fraction(str(tolerance)), Fraction(str(max_share)), frozenset(map(str, spare)))
 
 
 @dataclass(frozen=True)
@@ -92,19 +88,6 @@ class Plan:
             "count": self.count,
             "runs": self.runs,
         }
-
-
-def share_of(value: t.Any, name: str, least: Fraction, most: Fraction) -> Fraction:
-    """An exact share: 0.29 of 100 is exactly 29, unlike with floats. Raises RefusedError."""
-    try:
-        share = Fraction(str(value).strip())
-    except (ValueError, ZeroDivisionError):
-        share = Fraction(-1)
-    if isinstance(value, bool) or not least <= share <= most:
-        raise RefusedError(
-            f"{name} must be a number from {float(least):g} to {float(most):g} (0.1 is 10 %); got {value!r}."
-        )
-    return share
 
 
 def open_ports(stats: t.Iterable[t.Mapping[str, t.Any]]) -> Ports:

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_order
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import newest_heartbeats
+from ..module_utils._addresses import address_order
+from ._heartbeats import newest_heartbeats
 
 Values = t.Dict[str, t.Any]
 Given = t.Mapping[str, t.Any]

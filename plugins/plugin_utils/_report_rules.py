@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from statistics import median
 from urllib.parse import urlsplit
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import PLACEHOLDERS
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import named
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import Rules, bounds, closing
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import SEVERITIES, Fleet, Node, Values
+from ..module_utils._addresses import PLACEHOLDERS
+from ._heartbeats import named
+from ._rebalance import Rules, bounds, closing
+from ._report import SEVERITIES, Fleet, Node, Values
 
 COLLECTION = "polarismesh.maintenance"
 #: A heap is far larger than the others if it has more than this many times their median, and this many bytes more.

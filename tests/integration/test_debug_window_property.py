@@ -68,7 +68,7 @@ class Case:
 faults = st.one_of(
     st.sampled_from([Fault("status", status=500, body="disk full"), Fault("status", status=503)]),
     st.sampled_from([Fault("cut"), Fault("drop"), Fault("garbage"), Fault("truncate")]),
-    st.sampled_from([Fault("hang", seconds=3), Fault("delay", seconds=0.5), Fault("delay", seconds=2.5)]),
+    st.sampled_from([Fault("hang", seconds=3), *(Fault("delay", seconds=seconds) for seconds in (0.5, 2.5, 20))]),
 )
 
 
@@ -134,7 +134,7 @@ def run(case: Case, folder: Path) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         # By now, the servers have finished what they were still working on.
-        time.sleep(0 if not case.troubles else 3)
+        time.sleep(max((trouble.fault.seconds for trouble in case.troubles), default=0))
         said = output.read_text(errors="replace")
         hypothesis.event(f"exit code {code}")
         for number, (node, old) in enumerate(zip(fleet.nodes, before, strict=True), 1):
