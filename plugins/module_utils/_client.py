@@ -18,7 +18,7 @@ import time
 import traceback
 import typing as t
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from ._addresses import normalized_url
 from ._answers import Reply, Request
@@ -28,6 +28,7 @@ try:
     import requests
     import requests.adapters
     import requests.exceptions
+    import requests.utils
     import urllib3.exceptions
     from urllib3 import disable_warnings
 except ImportError:
@@ -104,7 +105,7 @@ def _check_client_certificate(cert: str, key: t.Optional[str]) -> None:
         ) from None
 
 
-def check_authorities(verify: t.Union[bool, str, None], given: t.Optional[str], environ: t.Mapping[str, str]) -> None:
+def check_authorities(verify: t.Union[bool, str], given: t.Optional[str], environ: t.Mapping[str, str]) -> None:
     """Refuse a file or directory of CA certificates that cannot be used, naming the option or variable that set it."""
     if not isinstance(verify, str):
         return
@@ -151,7 +152,7 @@ class Progress:
 
 
 class Client:
-    """One session to one server. Safe for use by as many threads as ``settings.parallel``.
+    """Connections to one server. Safe for use by as many threads as ``settings.parallel``.
 
     ``progress`` takes a line about long work; the in-process door shows it, a module cannot. ``secrets`` are the values
     that no error may quote. The set is read at the time of the error, so callers can add secrets to it later.
@@ -170,22 +171,33 @@ class Client:
         self._secrets = secrets
         # Routes that answered 404 or 405 (METHOD path), so that a dialect is detected once, not once per call.
         self.missing: t.Set[str] = set()
-        self._session = _session(settings)
-        verify = (settings.ca_path or True) if settings.validate_certs else False
-        # Proxies, and ``verify`` after REQUESTS_CA_BUNDLE (which overrides the session's own value): looked up once.
-        self._environment = self._session.merge_environment_settings(self.url, {}, True, verify, None)
+        self._headers = _headers(settings)
+        # Without a Session, which would read ~/.netrc, follow redirects and keep cookies. This costs less, too.
+        self._adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.parallel)
+        # ``validate_certs`` and ``ca_path`` take precedence over the environment.
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        verify = settings.validate_certs and (settings.ca_path or bundle or True)
         if self.url.startswith("https:"):
-            check_authorities(self._environment["verify"], settings.ca_path, os.environ)
+            check_authorities(verify, settings.ca_path, os.environ)
+        cert = settings.client_cert
+        self._sending: t.Dict[str, t.Any] = {
+            "stream": True,
+            "verify": verify,
+            "cert": (cert, settings.client_key) if cert and settings.client_key else cert,
+            "proxies": requests.utils.get_environ_proxies(self.url),
+        }
+        if not settings.validate_certs:
+            disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         # (method, path, accept) -> the prepared part that all such requests share.
         self._prepared: t.Dict[t.Tuple[str, str, t.Optional[str]], requests.PreparedRequest] = {}
 
     def use_token(self, token: str) -> None:
         """Send this token from now on (after a login)."""
-        self._session.headers["X-Polaris-Token"] = token
+        self._headers["X-Polaris-Token"] = token
         self._prepared.clear()
 
     def close(self) -> None:
-        self._session.close()
+        self._adapter.close()
 
     def send(self, request: Request) -> Reply:
         """The reply to a request, whatever its status (except that a redirect is an error).
@@ -282,10 +294,10 @@ class Client:
         timeout = request.timeout or self.settings.timeout
         deadline = time.monotonic() + timeout
         if request.fresh:
-            self._session.get_adapter(self.url).close()
+            self._adapter.close()
         try:
             prepared = self._prepare(request)
-            with self._session.send(prepared, timeout=timeout, allow_redirects=False, **self._environment) as response:
+            with self._adapter.send(prepared, timeout=timeout, **self._sending) as response:
                 # Known only until the body has been read: then the connection returns to the pool.
                 local_address = _local_address(response)
                 content = _read(response, deadline, request.target if response.status_code == 200 else None)
@@ -313,12 +325,13 @@ class Client:
         """A prepared request. The part that requests for one path share, a third of the work, is prepared once."""
         key = (request.method, request.path, request.accept)
         if key not in self._prepared:
-            headers = {"Accept": request.accept} if request.accept else None
-            new = requests.Request(request.method, self.url + request.path, headers)
-            self._prepared[key] = self._session.prepare_request(new)
+            headers = {**self._headers, "Accept": request.accept} if request.accept else self._headers
+            shared = requests.PreparedRequest()
+            shared.prepare(request.method, self.url + request.path, headers)
+            self._prepared[key] = shared
         prepared = self._prepared[key].copy()
         if request.query:
-            prepared.prepare_url(self.url + request.path, request.query)
+            prepared.url = f"{prepared.url}?{urlencode(request.query)}"
         if request.body is not None:
             prepared.prepare_body(json.dumps(request.body).encode(), None)
         return prepared
@@ -372,39 +385,17 @@ def _library_exceptions() -> t.Dict[str, t.Tuple[t.Type[BaseException], ...]]:
     }
 
 
-def _session(settings: Settings) -> requests.Session:
-    session = requests.Session()
-    session.headers.update(
-        {
-            # Without these, go-restful answers 415 or 406 before the handler runs, even if there is no body.
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": "polarismesh.maintenance",
-        }
-    )
+def _headers(settings: Settings) -> t.Dict[str, str]:
+    headers = {
+        **requests.utils.default_headers(),
+        # Without these, go-restful answers 415 or 406 before the handler runs, even if there is no body.
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "User-Agent": "polarismesh.maintenance",
+    }
     if settings.token:
-        session.headers["X-Polaris-Token"] = settings.token
-    # With an authentication function of our own, requests ignores ~/.netrc, which is for other programs.
-    session.auth = _no_authentication
-    if settings.client_cert:
-        session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
-    if not settings.validate_certs:
-        disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.parallel)
-    # Without this, requests prepares the request after a redirect even if it may not follow it: it reads the whole body
-    # without a deadline, and raises ValueError for a target that is not a URL.
-    session.get_redirect_target = _no_redirect  # type: ignore[method-assign]
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
-def _no_authentication(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _no_redirect(resp: requests.Response) -> t.Optional[str]:
-    return None
+        headers["X-Polaris-Token"] = settings.token
+    return headers
 
 
 def _local_address(response: requests.Response) -> str:

@@ -951,7 +951,7 @@ def test_an_unforeseen_exception_is_reported_as_such(make_client: MakeClient, mo
     def fails(*dummy: Any, **more: Any) -> None:
         raise UnheardOfError("the moon is full")
 
-    monkeypatch.setattr(client._session, "send", fails)
+    monkeypatch.setattr(client._adapter, "send", fails)
     error = failure_of(lambda: post(client, "/x"))
     # Whether it was sent is unknown.
     assert (error.kind, error.outcome_unknown) == ("unreachable", True)
