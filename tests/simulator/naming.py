@@ -188,7 +188,9 @@ def find(call: Call, query: dict[str, str]) -> tuple[list[Row], bool]:
         "" if "*" in query.get(key, "") else query.get(key, "") for key in ("service", "namespace", "id")
     )
     tests = conditions(query, node.profile.list_cached, node.profile.list_cached or node.store.kind == "mysql")
-    rows = [row for row in node.visible(service, namespace, row_id) if all(test(row) for test in tests)]
+    rows = node.visible(service, namespace, row_id)
+    for test in tests:
+        rows = list(filter(test, rows))
     if node.profile.list_cached:
         # Rows with equal times are in the order of a Go map, so two pages may be inconsistent.
         tied = len({row.modified for row in rows}) < len(rows)
@@ -229,7 +231,8 @@ def conditions(query: dict[str, str], cached: bool, many_hosts: bool) -> list[Te
 
     All but boltdb accept several hosts separated by commas.
     """
-    tests = [named(key, query[key]) for key in ("service", "namespace", "id") if key in query]
+    # The id first, because few rows match it.
+    tests = [named(key, query[key]) for key in ("id", "service", "namespace") if key in query]
     tests += [same(key, query[key]) for key in ("protocol", "version") if key in query]
     if "host" in query:
         hosts = {each.strip() for each in query["host"].split(",")} if many_hosts else {query["host"]}

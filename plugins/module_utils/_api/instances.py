@@ -24,6 +24,8 @@ PAGE = 100
 #: No registry has more. Whatever reports more is not a Polaris server, and must not be asked for all the pages.
 MOST_ENTRIES = 10_000_000
 
+# The number of pages that show whether each answer has its own order.
+_SAMPLE = 8
 # How many times a list that changes while it is read is read again, and the maximum length of an id prefix.
 _READINGS = 2
 _LONGEST_BEGINNING = 4
@@ -99,16 +101,21 @@ def _listing(client: Client, wanted: Query, most_requests: t.Optional[int]) -> L
     read. On a MySQL store, from v1.17.2 on, instances that changed in the same second are also ordered differently in
     every answer: of 2000 registered at once, 20 pages show some 1300. So pages count as the whole list only if all
     report the same total and contain that many instances. Otherwise instances are read by id prefix (most ids are
-    hexadecimal), in answers of one page each.
+    hexadecimal), in answers of one page each. If an instance is twice in the first pages, the others would be read for
+    nothing.
     """
     first = _page(client, wanted)
     if first.complete or (most_requests is not None and math.ceil(first.amount / PAGE) > most_requests):
         return first
     seen: t.Dict[str, Instance] = {}
-    for _reading in range(_READINGS):
+    for reading in range(_READINGS):
         following: t.List[Query] = [{**wanted, "offset": offset} for offset in range(PAGE, first.amount, PAGE)]
-        pages = [first, *_pages(client, following)]
+        pages = [first, *_pages(client, following[:_SAMPLE])]
         found = _by_id(pages)
+        # The second reading is for servers that find nothing by id prefix.
+        if reading > 0 or len(found) == sum(len(page.instances) for page in pages):
+            pages += _pages(client, following[_SAMPLE:])
+            found = _by_id(pages)
         if {page.amount for page in pages} == {len(found)}:
             return Listing(tuple(found.values()), len(found), True)
         found.update(_by_beginning_of_id(client, wanted, first.amount))
