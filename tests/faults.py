@@ -84,13 +84,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Wrong:
-    """One fault: ``serve`` gives the URL and, if there is a server, its requests so far."""
+    """One fault: ``serve`` gives the URL and, if there is a server, its requests so far.
+
+    :param environment: variables; the value PROXY means that what ``serve`` gives is the proxy on the way to UNROUTED.
+    """
 
     name: str
     kinds: frozenset[str]
     serve: Callable[[], AbstractContextManager[tuple[str, list[Request] | None]]]
     options: Mapping[str, Any]
     environment: Mapping[str, str]
+
+
+PROXY = "PROXY"
+UNROUTED = "http://10.255.255.1:8090"
 
 
 @contextlib.contextmanager
@@ -168,6 +175,14 @@ def expired() -> ssl.SSLContext:
     return context
 
 
+def not_yet_valid() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    certificate = AUTHORITY.issue_cert("127.0.0.1", not_before=tomorrow, not_after=tomorrow + timedelta(days=1))
+    certificate.configure_cert(context)
+    return context
+
+
 def elsewhere() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("elsewhere.example").configure_cert(context)
@@ -203,6 +218,7 @@ WRONGS: list[Wrong] = [
     wrong("redirect", "protocol", lambda: raw(response(b"", 302, "Location: http://127.0.0.9/login"))),
     wrong("not JSON", "protocol", lambda: raw(response(b"{nonsense"))),
     wrong("JSON of another kind", "protocol", lambda: raw(response(b'"text"'))),
+    wrong("JSON without what Polaris says", "protocol", lambda: raw(response(b'{"answer": 42}'))),
     wrong("a web site", "protocol", lambda: raw(response(b"<html>Welcome</html>"))),
     wrong("404 of a web site", "protocol", lambda: raw(response(b"<html>Not here</html>", 404))),
     wrong("not HTTP (the gRPC port)", "protocol", lambda: raw(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" * 3)),
@@ -221,6 +237,12 @@ WRONGS: list[Wrong] = [
         options={"ca_path": "CA"},
     ),
     wrong("an expired certificate", "tls", lambda: raw(response(), expired()), options={"ca_path": "CA"}),
+    wrong(
+        "a certificate that is not valid yet",
+        "tls",
+        lambda: raw(response(), not_yet_valid()),
+        options={"ca_path": "CA"},
+    ),
     wrong("a client certificate is required", "tls", lambda: raw(response(), mutual()), options={"ca_path": "CA"}),
     wrong("HTTPS at a plain port", "tls", lambda: plain("https", b"HTTP/1.1 400 Bad Request\r\n\r\n")),
     # The alert of a server that expects TLS.
@@ -228,14 +250,32 @@ WRONGS: list[Wrong] = [
     wrong(
         "a proxy that is down",
         "unreachable",
-        lambda: at("http://10.255.255.1:8090"),
+        lambda: at(UNROUTED),
         environment={"http_proxy": "http://127.0.0.1:1"},
+    ),
+    wrong(
+        "a proxy that requires a login",
+        "unreachable",
+        lambda: raw(response(b"Proxy Authentication Required", 407)),
+        environment={"http_proxy": PROXY},
+    ),
+    wrong(
+        "502 of a proxy that does not reach the server",
+        "server",
+        lambda: raw(response(PAGE_502, 502)),
+        environment={"http_proxy": PROXY},
     ),
     wrong(
         "a proxy of an unknown kind",
         "refused",
-        lambda: at("http://10.255.255.1:8090"),
+        lambda: at(UNROUTED),
         environment={"http_proxy": "ftp://127.0.0.1:1"},
+    ),
+    wrong(
+        "a proxy whose URL is not one",
+        "refused",
+        lambda: at(UNROUTED),
+        environment={"http_proxy": "http://[::1"},
     ),
     wrong("a token that cannot be one", "refused", lambda: raw(response()), options={"token": "two words"}),
 ]
@@ -279,7 +319,9 @@ def cell(name: str, fault: Wrong, door: str) -> Cell:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         stack.enter_context(mock.patch.object(_client, "MAX_BODY", 1_000_000))
         clean = {key: value for key, value in ENVIRONMENT.items() if "proxy" not in key.lower()}
-        stack.enter_context(mock.patch.dict("os.environ", {**clean, **fault.environment}, clear=True))
+        environment = {name: url if value == PROXY else value for name, value in fault.environment.items()}
+        url = UNROUTED if PROXY in fault.environment.values() else url
+        stack.enter_context(mock.patch.dict("os.environ", {**clean, **environment}, clear=True))
         given = {key: f"{folder}/file" if value == "DEST" else value for key, value in MODULES[name].items()}
         options = {"url": url, "token": TOKEN, "retries": 0, "timeout": 5.0, **given, **fault.options}
         if "ca_path" in options:
@@ -368,17 +410,16 @@ HEADER = """\
 What each module does when something fails
 ==========================================
 
-Every module was run against every fault, as a module and in the controller's process, with the same result.
-``retries`` was 0 in the first table and 1 in the second.
+Every module was run against every fault, as a module and in the controller's process, with the same result: the same
+kind, message and *changed*, and as many requests. ``retries`` was 0 in the first part and 1 in the second.
 
 A server that fails from the first request
 ------------------------------------------
 
 Nothing is changed. If the first request of a module is the one that changes something, as in
 ``polaris_instance_batch_clean``, the outcome may be unknown; then *changed* is true, and the message
-says that it is unknown. *Requests sent* is how many the server got, from the module that sends the fewest to the one
-that sends the most. *At once* is without waiting for ``timeout``.
-
+says that it is unknown. *CALL* is the request that failed. *Requests* is how many the server got. *At once* is
+without waiting for ``timeout``.
 """
 SECOND = """
 Only the call that changes something fails
@@ -390,34 +431,48 @@ The requests before it have succeeded. Only a log level is set again after a fai
 """
 
 
+def section(fault: Wrong, cells: Mapping[str, Cell]) -> str:
+    """The table of one fault: module -> cell. Modules that handle it in the same way share a row."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for name, one in cells.items():
+        unknown = "unknown" if one.changed else "nothing"
+        requests = "not counted" if one.requests is None else str(one.requests or "none")
+        late = "after ``timeout``" if one.outcome == "timeout" else "at once"
+        row: tuple[str, ...] = (f"``{one.outcome}``", literal(told(one)), unknown, requests, late)
+        rows.setdefault(row, []).append(f"``{name}``")
+    title = fault.name[0].upper() + fault.name[1:]
+    lines = [title, "~" * len(title), "", ".. list-table::\n    :header-rows: 1\n"]
+    lines.append(line("Modules", "``error.kind``", "The message", "Changed or unknown", "Requests", "Time"))
+    for row, names in sorted(rows.items(), key=lambda item: -len(item[1])):
+        most = len(cells) > len(names) > len(cells) / 2
+        lines.append(line("all" if len(names) == len(cells) else "all others" if most else ", ".join(names), *row))
+    return "\n".join(lines) + "\n"
+
+
+def told(one: Cell) -> str:
+    """The message of a failure, or what a success says about this server."""
+    if one.outcome != "ok":
+        return re.sub(r"\b(GET|POST|PUT) /[\w/.]*", "CALL", one.msg)
+    said = {key: value for key, value in one.result.items() if key not in ("changed", "url", "warnings", "diff")}
+    return "no failure: " + ", ".join(
+        f"{key} is {json.dumps(value)}" for key, value in said.items() if value is not None
+    )
+
+
+def line(*columns: str) -> str:
+    return "    * - " + "\n      - ".join(columns)
+
+
 def page() -> str:
     """The page, from the current behaviour of the modules."""
-    lines = [
-        HEADER,
-        ".. list-table::\n    :header-rows: 1\n",
-        (
-            "    * - What goes wrong\n      - ``error.kind``\n      - The message\n      - Changed or unknown\n"
-            "      - Requests sent\n      - Time\n      - Exceptions"
-        ),
-    ]
-    for fault in WRONGS:
-        cells = {name: cell(name, fault, "in-process") for name in MODULES}
-        usual = cells["polaris_log_level_info"]
-        others: dict[str, list[str]] = {}
-        for name, one in cells.items():
-            if one.outcome != usual.outcome:
-                others.setdefault(one.outcome, []).append(f"``{name}``")
-        told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in sorted(others.items())) or "none"
-        changed = ", ".join(f"``{name}``" for name, one in cells.items() if one.changed)
-        got = sorted({one.requests for one in cells.values() if one.requests is not None})
-        counts = " to ".join(map(str, dict.fromkeys((got[0], got[-1])))) if got else "not counted"
-        counts = "none" if counts == "0" else counts
-        late = usual.outcome == "timeout"
-        lines.append(
-            f"    * - {fault.name}\n      - ``{usual.outcome}``\n      - {literal(usual.msg)}\n"
-            f"      - {f'unknown: {changed}' if changed else 'nothing'}\n      - {counts}\n"
-            f"      - {'after ``timeout``' if late else 'at once'}\n      - {told}"
-        )
+    lines = [HEADER]
+    lines += [section(fault, {name: cell(name, fault, "in-process") for name in MODULES}) for fault in WRONGS]
+    return "\n".join(lines) + second()
+
+
+def second() -> str:
+    """The table of the calls that change something."""
+    lines: list[str] = []
     lines += [SECOND, ".. list-table::\n    :header-rows: 1\n"]
     lines.append("    * - Module\n" + "\n".join(f"      - {name}" for name in WRITE_FAULTS))
     for name in WRITES:

@@ -22,7 +22,16 @@ from urllib.parse import urlencode, urlsplit
 
 from ._addresses import normalized_url
 from ._answers import Reply, Request
-from ._errors import CAUSES, DeadlineError, PolarisError, TooLargeError, cause_of, detail_of, transport_error
+from ._errors import (
+    CAUSES,
+    DeadlineError,
+    PolarisError,
+    TooLargeError,
+    cause_of,
+    detail_of,
+    proxy_variables,
+    transport_error,
+)
 
 try:
     import requests
@@ -125,6 +134,16 @@ def check_authorities(verify: t.Union[bool, str], given: t.Optional[str], enviro
         ) from None
 
 
+def check_proxy(proxy: t.Optional[str], url: str, environ: t.Mapping[str, str]) -> None:
+    """Refuse a proxy of the environment that is not a URL."""
+    try:
+        urllib3.util.parse_url(proxy or "")
+    except urllib3.exceptions.LocationValueError:
+        cause = CAUSES["proxy setting"]
+        variables = proxy_variables(url, environ)
+        raise PolarisError(cause.kind, cause.sentence.format(variables=variables, detail="it is not a URL")) from None
+
+
 def _silent(dummy: str) -> None:
     """Reports no progress, for a door that cannot show any."""
 
@@ -186,6 +205,7 @@ class Client:
             "cert": (cert, settings.client_key) if cert and settings.client_key else cert,
             "proxies": requests.utils.get_environ_proxies(self.url),
         }
+        check_proxy(requests.utils.select_proxy(self.url, self._sending["proxies"]), self.url, os.environ)
         if not settings.validate_certs:
             disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         # (method, path, accept) -> the prepared part that all such requests share.

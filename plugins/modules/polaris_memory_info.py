@@ -83,7 +83,7 @@ error:
   sample: {kind: unreachable, status: null, code: null, info: null, method: GET, path: /metrics}
 """
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import memory
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import memory, routes
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
@@ -93,6 +93,8 @@ SPEC = spec()
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     found = memory.read(client)
+    if found is None:
+        routes.require_polaris(client)
     return {"changed": False, "memory": found.as_dict() if found else None}
 
 

@@ -155,7 +155,9 @@ features:
       description: It shows metrics (C(/metrics)).
       type: bool
     profile:
-      description: Profiles are switched on, so that M(polarismesh.maintenance.polaris_profile) can save one.
+      description:
+        - Profiles are switched on, so that M(polarismesh.maintenance.polaris_profile) can save one. V(null) if a proxy
+          in front of the server answers instead.
       type: bool
   sample: {conn_info: true, conn_close: true, pprof: false}
 own_host:
@@ -444,7 +446,7 @@ def ask(client: Client, parts: t.Sequence[str], probe_defaults: bool) -> Answers
     questions: t.Dict[t.Tuple[str, ...], t.Callable[[], t.Any]] = {
         ("metrics",): partial(memory.metrics, client),
         ("nodes",): partial(server.nodes, client),
-        ("features", "profile"): partial(profiles.enabled, client),
+        ("features", "profile"): partial(profiles.offered, client),
     }
     for name, route in server.FEATURES.items():
         questions["features", name] = partial(routes.has_route, client, route)

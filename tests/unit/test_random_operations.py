@@ -9,6 +9,7 @@ not, what is unknown. `make random` runs many more sequences than `make test`.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import tempfile
@@ -37,9 +38,9 @@ CLIENTS = (ALICE, BOB, CAROL)
 PROFILES = ("v1.18.1", "v1.17.1", "v1.12.2", "head", "documented")
 LEVELS = ("debug", "info", "warn", "error")
 #: The time limit of a request that can hang or be late, in seconds.
-TIMEOUT = 0.4
+TIMEOUT = 0.2
 #: How late an answer may be, so that the server does the work after the task has given up.
-LATE = 0.7
+LATE = 0.4
 PLACES = (
     "*",
     "/maintain/v1/apiserver/conn*",
@@ -51,6 +52,10 @@ PLACES = (
     "/metrics",
     "/naming/v1/instances",
 )
+#: A request that a proxy can answer like the server, without asking it: its path, and the body of a success.
+SWALLOWED = {"/maintain/v1/log/outputlevel": ("PUT", '"ok"'), "/maintain/v1/apiserver/conn/close": ("POST", "")}
+#: The status of an answer that leaves no doubt that the server refused.
+REFUSALS = frozenset({302, 400, 500})
 WRITES = frozenset({"POST", "PUT", "DELETE"})
 Result = dict[str, Any]
 
@@ -67,6 +72,38 @@ class Other(Rule):
         return False
 
 
+#: What happens to one or two requests of an operation, counted from its first, and who does it to whom.
+TROUBLE = st.one_of(
+    st.none(),
+    st.tuples(
+        st.sampled_from(
+            [
+                *("cut", "drop", "drop", "truncate", "garbage", "500", "502", "400", "302", "hang", "late", "late"),
+                *("register", "register", "deregister", "end", "end", "level"),
+            ]
+        ),
+        st.sampled_from([0, 1, 1, 2, 2, 3, 4]),
+        st.integers(1, 2),
+        st.integers(0, 7),
+    ),
+)
+
+
+def operation(**given: Any) -> Callable[[Callable[..., None]], Any]:
+    """A rule that runs a module, half of the time in trouble."""
+
+    def decorate(method: Callable[..., None]) -> Any:
+        @rule(trouble=TROUBLE, **given)
+        @functools.wraps(method)
+        def run(self: Operations, trouble: tuple[str, int, int, int] | None, **values: Any) -> None:
+            self.trouble = trouble
+            method(self, **values)
+
+        return run
+
+    return decorate
+
+
 @dataclass
 class Truth:
     """The state of the server at one moment."""
@@ -75,6 +112,10 @@ class Truth:
     open: dict[str, set[int]]
     live: dict[str, tuple[float, bool]]
     deleted: set[str]
+    #: The instances that this node lists. On boltdb a live one that was cleaned stays among them.
+    listed: set[str]
+    #: The heap figures that the node shows; ``freed`` is how often it freed memory.
+    releasable: int
     released: int
     freed: int
 
@@ -93,15 +134,22 @@ class Operations(RuleBasedStateMachine):
         #: What somebody else did while an operation ran.
         self.touched: set[str] = set()
         self.late = False
+        #: Whether a proxy may have answered instead of the server, so that a success proves nothing.
+        self.swallowed = False
 
     # --- the world ---
 
-    @initialize(profile=st.sampled_from(PROFILES), store=st.sampled_from(["boltdb", "mysql"]))
-    def start(self, profile: str, store: Literal["boltdb", "mysql"]) -> None:
+    @initialize(
+        profile=st.sampled_from(PROFILES),
+        store=st.sampled_from(["boltdb", "mysql"]),
+        clock=st.sampled_from([0.0, 0.0, 7200.0, -7200.0]),
+    )
+    def start(self, profile: str, store: Literal["boltdb", "mysql"], clock: float) -> None:
         self.fleet = self.stack.enter_context(Fleet(nodes=1, profile=profile, store=store))
         self.clients = self.stack.enter_context(Clients())
         self.folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         self.node = self.fleet.nodes[0]
+        self.node.set("clock_offset", clock)
         for number in range(4):
             self.register(number)
         self.deregister(0)
@@ -131,6 +179,12 @@ class Operations(RuleBasedStateMachine):
             if row.host == f"10.0.0.{number}":
                 self.fleet.store.deregister(row.id, ago=3600)
 
+    @rule(number=st.integers(0, 7), ago=st.sampled_from([3, 12, 17, 1000]))
+    def beat(self, number: int, ago: int) -> None:
+        for row in self.rows():
+            if row.host == f"10.0.0.{number}":
+                self.node.beat(row.id, self.node.now() - ago)
+
     @rule()
     def end_a_connection(self) -> None:
         mine = [each for each in self.held if each.open]
@@ -152,18 +206,30 @@ class Operations(RuleBasedStateMachine):
     @rule(
         method=st.sampled_from(["*", "GET", "POST", "PUT"]),
         path=st.sampled_from(PLACES),
-        kind=st.sampled_from(["cut", "drop", "drop", "truncate", "garbage", "500", "400", "302", "hang", "late"]),
+        kind=st.sampled_from(
+            ["cut", "drop", "drop", "truncate", "garbage", "500", "502", "400", "302", "hang", "late"]
+        ),
         times=st.integers(1, 3),
         skip=st.sampled_from([0, 0, 0, 1, 2, 3]),
     )
     def fault(self, method: str, path: str, kind: str, times: int, skip: int) -> None:
+        self.node.fault(method, path, self.fault_of(kind), times, skip=skip)
+
+    def fault_of(self, kind: str) -> Fault:
+        if kind == "302":
+            return Fault("redirect", location="http://127.0.0.9/")
         if kind.isdigit():
-            fault = Fault("redirect", location="http://127.0.0.9/") if kind == "302" else Fault("status", int(kind))
-        elif kind == "late":
-            fault, self.late = Fault("delay", seconds=LATE), True
-        else:
-            fault = Fault(kind)  # type: ignore[arg-type]
-        self.node.fault(method, path, fault, times, skip=skip)
+            return Fault("status", int(kind))
+        if kind == "late":
+            self.late = True
+            return Fault("delay", seconds=LATE)
+        return Fault(kind)  # type: ignore[arg-type]
+
+    @rule(path=st.sampled_from(sorted(SWALLOWED)), skip=st.integers(0, 1))
+    def proxy_that_answers(self, path: str, skip: int) -> None:
+        method, body = SWALLOWED[path]
+        self.node.fault(method, path, Fault("status", 200, body), 1, skip=skip)
+        self.swallowed = True
 
     @rule(
         what=st.sampled_from(["register", "deregister", "end", "level"]),
@@ -173,7 +239,9 @@ class Operations(RuleBasedStateMachine):
     )
     def somebody_else(self, what: str, number: int, path: str, skip: int) -> None:
         """Let somebody else do this during the next operation that sends such a request."""
+        self.node.rules.append(self.other(what, number, path, skip))
 
+    def other(self, what: str, number: int, path: str, skip: int) -> Other:
         def act() -> None:
             self.touched.add(what)
             if what == "register":
@@ -187,13 +255,20 @@ class Operations(RuleBasedStateMachine):
                 self.ended_by_client.add(connection.address)
                 connection.close()
 
-        self.node.rules.append(Other("*", path, Fault("delay"), 1, skip, "", act))
+        return Other("*", path, Fault("delay"), 1, skip, "", act)
 
     ended_by_client: set[str]
+    trouble: tuple[str, int, int, int] | None = None
+    retries = 0
+
+    @rule(retries=st.integers(0, 1))
+    def repeat(self, retries: int) -> None:
+        self.retries = retries
 
     @rule()
     def no_more_faults(self) -> None:
         self.node.clear_faults()
+        self.swallowed = False
 
     # --- the truth ---
 
@@ -210,17 +285,26 @@ class Operations(RuleBasedStateMachine):
             opened,
             {row.id: (row.stripped, bool(row.metadata)) for row in self.rows() if row.live},
             {row.id for row in self.rows() if not row.live},
+            {row.id for row in self.node.visible("payments", "default", "")},
+            self.node.heap.free,
             self.node.heap.released,
             self.node.heap.forced,
         )
 
     def run(self, module: str, check_mode: bool, **options: Any) -> tuple[Result, Truth, Truth]:
         """Run a module. Return its result, and the truth before and after."""
+        rules = list(self.node.rules)
+        if self.trouble is not None:
+            kind, skip, times, number = self.trouble
+            if kind in ("register", "deregister", "end", "level"):
+                self.node.rules.insert(0, self.other(kind, number, "*", skip))
+            else:
+                self.node.rules.insert(0, Rule("*", "*", self.fault_of(kind), times, skip))
         hasty = self.late or any(each.fault.kind == "hang" for each in self.node.rules)
         given = {
             "url": self.node.url,
             "token": self.fleet.tokens.owner,
-            "retries": 0,
+            "retries": self.retries,
             "timeout": TIMEOUT if hasty else 30.0,
             **options,
         }
@@ -237,6 +321,7 @@ class Operations(RuleBasedStateMachine):
             time.sleep(LATE + 0.1)
             self.late = False
         self.until_quiet()
+        self.node.rules[:] = rules
         after = self.truth()
         event(f"{module}: {result['error']['kind'] if result.get('failed') else 'ok'}")
         self.check_every_result(module, result, before, after, check_mode)
@@ -255,6 +340,10 @@ class Operations(RuleBasedStateMachine):
         assert self.fleet.tokens.owner not in str(result)
         if check_mode:
             assert {request.method for request in self.node.requests} <= {"GET"}, module
+        if result.get("outcome_unknown"):
+            # A refusal is an answer.
+            statuses = {request.status for request in self.node.requests if request.method in WRITES}
+            assert statuses - REFUSALS, result
         writes = any(request.method in WRITES for request in self.node.requests)
         assert writes or check_mode or module == "polaris_profile" or not result["changed"], "changed, nothing sent"
         if not result["changed"] or check_mode:
@@ -279,31 +368,59 @@ class Operations(RuleBasedStateMachine):
 
     # --- the operations ---
 
-    @rule(
-        wanted=st.dictionaries(st.sampled_from(["naming", "auth", "store", "*"]), st.sampled_from(LEVELS), min_size=1),
+    @operation(
+        wanted=st.dictionaries(
+            st.sampled_from(["naming", "auth", "store", "*", "nonesuch"]), st.sampled_from(LEVELS), min_size=1
+        ),
+        expected=st.one_of(
+            st.none(), st.dictionaries(st.sampled_from(["naming", "auth", "store"]), st.sampled_from(LEVELS))
+        ),
+        ignore=st.booleans(),
         check_mode=st.booleans(),
-        retries=st.integers(0, 1),
     )
-    def log_level(self, wanted: dict[str, str], check_mode: bool, retries: int) -> None:
-        result, before, after = self.run("polaris_log_level", check_mode, levels=wanted, retries=retries)
-        if "level" in self.touched:
-            return
-        meant = {scope: wanted.get(scope, wanted.get("*", level)) for scope, level in before.levels.items()}
-        differ = {scope for scope, level in meant.items() if level != before.levels[scope]}
+    def log_level(
+        self, wanted: dict[str, str], expected: dict[str, str] | None, ignore: bool, check_mode: bool
+    ) -> None:
+        options = {} if expected is None else {"expected": expected}
+        result, before, after = self.run(
+            "polaris_log_level", check_mode, levels=wanted, ignore_unknown_scopes=ignore, **options
+        )
+        kept = {
+            scope: level
+            for scope, level in before.levels.items()
+            if expected and level != expected.get(scope, level) and level != wanted.get(scope, wanted.get("*", level))
+        }
+        meant = {
+            scope: level if scope in kept else wanted.get(scope, wanted.get("*", level))
+            for scope, level in before.levels.items()
+        }
+        # What somebody else sets meanwhile can be any of the levels before and after.
+        ours = [scope for scope in meant if scope != "naming" or "level" not in self.touched]
+        differ = {scope for scope in ours if meant[scope] != before.levels[scope]}
+        moved = {scope for scope in ours if after.levels[scope] != before.levels[scope]}
         if not result.get("failed"):
-            assert result["levels"] == meant
-            assert after.levels == (before.levels if check_mode else meant)
-            assert set(result["changed_scopes"]) == differ
-            assert result["previous"] == {scope: before.levels[scope] for scope in differ}
+            assert ignore or "nonesuch" not in wanted, "an unknown scope, and nobody says so"
+            for scope in ours:
+                assert result["levels"][scope] == meant[scope]
+                assert after.levels[scope] == (before.levels if check_mode else meant)[scope]
+            assert set(ours) & set(result["changed_scopes"]) == differ
+            for scope in differ:
+                assert result["previous"][scope] == before.levels[scope]
+            assert {scope: level for scope, level in result.get("kept", {}).items() if scope in ours} == {
+                scope: level for scope, level in kept.items() if scope in ours
+            }
             return
-        moved = {scope for scope in after.levels if after.levels[scope] != before.levels[scope]}
+        assert moved <= differ, "a scope was set that nobody named"
         told = set(result.get("changed_scopes", [])) | set(result.get("unknown_scopes", []))
         assert moved <= told, "a scope was set, and the result says neither that nor unknown"
-        assert set(result.get("changed_scopes", [])) <= moved, "said to be set, and is not"
+        assert self.swallowed or set(ours) & set(result.get("changed_scopes", [])) <= moved, (
+            "said to be set, and is not"
+        )
         # What may have been set can be restored.
-        assert {scope: before.levels[scope] for scope in told} == result.get("previous", {})
+        assert {scope for scope in ours if scope in result.get("previous", {})} == told & set(ours)
+        assert all(result["previous"][scope] == before.levels[scope] for scope in told & set(ours))
 
-    @rule(
+    @operation(
         named=st.lists(st.tuples(st.sampled_from(CLIENTS), st.integers(-1, 3)), min_size=1, max_size=4),
         least=st.integers(0, 2),
         limit=st.one_of(st.none(), st.integers(0, 4)),
@@ -331,12 +448,35 @@ class Operations(RuleBasedStateMachine):
         }
         unsure = {(each["host"], each["port"]) for each in result.get("not_closed", []) if each["reason"] == "unknown"}
         left = {(each["host"], each["port"]) for each in result.get("not_closed", []) if each["reason"] == "failed"}
+        remaining = {(each["host"], each["port"]) for each in result.get("remaining", [])}
         assert claimed <= meant, "closed what nobody named"
+        if not result.get("failed") and not self.touched:
+            counted = {
+                (host, port)
+                for host, port in meant
+                if any(
+                    each["host"] == host
+                    and each["port"] in (None, port)
+                    # What is named twice counts once, with the larger number.
+                    and len(before.open[host])
+                    >= max(
+                        one["min_connections"] for one in chosen if (one["host"], one["port"]) == (host, each["port"])
+                    )
+                    for each in chosen
+                )
+            }
+            assert claimed == counted
+            assert limit is None or len(counted) <= limit
+            assert check_mode or result["count"] == len(claimed)
         if check_mode:
             assert not gone
             return
-        assert not result.get("connections") or limit is None or len(claimed) <= limit
-        assert claimed <= gone | {(host, port) for host in CLIENTS for port in self.ended(host)}, "said to be closed"
+        assert limit is None or len(claimed) <= limit
+        sure = claimed if not (result.get("failed") and self.swallowed) else set()
+        assert sure - remaining <= gone | {(host, port) for host in CLIENTS for port in self.ended(host)}, (
+            "said to be closed"
+        )
+        assert self.touched or remaining == claimed - gone or result.get("failed")
         assert not left & gone or self.touched or result["error"]["kind"] == "timeout", "said not to be closed"
         collateral = gone - meant
         # If a client ends its connection during a close request, the server closes all connections of that host.
@@ -347,10 +487,9 @@ class Operations(RuleBasedStateMachine):
         assert gone & meant <= claimed | unsure | ({*meant} if suspects else set()), "closed, and nobody says so"
         if not result.get("failed"):
             assert result["count"] == len(claimed)
-            still = {(host, port) for host, ports in after.open.items() for port in ports}
-            assert {(each["host"], each["port"]) for each in result["remaining"]} <= still
+            assert remaining <= {(host, port) for host, ports in after.open.items() for port in ports}
 
-    @rule(least=st.integers(0, 3))
+    @operation(least=st.integers(0, 3))
     def conn_info(self, least: int) -> None:
         result, before, _after = self.run("polaris_conn_info", False, protocol="grpc", min_connections=least)
         if not result.get("failed") and not self.touched:
@@ -359,39 +498,68 @@ class Operations(RuleBasedStateMachine):
             assert shown == expected
             assert result["total"] == sum(result["hosts"].values())
 
-    @rule(least=st.sampled_from(["0", "32M", "100G"]), force=st.booleans(), check_mode=st.booleans())
+    @operation(least=st.sampled_from(["0", "32M", "100G", "exact"]), force=st.booleans(), check_mode=st.booleans())
     def memory_free(self, least: str, force: bool, check_mode: bool) -> None:
+        least = str(self.node.heap.free) if least == "exact" else least
         result, before, after = self.run("polaris_memory_free", check_mode, min_releasable=least, force=force)
         freed = after.freed - before.freed
         assert freed <= 1
+        if result.get("memory_before") is not None:
+            assert result["memory_before"]["releasable"] == before.releasable
+            assert result["memory_before"]["heap_released"] == before.released
         if result.get("failed"):
             assert not freed or result.get("outcome_unknown"), "freed, and the result says that it failed"
             return
-        if not check_mode:
-            assert freed == int(result["changed"])
+        enough = {"0": 0, "32M": 32 << 20, "100G": 100 << 30}.get(least) or int(least.rstrip("MG"))
+        known = result["memory_before"] is not None
+        assert result["changed"] == (force or not known or before.releasable >= enough)
+        assert freed == int(result["changed"] and not check_mode)
         if result["released"] is not None and not check_mode:
             assert result["released"] == after.released - before.released
+            assert result["memory_after"]["heap_released"] == after.released
 
-    @rule()
+    @rule(size=st.integers(0, 300))
+    def memory_peak(self, size: int) -> None:
+        self.node.heap.surge(size << 20)
+
+    @operation()
     def memory_info(self) -> None:
         result, before, _after = self.run("polaris_memory_info", False)
         if not result.get("failed") and result["memory"] is not None:
             assert result["memory"]["heap_released"] == before.released
 
-    @rule(
-        numbers=st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True),
+    @operation(
+        numbers=st.lists(st.integers(0, 8), min_size=1, max_size=5, unique=True),
         on_live=st.sampled_from(["fail", "skip", "skip", "clean"]),
         settle=st.sampled_from([0, 0, 0.05]),
         check_mode=st.booleans(),
     )
     def clean(self, numbers: list[int], on_live: str, settle: float, check_mode: bool) -> None:
-        named = [{"id": "own-7"} if number == 7 else self.address(number) for number in numbers]
+        # (8 names the instance with an id of its own by its address, which a clean does not reach.)
+        named = [{"id": "own-7"} if number == 7 else self.address(7 if number == 8 else number) for number in numbers]
         result, before, after = self.run(
             "polaris_instance_clean", check_mode, instances=named, on_live=on_live, settle=settle, parallel=2
         )
         cleaned = {each["id"] for each in result.get("cleaned", [])}
         unsure = {each["id"] for each in result.get("unknown", [])}
         again = result.get("live_again", [])
+        if not result.get("failed") and not self.touched:
+            # (Here, an address has one instance at most.)
+            hosts = {f"10.0.0.{7 if number == 8 else number}" for number in numbers}
+            live = {row.id for row in self.rows_listed(before) if row.host in hosts}
+            assert {each["id"] for each in result["live"]} == live
+            assert on_live != "fail" or not live, "cleaned, although one of them is live"
+            assert (
+                result["count"]
+                == len(cleaned)
+                == len(numbers)
+                - (
+                    sum(row.host in hosts for row in self.rows_listed(before))
+                    + ({7, 8} <= {*numbers} and "own-7" in live)
+                    if on_live == "skip"
+                    else 0
+                )
+            )
         if check_mode:
             return
         sent = sum(request.path == "/maintain/v1/instance/clean" for request in self.node.requests)
@@ -414,10 +582,14 @@ class Operations(RuleBasedStateMachine):
             assert stripped <= {each["id"] for each in again}, "a live instance was damaged, and nobody says so"
             assert result["error"]["kind"] == "guard" or "live again" in result["msg"]
 
+    def rows_listed(self, truth: Truth) -> list[Row]:
+        ghosts = [ghost.row for ghost in self.fleet.store.ghosts.values()]
+        return list({row.id: row for row in [*ghosts, *self.rows()] if row.id in truth.listed}.values())
+
     def address(self, number: int) -> Result:
         return {"service": "payments", "namespace": "default", "host": f"10.0.0.{number}", "port": 8080}
 
-    @rule(size=st.integers(1, 3), most=st.one_of(st.none(), st.integers(1, 4)), check_mode=st.booleans())
+    @operation(size=st.integers(1, 3), most=st.one_of(st.none(), st.integers(1, 4)), check_mode=st.booleans())
     def batch_clean(self, size: int, most: int | None, check_mode: bool) -> None:
         options = {} if most is None else {"max_rows": most}
         result, before, after = self.run("polaris_instance_batch_clean", check_mode, batch_size=size, **options)
@@ -434,19 +606,27 @@ class Operations(RuleBasedStateMachine):
         if not result.get("failed") and most is None and not self.touched:
             assert not after.deleted
 
-    @rule()
+    @operation()
     def heartbeats(self) -> None:
-        result, _before, _after = self.run(
+        result, before, _after = self.run(
             "polaris_heartbeat_info", False, service="payments", namespace="default", parallel=2
         )
-        if not result.get("failed") and not self.touched:
-            payments = {row.id for row in self.rows() if row.live and row.service == "payments"}
-            assert {each["id"] for each in result["instances"]} == payments
-            for each in result["instances"]:
-                beat = self.node.last_beat(each["id"])
-                assert each["last_heartbeat"] in ((int(beat) if beat else None), None)
+        if result.get("failed") or self.touched:
+            return
+        assert {each["id"] for each in result["instances"]} == before.listed
+        for each in result["instances"]:
+            watched = self.node.checked_row(each["id"])
+            beat = int(self.node.last_beat(each["id"])) or None
+            assert each["found"] == (watched is not None)
+            assert each["last_heartbeat"] == (beat if watched else None)
+            if not watched or beat is None:
+                assert (each["age_seconds"], each["overdue"]) == (None, None)
+                continue
+            # (By the clock of the node, which moves on while the result is compared.)
+            assert 0 <= int(self.node.now()) - beat - each["age_seconds"] <= 1 + TIMEOUT + LATE
+            assert each["overdue"] == (each["age_seconds"] > 3 * (watched.ttl or 0))
 
-    @rule(check_mode=st.booleans(), force=st.booleans())
+    @operation(check_mode=st.booleans(), force=st.booleans())
     def leader_release(self, check_mode: bool, force: bool) -> None:
         key = "polaris.checker"
         store = self.fleet.elections
@@ -458,7 +638,7 @@ class Operations(RuleBasedStateMachine):
         if not force:
             assert led == now, "the guard did not hold"
 
-    @rule()
+    @operation()
     def server_info(self) -> None:
         result, before, _after = self.run(
             "polaris_server_info", False, gather=["levels", "connections", "memory"], probe_defaults=False
@@ -470,7 +650,7 @@ class Operations(RuleBasedStateMachine):
         if result.get("memory") is not None:
             assert result["memory"]["heap_released"] == before.released
 
-    @rule(kind=st.sampled_from(["heap", "goroutine"]))
+    @operation(kind=st.sampled_from(["heap", "goroutine"]))
     def profile(self, kind: str) -> None:
         path = Path(self.folder) / f"{kind}.pb.gz"
         path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from .._advice import how_to_profile
 from .._answers import Query, expect
 from .._client import Client
 from .._errors import PolarisError
-from .routes import Route, call, has_route
+from .routes import Route, call, has_route, not_polaris, require_polaris
 
 # In no release yet; the source reports v1.19.0-alpha.0 as its version.
 ENABLE_PPROF = Route("POST", "/maintain/v1/pprof/enable", since="v1.19.0")
@@ -21,7 +21,25 @@ INDEX = Route("GET", "/debug/pprof/")
 def enabled(client: Client) -> bool:
     """Whether the server offers profiles. If switched off, it has no such page (up to v1.18.1) or an empty one."""
     reply = client.send(INDEX.request(accept="*/*"))
-    return reply.status == 200 and "/debug/pprof/" in reply.text
+    if reply.status == 200 and "/debug/pprof/" in reply.text:
+        return True
+    if reply.status != 404:
+        expect(reply, client.url)
+        if reply.text:
+            raise not_polaris(client, reply)
+    # A web site has no such page either.
+    require_polaris(client)
+    return False
+
+
+def offered(client: Client) -> t.Optional[bool]:
+    """Like :func:`enabled`, but None if a proxy in front of the server answers instead."""
+    try:
+        return enabled(client)
+    except PolarisError as error:
+        if error.status is None:
+            raise
+        return None
 
 
 def enable(client: Client, on: bool) -> None:

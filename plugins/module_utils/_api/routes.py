@@ -101,8 +101,7 @@ def route_missing(client: Client, route: Route, reply: Reply) -> PolarisError:
             f"{client.url} has no {route}, which needs Polaris {route.since} or later: this server is older (or a "
             f"proxy in front of it hides the call).",
         )
-    # The texts of go-restful and of Go for a path that is not mounted.
-    if reply.text.lower().startswith("404: ") or reply.text.lower() == "404 page not found":
+    if _is_not_mounted(reply):
         return reply.error(
             "unsupported",
             f"{client.url} has its maintenance API switched off: set api.admin.enable to true under the api-http "
@@ -116,7 +115,25 @@ def is_polaris(client: Client) -> bool:
     """Whether ``GET /`` returns the banner, as it does if the maintenance API is switched on."""
     # The route declares no content type, so any Accept but */* is refused with 406 (seen on v1.12.2 to HEAD).
     reply = client.send(_BANNER_PAGE.request(accept="*/*"))
+    if reply.status >= 500:
+        expect(reply, client.url)
     return reply.status == 200 and reply.text == _BANNER
+
+
+def require_polaris(client: Client) -> None:
+    """Fail if ``GET /`` is answered as no Polaris server does it, not even with its maintenance API switched off."""
+    reply = client.send(_BANNER_PAGE.request(accept="*/*"))
+    if (reply.status == 200 and reply.text == _BANNER) or _is_not_mounted(reply):
+        return
+    if reply.status != 404:
+        expect(reply, client.url)
+    raise not_polaris(client, reply)
+
+
+def _is_not_mounted(reply: Reply) -> bool:
+    """Whether this is the text of go-restful, or of Go, for a path that is not mounted."""
+    text = reply.text.lower()
+    return reply.status == 404 and (text.startswith("404: ") or text == "404 page not found")
 
 
 def not_polaris(client: Client, reply: Reply) -> PolarisError:

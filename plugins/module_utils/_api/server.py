@@ -76,6 +76,8 @@ def reported_clients(client: Client) -> t.List[ReportedClient]:
     reply = call(client, GET_CLIENTS)
     body = json_object(client, reply)
     # The status is always 200; only Code shows a failure.
+    if not isinstance(body.get("Code"), int):
+        raise not_polaris(client, reply)
     if body.get("Code") != 200000:
         raise reply.error(
             "server", f"{client.url} failed in {GET_CLIENTS} with code {body.get('Code')}; look at the server's log."

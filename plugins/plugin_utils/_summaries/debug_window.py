@@ -38,7 +38,9 @@ def summarize(run: Run) -> Summary:
         lines.append(Line(f"never raised {on([node.name for node in untouched])}"))
     lines += kept_lines([(node, node.result("polaris_restored")) for node in answered])
     for node, plan in left:
-        state, why = "STILL RAISED", node.reason("polaris_restored").rstrip(".")
+        # If no answer to the change came, it is unknown whether the node was raised.
+        certain = node.answer("polaris_raised") is not None or node.result("polaris_raised").get("changed")
+        state, why = "STILL RAISED" if certain else "MAY BE RAISED", node.reason("polaris_restored").rstrip(".")
         if node.answer("polaris_restored") is not None:
             state, why = "MAY BE RAISED", "it was restored, but has not answered a change before, and may still make it"
         text = f"{state} on {node.name}: {why}.{who_goes_on(node)} {by_hand(node.name, plan['levels'])}"

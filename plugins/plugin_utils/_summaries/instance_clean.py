@@ -54,7 +54,10 @@ def batches(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dic
 def instances(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dict[str, t.Any]]:
     verb = "would clean" if run.check_mode else "cleaned"
     number = result.get("count", 0)
-    head = f"Polaris instances{dry(run, 'cleaned')}: {verb} {number} of {len(run.given['instances'])} at {node.name}"
+    # What is named twice counts once, as in the result.
+    parts = ["not_cleaned", "unknown", *(["live"] if run.given["on_live"] != "clean" else [])]
+    total = number + sum(len(result.get(part) or []) for part in parts) or len(run.given["instances"])
+    head = f"Polaris instances{dry(run, 'cleaned')}: {verb} {number} of {total} at {node.name}"
     lines = [Line(head)]
     data: t.Dict[str, t.Any] = {"count": number}
     cleaned_live = "live" if run.check_mode else "live, and a clean was sent"

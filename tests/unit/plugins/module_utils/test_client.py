@@ -894,6 +894,8 @@ def test_certificates_of_the_environment_that_are_not_there(
         ({"all_proxy": "socks5://127.0.0.1:1"}, "all_proxy"),
         ({"http_proxy": "ftp://127.0.0.1:1"}, "http_proxy"),
         ({"http_proxy": "http://:8080"}, "http_proxy"),
+        ({"HTTP_PROXY": "http://[::1"}, "HTTP_PROXY"),
+        ({"http_proxy": "http://127.0.0.1:99999"}, "http_proxy"),
     ],
 )
 @pytest.mark.parametrize("send", [get, post])

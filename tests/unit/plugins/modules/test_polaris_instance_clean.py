@@ -315,6 +315,8 @@ def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, ma
     assert site.sent == [tetrad(row)]
     assert site.fleet.store.ghosts == {}
 
+    # (No sync can come in between, however slow the machine is.)
+    site.fleet.configure(cache_interval=3600.0)
     other = site.live("10.0.0.9")
     site.fleet.store.deregister(other.id)
     site.clean(**tetrad(other), settle=0)  # the reason for the waiting

@@ -263,6 +263,32 @@ def test_switched_off_says_how_to_switch_on(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault("status", status=200, body="<html>Welcome</html>"), "protocol"),
+        (Fault("status", status=404, body="<html>Not here</html>"), "protocol"),
+        (Fault("status", status=502, body="<html>Bad Gateway</html>"), "server"),
+        (Fault("status", status=403, body="<html>Forbidden</html>"), "permission"),
+    ],
+)
+def test_what_is_not_polaris_has_no_profiles_switched_off(
+    fault: Fault, kind: str, fleet: Fleet, make_client: MakeClient, tmp_path: Path
+) -> None:
+    fleet.nodes[0].fault("*", "*", fault)
+    client = make_client(fleet.nodes[0])
+    tasks: list[Callable[[], dict[str, Any]]] = [
+        lambda: save(client, tmp_path),
+        lambda: save(client, tmp_path, check_mode=True),
+        lambda: switch(client, enabled=False),
+    ]
+    for task in tasks:
+        with pytest.raises(PolarisError) as caught:
+            task()
+        assert caught.value.kind == kind, caught.value.msg
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_no_trace_in_any_release(check_mode: bool, fleet: Fleet, make_client: MakeClient, tmp_path: Path) -> None:
     with pytest.raises(PolarisError) as caught:

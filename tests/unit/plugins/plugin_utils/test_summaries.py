@@ -151,6 +151,13 @@ def cleaned(probe: dict[str, Any], at: str, register: str, result: Any, **option
     return instance_clean.summarize(Run(hosts, given=given, **options))
 
 
+def test_instance_clean_counts_what_is_named_twice_once() -> None:
+    result = {"changed": True, "count": 1, "live": [], "warnings": []}
+    assert texts(cleaned({"a": ANSWERED}, "a", "polaris_cleaned", result)) == [
+        "Polaris instances: cleaned 1 of 1 at a",
+    ]
+
+
 def test_instance_clean_names_the_first_node_that_answered() -> None:
     result = {"changed": True, "count": 1, "live": [ONE], "warnings": ["look at the names"]}
     summary = cleaned({"a": LOST, "b": ANSWERED, "c": ANSWERED}, "b", "polaris_cleaned", result, on_live="skip")
