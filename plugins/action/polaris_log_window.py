@@ -21,7 +21,11 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._options i
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC, run
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import as_json
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import (
+    as_json,
+    perform_action,
+    variables_of,
+)
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import (
     NAMES,
     completed,
@@ -43,7 +47,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._watch imp
 
 display = Display()
 
-LOG_LEVEL = "polarismesh.maintenance.polaris_log_level"
+LOG_LEVEL = "polaris_log_level"
 SWITCH = "polarismesh.maintenance.polaris_log_switch"
 
 OPTIONS: t.Dict[str, t.Any] = {
@@ -130,7 +134,7 @@ class ActionModule(ActionBase):
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         wanted = {name: options[name] for name in ("levels", "ignore_unknown_scopes")}
         # A node that does not answer delays the window on the others by one time-out, not by three.
-        looked = self._log_level({**wanted, "retries": 0}, task_vars, check_mode=True)
+        looked = perform_action(self, LOG_LEVEL, {**wanted, "retries": 0}, task_vars, check_mode=True)
         plan = plan_of(looked)
         if not plan["levels"] or self._task.check_mode:
             return {**looked, "plan": plan, "switch": {}}
@@ -139,7 +143,7 @@ class ActionModule(ActionBase):
         if self._connection.transport != "local":
             switch = self._set_switch(plan, options["seconds"] + GRACE, task_vars)
         # Only what the journal has, even if somebody else has set a level since.
-        raised = self._log_level({"levels": plan["set"], "expected": plan["levels"]}, task_vars)
+        raised = perform_action(self, LOG_LEVEL, {"levels": plan["set"], "expected": plan["levels"]}, task_vars)
         if not is_late(raised):
             self._enter("raised", plan, task_vars)
         warnings = [*looked.get("warnings", ()), *raised.get("warnings", ())]
@@ -162,7 +166,7 @@ class ActionModule(ActionBase):
         if not plan["levels"]:
             return {}
         # Leave alone what somebody else set meanwhile.
-        result = self._log_level({"levels": plan["levels"], "expected": plan["set"]}, task_vars)
+        result = perform_action(self, LOG_LEVEL, {"levels": plan["levels"], "expected": plan["set"]}, task_vars)
         result.update(plan=plan, late=entry is not None and entry.state == "raising")
         if not is_answer(result) or result["late"] or entry is None:
             return result
@@ -189,24 +193,6 @@ class ActionModule(ActionBase):
                 f"playbook. The levels of this node are not changed."
             ) from error
 
-    def _log_level(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any], check_mode: bool = False) -> Result:
-        """Run polaris_log_level, as its own task would."""
-        copy = self._task.copy()
-        copy.check_mode = copy.check_mode or check_mode
-        copy.action = LOG_LEVEL
-        copy.args = {**task, "url": url_of(self._variables(task_vars))}
-        action = self._shared_loader_obj.action_loader.get(
-            LOG_LEVEL,
-            task=copy,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
-        result: Result = action.run(task_vars=task_vars)
-        return result
-
     def _set_switch(self, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]) -> Result:
         """Start a job on the node that restores the levels after ``seconds``, or return why it is missing."""
         # Without pipelining, the account would briefly be in a file on the node.
@@ -223,7 +209,7 @@ class ActionModule(ActionBase):
     ) -> Result:
         """Let the switch restore the levels after ``seconds``, and return it, or why it is missing."""
         task = {"step": "arm", "name": name, "seconds": seconds, "raising": raising}
-        armed = self._on_node({**task, **order(self._variables(task_vars), plan)}, task_vars)
+        armed = self._on_node({**task, **order(variables_of(self, task_vars), plan)}, task_vars)
         if not is_answer(armed):
             return {"missing": reason(armed)}
         return {"name": name, "until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))}
@@ -244,9 +230,6 @@ class ActionModule(ActionBase):
         finally:
             action.cleanup()
         return result
-
-    def _variables(self, task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return {name: self._templar.template(task_vars[name]) for name in NAMES if name in task_vars}
 
 
 def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[str, t.Any]]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible.errors import AnsibleError
@@ -41,7 +42,8 @@ class ActionModule(ActionBase):
         # Not shown at any verbosity: the variables may contain the token of a service. (The registered result has it.)
         # (Hosts that have failed in an earlier play are not part of this one, but keep what was registered there.)
         hosts = list(task_vars.get("ansible_play_hosts", []))
-        return {**result, "given": given, "hosts": hosts, "_ansible_no_log": True}
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return {**result, "given": given, "hosts": hosts, "moment": moment, "_ansible_no_log": True}
 
     def _values(
         self, rules: t.Mapping[str, t.Mapping[str, t.Any]], task_vars: t.Mapping[str, t.Any]

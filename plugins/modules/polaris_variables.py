@@ -68,4 +68,9 @@ hosts:
   elements: str
   returned: success
   sample: [node1, node2]
+moment:
+  description: The time in UTC, for the names of files.
+  type: str
+  returned: success
+  sample: 20260101T120000Z
 """

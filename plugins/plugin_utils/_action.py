@@ -34,6 +34,7 @@ from ._host_variables import (
     Completed,
     completed,
     is_given,
+    url_of,
 )
 
 display = Display()
@@ -99,8 +100,7 @@ class PolarisAction(ActionBase):
         """
         environment: t.Dict[str, t.Any] = {}
         self._compute_environment_string(environment)
-        variables = {name: self._templar.template(task_vars[name]) for name in NAMES if name in task_vars}
-        return completed(dict(self._task.args), environment, variables, os.environ)
+        return completed(dict(self._task.args), environment, variables_of(self, task_vars), os.environ)
 
     def _in_process(self, task_vars: t.Dict[str, t.Any]) -> bool:
         """Whether the module would run on this machine as this user."""
@@ -156,6 +156,35 @@ class PolarisAction(ActionBase):
         host = task_vars.get("inventory_hostname", "localhost")
         # On stdout, a line would wait in the buffer until the end of the task if that is a file or a pipe.
         return lambda line: display.display(f"polaris: [{host}]: {line}", stderr=True)
+
+
+def variables_of(action: ActionBase, task_vars: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The variables of the task's host in NAMES, templated."""
+    return {name: action._templar.template(task_vars[name]) for name in NAMES if name in task_vars}
+
+
+def perform_action(
+    action: ActionBase, name: str, args: t.Mapping[str, t.Any], task_vars: t.Dict[str, t.Any], check_mode: bool = False
+) -> Result:
+    """Run another action within this one, as its own task would.
+
+    :param name: an action of this collection, or another one with its full name.
+    """
+    task = action._task.copy()
+    task.action = name if "." in name else f"polarismesh.maintenance.{name}"
+    task.args = dict(args) if "." in name else {**args, "url": url_of(variables_of(action, task_vars))}
+    task.check_mode = task.check_mode or check_mode
+    other = action._shared_loader_obj.action_loader.get(
+        task.action,
+        task=task,
+        connection=action._connection,
+        play_context=action._play_context,
+        loader=action._loader,
+        templar=action._templar,
+        shared_loader_obj=action._shared_loader_obj,
+    )
+    result: Result = other.run(task_vars=task_vars)
+    return result
 
 
 def as_json(value: t.Any) -> t.Any:

@@ -8,12 +8,9 @@ Each function takes a Run, returns the plan as plain values, and raises RefusedE
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import urlsplit
-
-from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils._addresses import PLACEHOLDERS
 from . import _heartbeats
@@ -145,33 +142,6 @@ def drain(run: Run) -> Plan:
     return {"close": close, "count": total, "nodes_known": bool(registered)}
 
 
-# --- memory_incident -------------------------------------------------------------------------------------------------
-
-
-def incident(run: Run) -> Plan:
-    """The nodes with a large heap, the file names of their profiles, and the task file that saves these."""
-    least = human_to_bytes(run.given["min_size"])
-    heaps = {node: (answer["memory"] or {}).get("heap") for node, answer in run.answers("polaris_memory")}
-    large = [node for node, heap in heaps.items() if heap is not None and heap >= least]
-    return {
-        "files": {
-            node.name: {kind: profile_name(node.name, kind, run.given["moment"]) for kind in KINDS} for node in large
-        },
-        "save": {
-            node.name: "save_profiles" if is_local(node.results.get("ansible_connection")) else "save_profiles_by_ssh"
-            for node in large
-        },
-    }
-
-
-#: The profiles to save: what holds the memory, and what the goroutines do.
-KINDS = ("heap", "goroutine")
-
-
-def profile_name(node: str, kind: str, moment: str) -> str:
-    return f"{re.sub('[^A-Za-z0-9._-]', '_', node)}-{kind}-{moment}.pb.gz"
-
-
 # --- fleet_report ----------------------------------------------------------------------------------------------------
 
 
@@ -210,5 +180,4 @@ PLANS: t.Dict[str, Planner] = {
     "conn_drain": Planner(("polaris_counted",), drain),
     "fleet_report": Planner((), report_files),
     "heartbeats": Planner(("polaris_led",), heartbeats),
-    "memory_incident": Planner(("polaris_memory", "ansible_connection"), incident),
 }

@@ -99,7 +99,7 @@ def test_profiles_of_a_node_come_to_the_controller(
         pytest.skip("needs sudo, and a network namespace, in which a node has accounts of its own")
     polaris.control("PUT", "heap", {"live": 900 * MIB, "free": 600 * MIB, "garbage": 0, "released": 0})
     folder = tmp_path / "incident"
-    run = playbook(
+    playbook(
         "polarismesh.maintenance.memory_incident",
         inventory(polaris, LOGIN if become else "root", polaris_token=polaris.token, ansible_become=become),
         extra_vars={"dest": str(folder)},
@@ -109,9 +109,8 @@ def test_profiles_of_a_node_come_to_the_controller(
     for path in profiles:
         assert gzip.decompress(path.read_bytes())
     assert polaris.control("GET", "state")["heap"]["forced"] == 1
-    place = run.one("Make a temporary folder")
-    assert place["uid"] == 0
-    assert not Path(place["path"]).exists()
+    assert {path.stat().st_mode & 0o777 for path in profiles} == {0o600}
+    assert list(polaris.machine.temporary.glob("*polaris*")) == []
     if become:
         assert f"Accepted publickey for {LOGIN} " in polaris.machine.log("sshd")
 

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Internal to the playbook memory_incident: saves the profiles of a node whose heap is large, on the controller."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.text.formatters import human_to_bytes
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import perform_action
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import is_answer, reason
+
+OPTIONS: t.Dict[str, t.Any] = {
+    "dest": {"type": "path", "required": True},
+    "min_size": {"type": "str", "required": True},
+    "moment": {"type": "str", "required": True},
+}
+
+#: The profiles to save: what holds the memory, and what the goroutines do.
+KINDS = ("heap", "goroutine")
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Result:
+        task_vars = task_vars or {}
+        result: Result = {**super().run(tmp, task_vars), "changed": False}
+        options = arguments(OPTIONS, self._task)
+        looked = perform_action(self, "polaris_memory_info", {}, task_vars)
+        if not is_answer(looked):
+            return {**result, **looked}
+        files = profiles(looked["memory"], options["min_size"], task_vars["inventory_hostname"], options["moment"])
+        result.update(looked, files=files)
+        if not files:
+            return result
+        # Only their owner can read the profiles, because they show what a server holds.
+        mask = os.umask(0o077)
+        try:
+            why = self._save(files, os.path.realpath(options["dest"]), task_vars)
+        except (AnsibleError, OSError) as error:
+            why = str(error)
+        finally:
+            os.umask(mask)
+        return {**result, "changed": why is None, **({"failed": True, "msg": why} if why is not None else {})}
+
+    def _save(self, files: t.Mapping[str, str], folder: str, task_vars: t.Dict[str, t.Any]) -> t.Optional[str]:
+        """Save the profiles in a folder of this machine, and return why that failed, if it did."""
+        if self._task.check_mode:
+            # The folder may not exist, and nothing is written.
+            return self._profile(files, "/tmp", task_vars)  # noqa: S108
+        os.makedirs(folder, exist_ok=True)
+        if self._connection.transport == "local":
+            return self._profile(files, folder, task_vars)
+        place = self._execute_module(
+            module_name="ansible.builtin.tempfile",
+            module_args={"state": "directory", "prefix": "polaris"},
+            task_vars=task_vars,
+        )
+        if not is_answer(place):
+            return reason(place)
+        there = str(place["path"])
+        try:
+            why = self._profile(files, there, task_vars)
+            for file in files.values() if why is None else ():
+                fetch = {"src": f"{there}/{file}", "dest": f"{folder}/{file}", "flat": True}
+                fetched = perform_action(self, "ansible.builtin.fetch", fetch, task_vars)
+                if not is_answer(fetched):
+                    return reason(fetched)
+            return why
+        finally:
+            self._execute_module(
+                module_name="ansible.builtin.file",
+                module_args={"path": there, "state": "absent"},
+                task_vars=task_vars,
+            )
+
+    def _profile(self, files: t.Mapping[str, str], folder: str, task_vars: t.Dict[str, t.Any]) -> t.Optional[str]:
+        """Save the profiles in a folder of the host, and return why that failed, if it did."""
+        for kind, file in files.items():
+            saved = perform_action(self, "polaris_profile", {"kind": kind, "dest": f"{folder}/{file}"}, task_vars)
+            if not is_answer(saved):
+                return reason(saved)
+        return None
+
+
+def profiles(memory: t.Optional[t.Mapping[str, t.Any]], min_size: str, name: str, moment: str) -> t.Dict[str, str]:
+    """Kind -> the file name of this profile, if the heap is large; empty if it is not, or unknown.
+
+    :param memory: the figures of the node, as polaris_memory_info returns them.
+    """
+    heap = (memory or {}).get("heap")
+    if heap is None or heap < human_to_bytes(min_size):
+        return {}
+    return {kind: f"{re.sub('[^A-Za-z0-9._-]', '_', name)}-{kind}-{moment}.pb.gz" for kind in KINDS}
