@@ -574,8 +574,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for host in hosts:
             host.name = self._free_name(inventory, host, cluster)
             inventory.add_host(host.name, group=self._group(host.instance.service))
-            # inventory.set_variable() would copy and tag each value, which is already marked. For 10,000 hosts, that would
-            # take as long as all the rest, and a quarter of the memory.
+            # inventory.set_variable() would copy and tag each value, which is already marked. For 10,000 hosts, that
+            # would take as long as all the rest, and a quarter of the memory.
             added = inventory.get_host(host.name)
             added.vars = combine_vars(added.vars, host.variables)
         self._construct(inventory, [host.name for host in hosts])
