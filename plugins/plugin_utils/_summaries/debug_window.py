@@ -39,7 +39,8 @@ def summarize(run: Run) -> Summary:
     lines += kept_lines([(node, node.result("polaris_restored")) for node in answered])
     for node, plan in left:
         # If no answer to the change came, it is unknown whether the node was raised.
-        certain = node.answer("polaris_raised") is not None or node.result("polaris_raised").get("changed")
+        raised = node.result("polaris_raised")
+        certain = is_answer(raised) or (raised.get("changed") and not raised.get("outcome_unknown"))
         state, why = "STILL RAISED" if certain else "MAY BE RAISED", node.reason("polaris_restored").rstrip(".")
         if node.answer("polaris_restored") is not None:
             state, why = "MAY BE RAISED", "it was restored, but has not answered a change before, and may still make it"

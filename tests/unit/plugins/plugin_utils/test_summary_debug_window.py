@@ -54,9 +54,12 @@ def test_a_node_that_stays_raised_is_named_with_who_restores_it_later() -> None:
 def test_a_node_that_did_not_answer_may_be_raised() -> None:
     found = lines(
         node("a", polaris_raised={**LOST, "plan": PLAN}, polaris_restored=LOST),
-        node("b", polaris_raised={**LOST, "plan": PLAN, "changed": True}, polaris_restored=LOST),
+        node(
+            "b", polaris_raised={**LOST, "plan": PLAN, "changed": True, "outcome_unknown": True}, polaris_restored=LOST
+        ),
+        node("c", polaris_raised={**LOST, "plan": PLAN, "changed": True}, polaris_restored=LOST),
     )
-    assert [text.partition(" on ")[0] for text in found[1:3]] == ["MAY BE RAISED", "STILL RAISED"]
+    assert [text.partition(" on ")[0] for text in found[1:4]] == ["MAY BE RAISED", "MAY BE RAISED", "STILL RAISED"]
 
 
 def test_a_change_that_the_server_may_still_make_is_not_over() -> None:
