@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.awx import config
@@ -156,6 +157,7 @@ def as_given(item: dict[str, Any]) -> dict[str, Any]:
     return {key: int(value) if key in ("job_slice_count", "forks") else value for key, value in item.items()}
 
 
+@pytest.mark.slow
 def test_another_cluster_has_its_own_items_and_its_credential_is_left_alone(tmp_path: Path) -> None:
     calls = apply(tmp_path, polaris_awx_image=IMAGE, polaris_awx_name="Polaris EU").calls
     shared = {"organization", "credential_type", "workflow_job_template_node", "role", "notification_template"}
@@ -165,6 +167,7 @@ def test_another_cluster_has_its_own_items_and_its_credential_is_left_alone(tmp_
     assert of(calls, "notification_template") == of(calls, "role") == []
 
 
+@pytest.mark.slow
 def test_on_aap_ansible_controller_is_used_and_the_gateway_creates_the_organization(tmp_path: Path) -> None:
     applied = apply(
         tmp_path,

@@ -142,6 +142,7 @@ def test_the_network_is_cut(node: Machine, servers: list[Server], tmp_path: Path
         assert [len(each.writes()) for each in servers] == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_closed_by_the_play(node: Machine, servers: list[Server], playbook: Playbook) -> None:
     """Each switch is disarmed. No token is ever in a file, a command line or an environment."""
     with Searcher(node, [each.token for each in servers]) as searcher:

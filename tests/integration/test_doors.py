@@ -150,7 +150,7 @@ def test_same_requests_through_both_doors(module: str, doors: dict[str, tuple[Pl
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("door", ["module", "in-process"])
+@pytest.mark.parametrize("door", ["in-process", pytest.param("module", marks=pytest.mark.slow)])
 def test_no_secret_gets_out_at_any_verbosity(
     door: str, make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun]
 ) -> None:

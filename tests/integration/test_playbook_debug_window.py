@@ -154,7 +154,8 @@ def test_restores_when_the_process_is_ended_during_the_wait(number: int, mixed: 
         assert "The log levels are restored on 2 of 2." in (tmp_path / "output").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.sample
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_restores_when_the_process_is_ended_while_it_raises(number: int, mixed: Fleet, tmp_path: Path) -> None:
     """One node is raised, the other hangs halfway."""
     before = levels(mixed)

@@ -130,7 +130,7 @@ def claims(done: PlaybookRun) -> dict[str, dict[str, Any]]:
     return {one["runbook"]: one for one in found}
 
 
-@pytest.mark.sample
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_every_runbook_on_a_sick_fleet(mode: str, scene: Scene, tmp_path: Path) -> None:
     done = run(scene, mode, tmp_path, RUNBOOKS)

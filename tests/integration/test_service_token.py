@@ -19,7 +19,7 @@ CLEAN = "polarismesh.maintenance.polaris_instance_clean"
 HEARTBEATS = "polarismesh.maintenance.polaris_heartbeat_info"
 
 
-@pytest.mark.parametrize("door", ["module", "in-process"])
+@pytest.mark.parametrize("door", ["in-process", pytest.param("module", marks=pytest.mark.slow)])
 def test_no_token_of_a_service_gets_out_at_any_verbosity(
     door: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]
 ) -> None:

@@ -90,6 +90,7 @@ def test_the_levels_of_a_node_that_only_ssh_reaches(polaris: Server, playbook: P
     assert len(polaris.writes()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("become", [False, True])
 def test_profiles_of_a_node_come_to_the_controller(
     become: bool, polaris: Server, playbook: Playbook, tmp_path: Path
@@ -144,6 +145,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 def test_same_results_as_through_the_other_door(node: Machine, tmp_path: Path) -> None:
     tasks: list[dict[str, Any]] = []
     volatile: dict[str, frozenset[str]] = {}
@@ -185,6 +187,7 @@ def test_same_results_as_through_the_other_door(node: Machine, tmp_path: Path) -
     assert writes[0] == writes[1]
 
 
+@pytest.mark.slow
 def test_nodes_of_the_same_url_are_evened_out(polaris: Server, playbook: Playbook) -> None:
     """Each of them calls itself 127.0.0.1."""
     if not polaris.machine.isolated:
@@ -206,6 +209,7 @@ def test_nodes_of_the_same_url_are_evened_out(polaris: Server, playbook: Playboo
         assert len(polaris.control("GET", "state")["connections"]["grpc"]) == 3
 
 
+@pytest.mark.slow
 def test_no_secret_gets_out_at_any_verbosity(polaris: Server, playbook: Playbook) -> None:
     tasks = calls_with_secrets(polaris.url, polaris.token)
     run = playbook(
@@ -220,6 +224,7 @@ def test_no_secret_gets_out_at_any_verbosity(polaris: Server, playbook: Playbook
     assert polaris.levels["naming"] == "info"  # the login came after the token
 
 
+@pytest.mark.slow
 def test_a_close_on_the_node_spares_the_connection_of_its_own_task(polaris: Server, tmp_path: Path) -> None:
     """It comes from the same 127.0.0.1 as all connections to close."""
     sources = (("127.0.0.1", 9201), ("127.0.0.1", 9202))
@@ -268,6 +273,7 @@ def test_asynchronous_and_without_requests(polaris: Server, playbook: Playbook, 
     assert run.one("Bare")["msg"].startswith("Failed to import the required Python library (requests) on ")
 
 
+@pytest.mark.slow
 def test_a_killed_window_leaves_the_controllers_own_127_0_0_1_alone(
     node: Machine, make_fleet: Callable[..., Fleet], tmp_path: Path
 ) -> None:

@@ -91,10 +91,11 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("targets")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("door", ["in-process", pytest.param("module", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("door", ["in-process", "module"])
 def test_target(name: str, door: str, finished: dict[str, Targets]) -> None:
     run = finished[door].run
     entries = [entry for entry in run.results if entry.host == name]
