@@ -5,21 +5,24 @@
 
 Interleaved in one run, each contestant a separate process: the report, a change of one log level, the same change
 again. Then an audit of heartbeats, compared to a bare loop of eight threads that sends as many requests to one node. At
-the end, the cost of one task by its parts. With `--table`, the table of scale in the guide to performance instead.
+the end, the cost of one task by its parts. With `--table`, the table of scale in the guide to performance instead:
+`make scale` measures it and writes it into the guide, in both languages.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import pickle
+import re
 import resource
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ from tests.benchmark.__main__ import Cost, environment_of, fleet, measure, media
 from tools import collection_tree
 
 REPORT = ("polarismesh.maintenance.fleet_report", "-e", "dest=report.html", "-e", "probe_defaults=false")
+LEVELS = ("polarismesh.maintenance.log_level", "-e", "levels=naming=debug")
 AUDIT = ("polarismesh.maintenance.heartbeat_audit", "-e", "service=orders")
 LEVEL = {"polarismesh.maintenance.polaris_log_level": {"url": "{{ polaris_url }}", "levels": {"naming": "debug"}}}
 #: The contestants of a round, in their order: the change comes before the run that finds nothing to change.
@@ -45,6 +49,13 @@ SHARED = ("--store", "mysql", "--set", "heartbeat_shared=true")
 #: One in this many instances is overdue.
 OVERDUE = 1000
 
+SIZES = (5, 50, 200, 1000)
+SLICES = 4
+DOCS = Path(__file__).parents[2] / "docs" / "docsite" / "rst"
+GUIDES = [DOCS / folder / "guide_performance.rst" for folder in ("", "zh")]
+#: The rows of the table in the guides: nodes, runbook, slices, instances, seconds, requests, MB.
+ROWS = re.compile(r"(   \d+, ``\w+``(, [\d.-]+){5}\n)+")
+
 
 class Site:
     """A simulated fleet, and the folder that ansible-playbook runs in."""
@@ -56,14 +67,17 @@ class Site:
         self.environment = environment_of(folder, self.token)
         hosts = {f"node{number}": {"polaris_url": url} for number, url in enumerate(self.urls, 1)}
         common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-        groups = {"polaris_servers": {"hosts": hosts, "vars": common}}
-        (folder / "inventory.yml").write_text(json.dumps(groups))
+        # A slice of an AWX job has every SLICES-th host.
+        one_slice = {name: hosts[name] for name in sorted(hosts)[::SLICES]}
+        for name, part in (("inventory", hosts), ("slice", one_slice)):
+            groups = {"polaris_servers": {"hosts": part, "vars": common}}
+            (folder / f"{name}.yml").write_text(json.dumps(groups))
         for name, task in (("debug", {"ansible.builtin.debug": {"msg": "{{ polaris_url }}"}}), ("level", LEVEL)):
             play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
             (folder / f"{name}.yml").write_text(json.dumps([play]))
 
-    def play(self, *words: str) -> Cost:
-        return measure(["ansible-playbook", "-i", "inventory.yml", *words], self.folder, self.environment)
+    def play(self, *words: str, inventory: str = "inventory.yml") -> Cost:
+        return measure(["ansible-playbook", "-i", inventory, *words], self.folder, self.environment)
 
     def control(self, method: str, path: str, node: int = 0, body: Any = None) -> Any:
         reply = requests.request(method, f"{self.urls[node]}/_simulator/{path}", json=body, timeout=300)
@@ -183,6 +197,7 @@ def parts(repeats: int = 25) -> str:
         arguments = {"url": served["urls"][0], "token": served["tokens"]["owner"], "levels": {"naming": "info"}}
 
         def task() -> dict[str, float]:
+            gc.freeze()  # as the worker does
             spent: dict[str, float] = {}
             began = time.process_time()
 
@@ -229,30 +244,41 @@ def forked(task: Callable[[], dict[str, float]]) -> dict[str, float]:
 # --- the table of the guide ------------------------------------------------------------------------------------------
 
 
+def rows(nodes: int, instances: Sequence[int]) -> Iterator[str]:
+    """The rows for a fleet: a change of levels, whole and one of its slices, the report, and audits of heartbeats."""
+    with tempfile.TemporaryDirectory(prefix="polaris-benchmark-") as path, fleet(nodes, Path(path), *SHARED) as served:
+        site = Site(served, Path(path))
+
+        def row(name: str, command: Sequence[str], slices: str = "-", number: str = "-", **more: str) -> str:
+            site.forget()
+            cost = site.play(*command, **more)
+            figures = [slices, number, f"{cost.wall:.1f}", str(site.busiest()), f"{cost.memory:.0f}"]
+            return ", ".join([f"   {nodes}", f"``{name}``", *figures])
+
+        for slices, inventory in ((1, "inventory.yml"), (SLICES, "slice.yml")):
+            site.set_level("info")
+            yield row("log_level", LEVELS, slices=str(slices), inventory=inventory)
+        yield row("fleet_report", COMMANDS["report"])
+        for number in instances:
+            site.register(number)
+            yield row("heartbeat_audit", AUDIT, number=str(number))
+
+
 def measured(sizes: Sequence[int], instances: Sequence[int]) -> None:
-    """Print the rows of the table: the report without heartbeats, then the audit for each number of instances."""
-    print("nodes  runbook                     seconds  requests to the busiest node   MB", flush=True)
+    """Measure the table, and write it into the guides if it is whole."""
+    found = []
     for nodes in sizes:
-        with (
-            tempfile.TemporaryDirectory(prefix="polaris-benchmark-") as path,
-            fleet(nodes, Path(path), *SHARED) as served,
-        ):
-            site = Site(served, Path(path))
-            todo: list[tuple[str, int, Sequence[str]]] = [("fleet_report", 0, COMMANDS["report"])]
-            todo += [(f"heartbeat_audit, {number}", number, AUDIT) for number in instances]
-            registered = 0
-            for name, number, command in todo:
-                if number > registered:
-                    site.register(number - registered)
-                    registered = number
-                site.forget()
-                cost = site.play(*command)
-                print(f"{nodes:>5}  {name:<26} {cost.wall:>8.1f}  {site.busiest():>28} {cost.memory:>5.0f}", flush=True)
+        for row in rows(nodes, instances):
+            print(row, flush=True)
+            found.append(f"{row}\n")
+    if tuple(sizes) == SIZES:
+        for guide in GUIDES:
+            guide.write_text(ROWS.sub("".join(found), guide.read_text(encoding="utf-8"), count=1), encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark.scale", description=__doc__)
-    parser.add_argument("--nodes", type=int, nargs="+", default=[50, 200])
+    parser.add_argument("--nodes", type=int, nargs="+", help="fleet sizes; other than the usual ones change no guide")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--table", action="store_true", help="measure the table of scale in the guide")
     parser.add_argument("--parts", action="store_true", help="only the cost of one task by its parts")
@@ -261,10 +287,10 @@ def main() -> None:
         print(parts())
         return
     if options.table:
-        measured([5, 50, 200, 1000] if options.nodes == [50, 200] else options.nodes, [500, 10_000])
+        measured(options.nodes or SIZES, [500, 10_000])
         return
     found = []
-    for nodes in options.nodes:
+    for nodes in options.nodes or (50, 200):
         print(f"{nodes} nodes:", flush=True)
         found.append(table(nodes, contest(nodes, options.rounds)))
     found.append(audit(10, 10_000, options.rounds))
