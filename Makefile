@@ -108,6 +108,10 @@ scale: venv ## Measure a table of scale: up to 1,000 nodes and 10,000 instances;
 random: venv ## SEQUENCES=2000 random sequences of operations with random faults: a quarter of an hour
 	@POLARIS_TEST_SEQUENCES=$(or $(SEQUENCES),2000) $(PYTEST) --timeout 0 tests/unit/test_random_operations.py $(ARGS)
 
+.PHONY: mutants
+mutants: venv ## Break the modules in some fifty small ways; the random operations must notice each
+	@$(IN_VENV) PYTHONPATH="$(COLLECTIONS)" .venv/bin/python -m tests.mutants $(ARGS)
+
 .PHONY: soak
 soak: venv ## A large, partly faulty fleet for MINUTES=20: every summary is correct, and the controller does not grow
 	@$(IN_VENV) .venv/bin/python -m tests.soak $(ARGS)

@@ -34,6 +34,7 @@ MODES: dict[str, tuple[dict[str, str], list[str]]] = {
         [],
     ),
     "check": ({}, ["--check"]),
+    "linear": ({}, []),
 }
 GONE: dict[str, Any] = {"service": "payments", "namespace": "default", "host": "10.0.0.1", "port": 8080}
 LIVE: dict[str, Any] = {**GONE, "host": "10.0.0.2"}
@@ -106,11 +107,13 @@ def scene(make_fleet: Callable[..., Fleet]) -> Iterator[Scene]:
         yield Scene(fleet, alice, bystanders)
 
 
-def run(scene: Scene, mode: str, folder: Path, runbooks: dict[str, dict[str, Any]]) -> PlaybookRun:
+def run(
+    fleet: Fleet, mode: str, folder: Path, runbooks: dict[str, dict[str, Any]], sick: tuple[str, ...] = SICK
+) -> PlaybookRun:
     env, args = MODES[mode]
     flaky = folder / "modules"
-    inventory = inventory_of(scene.fleet, polaris_token=scene.fleet.tokens.owner, polaris_timeout=20)
-    for host, what in zip(inventory["polaris_servers"]["hosts"].values(), SICK, strict=True):
+    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner, polaris_timeout=20)
+    for host, what in zip(inventory["polaris_servers"]["hosts"].values(), sick, strict=True):
         if what == "lost":
             host.update(ansible_connection="flaky", flaky_after=1)
         elif what == "not allowed":
@@ -133,7 +136,7 @@ def claims(done: PlaybookRun) -> dict[str, dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_every_runbook_on_a_sick_fleet(mode: str, scene: Scene, tmp_path: Path) -> None:
-    done = run(scene, mode, tmp_path, RUNBOOKS)
+    done = run(scene.fleet, mode, tmp_path, RUNBOOKS)
     assert done.returncode != 0
     assert "Traceback" not in done.output, done.output
     data = claims(done)
@@ -180,8 +183,9 @@ def test_every_runbook_on_a_sick_fleet(mode: str, scene: Scene, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_no_average_over_a_sick_fleet(scene: Scene, tmp_path: Path) -> None:
-    done = run(scene, "free, any_errors_fatal", tmp_path, {"conn_rebalance": {}})
+@pytest.mark.parametrize("mode", MODES)
+def test_no_average_over_a_sick_fleet(mode: str, scene: Scene, tmp_path: Path) -> None:
+    done = run(scene.fleet, mode, tmp_path, {"conn_rebalance": {}})
     assert done.returncode != 0
     assert "Traceback" not in done.output, done.output
     data = claims(done)["conn_rebalance"]
@@ -189,3 +193,30 @@ def test_no_average_over_a_sick_fleet(scene: Scene, tmp_path: Path) -> None:
     assert "could not be read" in data["refused"]
     assert all(each.open for each in scene.bystanders)
     assert not any(scene.closed(name) for name in scene.alice)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_a_rebalance_that_loses_a_node(mode: str, make_fleet: Callable[..., Fleet], tmp_path: Path) -> None:
+    """Two nodes have too many connections. One of them is lost after its connections were counted."""
+    fleet = make_fleet(nodes=4, profile=["v1.18.1", "v1.18.1", "v1.18.1", "v1.12.2"])
+    full, lost, slow, older = fleet.nodes
+    slow.set("latency", 0.3)
+    with Clients() as clients:
+        held = {
+            name: clients.connect((node.host, node.grpc_port), ALICE, count)
+            for name, node, count in (("node1", full, 10), ("node2", lost, 10), ("node3", slow, 1), ("node4", older, 1))
+        }
+        assert until(lambda: sum(len(node.connections["grpc"]) for node in fleet.nodes) == 22)
+        sick = ("well", "lost", "slow", "older")
+        done = run(fleet, mode, tmp_path, {"conn_rebalance": {"settle_seconds": 1}}, sick)
+        gone = {name: sorted(each.port for each in some if not each.open) for name, some in held.items()}
+    assert "Traceback" not in done.output, done.output
+    data = claims(done)["conn_rebalance"]
+    if mode == "check":
+        assert not any(gone.values())
+        return
+    assert done.returncode != 0
+    assert len(gone["node1"]) == data["count"] == 2
+    assert gone == {"node1": gone["node1"], "node2": [], "node3": [], "node4": []}
+    assert set(data["failed"]) == {"node2"}
