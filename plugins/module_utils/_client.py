@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. One HTTP session to ONE Polaris server: URL, token, TLS, timeouts, retries.
+"""Private to this collection. The HTTP client of ONE Polaris server: URL, token, TLS, timeouts, retries.
 
 Endpoints are in _api, and what depends on Ansible is in _runner.py.
 """

@@ -74,7 +74,7 @@ def failure_of(call: Callable[[], Any]) -> PolarisError:
 @pytest.mark.parametrize(
     ("call", "method", "body"),
     [
-        (lambda client: get(client, "/x", {"a": "b c", "n": 1}), "GET", b""),
+        (lambda client: get(client, "/x", {"a": "b &=é", "n": 1}), "GET", b""),
         (lambda client: put(client, "/x", {"scope": "naming"}), "PUT", b'{"scope": "naming"}'),
         (lambda client: post(client, "/x", [1]), "POST", b"[1]"),
         (lambda client: post(client, "/x"), "POST", b""),
@@ -87,7 +87,7 @@ def test_every_request_carries_the_json_headers_and_the_token(
     call(make_client(server.url, token=TOKEN))
     (request,) = server.requests
     assert (request.method, request.body) == (method, body)
-    assert request.target == ("/x?a=b+c&n=1" if method == "GET" else "/x")
+    assert request.target == ("/x?a=b+%26%3D%C3%A9&n=1" if method == "GET" else "/x")
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept"] == "application/json"
     assert request.headers["x-polaris-token"] == TOKEN
@@ -108,6 +108,14 @@ def test_a_path_in_the_url_goes_before_every_call(serve: Serve, make_client: Mak
     server = serve(response())
     get(make_client(f" {server.url}/polaris/ "), "/x")
     assert server.requests[0].target == "/polaris/x"
+
+
+def test_no_cookie_is_kept(serve: Serve, make_client: MakeClient) -> None:
+    server = serve(response(b"{}", 200, "Set-Cookie: node=1; Path=/"))
+    client = make_client(server.url)
+    get(client, "/x")
+    get(client, "/y")
+    assert "cookie" not in server.requests[1].headers
 
 
 def test_netrc_is_ignored(
