@@ -135,8 +135,8 @@ def table(nodes: int, costs: dict[str, list[Cost]]) -> str:
     return "\n".join(lines)
 
 
-def bare(url: str, token: str, ids: Sequence[str]) -> float:
-    """The seconds that eight threads need to ask one node for these heartbeats, over one requests.Session."""
+def bare(url: str, token: str, ids: Sequence[str]) -> Cost:
+    """What it costs eight threads to ask one node for these heartbeats, over one requests.Session."""
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=8))
     session.headers["X-Polaris-Token"] = token
@@ -145,22 +145,22 @@ def bare(url: str, token: str, ids: Sequence[str]) -> float:
         query = {"id": instance}
         session.get(f"{url}/maintain/v1/instance/heartbeat", params=query, timeout=60).raise_for_status()
 
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, ids))
-    return time.perf_counter() - began
+    return Cost(time.perf_counter() - began, time.process_time() - spent, 0.0)
 
 
 def audit(nodes: int, instances: int, rounds: int) -> str:
     """An audit, and as many bare requests to its first node."""
-    walls, loops, memory, sent = [], [], 0.0, 0
+    costs, loops, sent = [], [], 0
     with tempfile.TemporaryDirectory(prefix="polaris-benchmark-") as path, fleet(nodes, Path(path), *SHARED) as served:
         site = Site(served, Path(path))
         site.register(instances)
         ids = [row["id"] for row in site.control("GET", "instances") if row["service"] == "orders"]
         for number in range(rounds):
             site.forget()
-            cost = site.play(*AUDIT)
+            costs.append(site.play(*AUDIT))
             sent = sum(
                 one["path"].endswith("/instance/heartbeat")
                 for index in range(nodes)
@@ -168,14 +168,14 @@ def audit(nodes: int, instances: int, rounds: int) -> str:
             )
             site.forget()
             asked = (ids * (sent // len(ids) + 1))[:sent]
-            walls.append(cost.wall)
-            memory = max(memory, cost.memory)
             loops.append(bare(site.urls[0], site.token, asked))
-            print(f"  round {number + 1}: audit {walls[-1]:.1f} s, bare loop {loops[-1]:.1f} s", flush=True)
-    wall, loop = statistics.median(walls), statistics.median(loops)
+            print(f"  round {number + 1}: audit {costs[-1].wall:.1f} s, bare loop {loops[-1].wall:.1f} s", flush=True)
+    wall, loop = (median(each, lambda cost: cost.wall) for each in (costs, loops))
+    cpu, loop_cpu = (median(each, lambda cost: cost.cpu) for each in (costs, loops))
     return (
-        f"audit of {nodes} nodes x {instances} instances (medians): {wall:.1f} s, {memory:.0f} MB, {sent} requests "
-        f"for heartbeats; a bare loop of 8 threads needs {loop:.1f} s; ratio {wall / loop:.2f}"
+        f"audit of {nodes} nodes x {instances} instances (medians): {wall:.1f} s, CPU {cpu:.1f} s, "
+        f"{median(costs, lambda cost: cost.memory):.0f} MB, {sent} requests for heartbeats; a bare loop of 8 threads "
+        f"needs {loop:.1f} s, CPU {loop_cpu:.1f} s; ratio {wall / loop:.2f}, CPU {cpu / loop_cpu:.2f}"
     )
 
 
