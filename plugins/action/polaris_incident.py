@@ -39,27 +39,27 @@ class ActionModule(ActionBase):
         if not is_answer(looked):
             return {**result, **looked}
         files = profiles(looked["memory"], options["min_size"], task_vars["inventory_hostname"], options["moment"])
-        result.update(looked, files=files)
-        if not files:
-            return result
+        folder = os.path.realpath(options["dest"])
+        result.update(looked, files=files, folder=folder, saved=[], warnings=list(looked.get("warnings", ())))
         # Only their owner can read the profiles, because they show what a server holds.
         mask = os.umask(0o077)
         try:
-            why = self._save(files, os.path.realpath(options["dest"]), task_vars)
+            why = self._save(result, task_vars) if files else None
         except (AnsibleError, OSError) as error:
             why = str(error)
         finally:
             os.umask(mask)
-        return {**result, "changed": why is None, **({"failed": True, "msg": why} if why is not None else {})}
+        result["changed"] = bool(result["saved"])
+        return result if why is None else {**result, "failed": True, "msg": why}
 
-    def _save(self, files: t.Mapping[str, str], folder: str, task_vars: t.Dict[str, t.Any]) -> t.Optional[str]:
+    def _save(self, result: Result, task_vars: t.Dict[str, t.Any]) -> t.Optional[str]:
         """Save the profiles in a folder of this machine, and return why that failed, if it did."""
         if self._task.check_mode:
             # The folder may not exist, and nothing is written.
-            return self._profile(files, "/tmp", task_vars)  # noqa: S108
-        os.makedirs(folder, exist_ok=True)
+            return self._profiles(result, "/tmp", None, task_vars)  # noqa: S108
+        os.makedirs(result["folder"], exist_ok=True)
         if self._connection.transport == "local":
-            return self._profile(files, folder, task_vars)
+            return self._profiles(result, result["folder"], None, task_vars)
         place = self._execute_module(
             module_name="ansible.builtin.tempfile",
             module_args={"state": "directory", "prefix": "polaris"},
@@ -69,27 +69,34 @@ class ActionModule(ActionBase):
             return reason(place)
         there = str(place["path"])
         try:
-            why = self._profile(files, there, task_vars)
-            for file in files.values() if why is None else ():
-                fetch = {"src": f"{there}/{file}", "dest": f"{folder}/{file}", "flat": True}
-                fetched = perform_action(self, "ansible.builtin.fetch", fetch, task_vars)
-                if not is_answer(fetched):
-                    return reason(fetched)
-            return why
+            return self._profiles(result, there, result["folder"], task_vars)
         finally:
-            self._execute_module(
-                module_name="ansible.builtin.file",
-                module_args={"path": there, "state": "absent"},
-                task_vars=task_vars,
-            )
+            self._remove(there, result, task_vars)
 
-    def _profile(self, files: t.Mapping[str, str], folder: str, task_vars: t.Dict[str, t.Any]) -> t.Optional[str]:
-        """Save the profiles in a folder of the host, and return why that failed, if it did."""
-        for kind, file in files.items():
-            saved = perform_action(self, "polaris_profile", {"kind": kind, "dest": f"{folder}/{file}"}, task_vars)
+    def _profiles(
+        self, result: Result, place: str, folder: t.Optional[str], task_vars: t.Dict[str, t.Any]
+    ) -> t.Optional[str]:
+        """Save the profiles on the host, and fetch each into a folder of this machine, if that is another one."""
+        for kind, file in result["files"].items():
+            saved = perform_action(self, "polaris_profile", {"kind": kind, "dest": f"{place}/{file}"}, task_vars)
+            result["warnings"] += saved.get("warnings", ())
+            if is_answer(saved) and folder is not None:
+                fetch = {"src": f"{place}/{file}", "dest": f"{folder}/{file}", "flat": True}
+                saved = perform_action(self, "ansible.builtin.fetch", fetch, task_vars)
             if not is_answer(saved):
                 return reason(saved)
+            result["saved"].append(file)
         return None
+
+    def _remove(self, place: str, result: Result, task_vars: t.Dict[str, t.Any]) -> None:
+        """Remove the temporary folder. The profiles are here, so a failure is only a warning."""
+        task: t.Dict[str, t.Any] = {"path": place, "state": "absent"}
+        try:
+            removed = self._execute_module(module_name="ansible.builtin.file", module_args=task, task_vars=task_vars)
+        except AnsibleError as error:
+            removed = {"failed": True, "msg": str(error)}
+        if not is_answer(removed):
+            result["warnings"].append(f"{place} on the host was not removed, and holds profiles: {reason(removed)}")
 
 
 def profiles(memory: t.Optional[t.Mapping[str, t.Any]], min_size: str, name: str, moment: str) -> t.Dict[str, str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
@@ -89,17 +90,26 @@ class ActionModule(ActionBase):
         """Start the process that restores if this play dies. Nothing is raised yet."""
         if self._task.check_mode:
             return {"pid": None}
-        accounts = {}
+        accounts, unwatched = {}, []
         for name, host in hosts_of(task_vars):
-            if asked_from_here(host):
-                variables = {name: host[name] for name in NAMES if name in host}
-                # (A node whose options are refused here is also refused before its levels are raised.)
-                accounts[name] = validated(SPEC, order(variables, {"levels": {}, "set": {}})).params
+            try:
+                if asked_from_here(host):
+                    variables = {variable: host[variable] for variable in NAMES if variable in host}
+                    # (A node whose options are refused here is also refused before its levels are raised.)
+                    accounts[name] = validated(SPEC, order(variables, {"levels": {}, "set": {}})).params
+            except AnsibleError:
+                unwatched.append(name)
         path = os.path.join(
             C.DEFAULT_LOCAL_TMP,  # type: ignore[attr-defined]
             f"polaris-window-{secrets.token_hex(8)}",
         )
-        return _watch.start(accounts, os.getppid(), restored, path)
+        try:
+            return {**_watch.start(accounts, os.getppid(), restored, path), "unwatched": unwatched}
+        except OSError as error:
+            raise AnsibleError(
+                f"The process that restores the levels if this play is killed could not be started ({error}). "
+                f"No levels were changed."
+            ) from error
 
     def _wait(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         if self._task.check_mode:
@@ -119,14 +129,19 @@ class ActionModule(ActionBase):
         if watch.get("pid") is None:
             return {"released": True}
         hosts = dict(hosts_of(task_vars))
-        plans = {name: entry.plan for name, entry in _watch.read(watch["journal"]).items() if entry.state != "restored"}
+        try:
+            journal = _watch.read(watch["journal"])
+        except OSError as error:
+            # The process still has the file open.
+            return {"released": False, "left": [], "plans": {}, "warnings": [f"{watch['journal']}: {error}"]}
+        plans = {name: entry.plan for name, entry in journal.items() if entry.state != "restored"}
         left = [name for name in plans if asked_from_here(hosts[name])]
         return {"released": not left and _watch.release(watch), "left": left, "plans": plans}
 
     # --- on every node ---
 
     def _open(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """See what the window changes, enter that in the journal, and raise the levels.
+        """See what the window changes, record that in the journal, and raise the levels.
 
         On a node whose connection is not local, set a switch before that.
         """
@@ -138,14 +153,26 @@ class ActionModule(ActionBase):
         plan = plan_of(looked)
         if not plan["levels"] or self._task.check_mode:
             return {**looked, "plan": plan, "switch": {}}
-        self._enter("raising", plan, task_vars)
+        watch = task_vars.get("polaris_watch") or {}
+        name = task_vars["inventory_hostname"]
+        try:
+            if name in watch["unwatched"]:
+                raise KeyError("a variable of this host cannot be read outside its own tasks")
+            _watch.record(watch["journal"], name, "raising", plan)
+        except (KeyError, OSError) as error:
+            raise AnsibleError(
+                f"No process would restore the levels of this node if this play was killed ({error}): run the whole "
+                f"playbook. They are not changed."
+            ) from error
         switch: Result = {}
         if self._connection.transport != "local":
             switch = self._set_switch(plan, options["seconds"] + GRACE, task_vars)
-        # Only what the journal has, even if somebody else has set a level since.
-        raised = perform_action(self, LOG_LEVEL, {"levels": plan["set"], "expected": plan["levels"]}, task_vars)
+        # Only what the journal has, even if somebody else has set a level since. No retries: the server may execute the
+        # first request after a second one has succeeded, and even after the restore.
+        task = {"levels": plan["set"], "expected": plan["levels"], "retries": 0}
+        raised = perform_action(self, LOG_LEVEL, task, task_vars)
         if not is_late(raised):
-            self._enter("raised", plan, task_vars)
+            record(task_vars, "raised", plan)
         warnings = [*looked.get("warnings", ()), *raised.get("warnings", ())]
         return {**raised, "plan": plan, "switch": switch, **({"warnings": warnings} if warnings else {})}
 
@@ -159,18 +186,17 @@ class ActionModule(ActionBase):
     def _restore(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Restore what the window changed, then disarm the switch."""
         node = node_of(task_vars["inventory_hostname"], task_vars)
-        journal = node.result("polaris_watch").get("journal")
-        entry = _watch.read(journal).get(node.name) if journal else None
-        # (Without a journal, this is check mode.)
+        entry = recorded(task_vars)
         plan = plan_on(node) if entry is None else entry.plan
         if not plan["levels"]:
             return {}
         # Leave alone what somebody else set meanwhile.
         result = perform_action(self, LOG_LEVEL, {"levels": plan["levels"], "expected": plan["set"]}, task_vars)
-        result.update(plan=plan, late=entry is not None and entry.state == "raising")
-        if not is_answer(result) or result["late"] or entry is None:
+        late = is_late(node.result("polaris_raised")) if entry is None else entry.state == "raising"
+        result.update(plan=plan, late=late)
+        if not is_answer(result) or late or self._task.check_mode:
             return result
-        self._enter("restored", plan, task_vars)
+        record(task_vars, "restored", plan)
         switch = switch_of(node)
         if switch.get("name"):
             task = {"step": "disarm", "name": switch["name"], "url": plan["url"]}
@@ -181,17 +207,6 @@ class ActionModule(ActionBase):
                     f"by itself at {switch['until']}."
                 )
         return result
-
-    def _enter(self, state: State, plan: t.Mapping[str, t.Any], task_vars: t.Dict[str, t.Any]) -> None:
-        """Enter in the journal what happens to this node."""
-        watch = task_vars.get("polaris_watch") or {}
-        try:
-            _watch.enter(watch["journal"], task_vars["inventory_hostname"], state, plan)
-        except (KeyError, OSError) as error:
-            raise AnsibleError(
-                f"The process that restores the levels if this play is killed is not ready ({error}): run the whole "
-                f"playbook. The levels of this node are not changed."
-            ) from error
 
     def _set_switch(self, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]) -> Result:
         """Start a job on the node that restores the levels after ``seconds``, or return why it is missing."""
@@ -230,6 +245,20 @@ class ActionModule(ActionBase):
         finally:
             action.cleanup()
         return result
+
+
+def record(task_vars: t.Mapping[str, t.Any], state: State, plan: t.Mapping[str, t.Any]) -> None:
+    """Record that the raise or the restore is over. If that fails, the process that watches restores the node again."""
+    with contextlib.suppress(OSError):
+        _watch.record(task_vars["polaris_watch"]["journal"], task_vars["inventory_hostname"], state, plan)
+
+
+def recorded(task_vars: t.Mapping[str, t.Any]) -> t.Optional[_watch.Entry]:
+    """The entry of this host in the journal; None without one, in check mode for example, or if it cannot be read."""
+    try:
+        return _watch.read(task_vars["polaris_watch"]["journal"]).get(task_vars["inventory_hostname"])
+    except (KeyError, OSError):
+        return None
 
 
 def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[str, t.Any]]]:

@@ -16,7 +16,7 @@ Result = t.Dict[str, t.Any]
 
 #: As a scope: every other scope that the server has.
 ALL = "*"
-#: A server may still make a change that it has not answered. When to look again after restoring it, in seconds.
+#: A server may still make a change that it has not answered. How long after the restore to look again, in seconds.
 LATE = (1.0, 5.0, 15.0)
 
 

@@ -58,4 +58,15 @@ files:
   type: dict
   returned: if the figures could be read, even if the profiles could not be saved
   sample: {heap: node1-heap-20260101T120000Z.pb.gz}
+folder:
+  description: The folder for them, as an absolute path.
+  type: str
+  returned: if the figures could be read
+  sample: /tmp/incident
+saved:
+  description: The profiles that are in that folder now. In check mode, those that would be.
+  type: list
+  elements: str
+  returned: if the figures could be read
+  sample: [node1-heap-20260101T120000Z.pb.gz]
 """

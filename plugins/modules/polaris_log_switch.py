@@ -195,7 +195,7 @@ def ask(name: str, message: Message, patience: float) -> t.Optional[Message]:
 def wait(name: str) -> None:
     """Be the switch, until it is disarmed or has done its work."""
     order: t.Optional[Message] = None
-    give_up = 0.0
+    give_up, late = 0.0, False
     #: When to restore, or to give up if it is not armed by then.
     due = [time.monotonic() + UNARMED]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -205,15 +205,18 @@ def wait(name: str) -> None:
             message = _next_message(listener, due[0])
             if message is None:
                 due.pop(0)
-                if order is not None and not restore(order) and time.monotonic() < give_up:
+                done = order is None or restore(order)
+                if not done and time.monotonic() < give_up:
                     due.insert(0, time.monotonic() + PAUSE)
+                elif done and late:
+                    due, late = [time.monotonic() + pause for pause in LATE], False
             elif message["step"] == "disarm":
                 break
             else:
                 order = message["order"]
                 end = time.monotonic() + message["seconds"]
                 give_up = end + PATIENCE
-                due = [end, *(end + later for later in (LATE if message["raising"] else ()))]
+                due, late = [end], bool(message["raising"])
         remove_job()
 
 

@@ -15,7 +15,7 @@ description:
   - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
   - Before a level is raised, V(watch) starts a process on the controller that restores the levels if
     C(ansible-playbook) dies first. V(release) ends that process, unless a node is still raised.
-  - V(open) reads the levels of a node, enters them in a file for that process, and raises them. If the connection of
+  - V(open) reads the levels of a node, records them in a file for that process, and raises them. If the connection of
     the node is not local, it first starts a job on the node (M(polarismesh.maintenance.polaris_log_switch)) that
     restores them by itself. V(clock) tells that job when the window is open on all nodes. V(restore) restores the
     levels, and ends that job.

@@ -166,13 +166,14 @@ def variables_of(action: ActionBase, task_vars: t.Mapping[str, t.Any]) -> t.Dict
 def perform_action(
     action: ActionBase, name: str, args: t.Mapping[str, t.Any], task_vars: t.Dict[str, t.Any], check_mode: bool = False
 ) -> Result:
-    """Run another action within this one, as its own task would.
+    """Run another action within this one, on the same host. It gets no ``module_defaults``.
 
-    :param name: an action of this collection, or another one with its full name.
+    :param name: an action of this collection, which gets the URL of the host, or another one with its full name.
     """
+    of_another_collection = "." in name
     task = action._task.copy()
-    task.action = name if "." in name else f"polarismesh.maintenance.{name}"
-    task.args = dict(args) if "." in name else {**args, "url": url_of(variables_of(action, task_vars))}
+    task.action = name if of_another_collection else f"polarismesh.maintenance.{name}"
+    task.args = dict(args) if of_another_collection else {**args, "url": url_of(variables_of(action, task_vars))}
     task.check_mode = task.check_mode or check_mode
     other = action._shared_loader_obj.action_loader.get(
         task.action,

@@ -8,7 +8,7 @@ reach it. It does nothing while the play runs, and the play releases it when all
 killed or interrupted before that, the process restores every scope that still has the level that the window set.
 
 It learns from a journal, a file on the controller, which nodes these are: before a task of the play raises the levels
-of a node, it enters there what the node has. What the process needs to reach the servers is only in its memory.
+of a node, it records there what the node has. What the process needs to reach the servers is only in its memory.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Entry:
 Journal = t.Dict[str, Entry]
 
 
-def enter(path: str, name: str, state: State, plan: t.Mapping[str, t.Any]) -> None:
-    """Enter what happens to a node.
+def record(path: str, name: str, state: State, plan: t.Mapping[str, t.Any]) -> None:
+    """Record what happens to a node.
 
     :raises OSError: the journal cannot be written, or is gone, because the process that watches already restores.
     """
-    # Blank lines keep apart from it what a full disk may have cut short.
+    # Newlines on both sides separate it from a line that a full disk cut short.
     line = b"\n" + json.dumps([name, state, plan]).encode() + b"\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
@@ -97,6 +97,7 @@ def start(accounts: t.Mapping[str, Params], play: int, restore_one: Restore, pat
     :param accounts: the name of each node that it can reach -> the parameters of polaris_log_level there.
     :param play: the process of ansible-playbook.
     :param path: the journal, a new file.
+    :raises OSError: the journal cannot be made, or the process did not start.
     """
     started = identity(play)
     journal = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -105,14 +106,14 @@ def start(accounts: t.Mapping[str, Params], play: int, restore_one: Restore, pat
     if pid == 0:
         try:
             _be_the_watch(accounts, play, restore_one, started, path, journal, child_ready)
-        except Exception as error:
-            _say(2, f"The process that restores the log levels has failed: {type(error).__name__}: {error}")
         finally:
             os._exit(0)
     os.close(journal)
     os.close(child_ready)
-    os.read(ready, 1)
+    is_ready = os.read(ready, 1)
     os.close(ready)
+    if not is_ready:
+        raise OSError("it has ended")
     return {"pid": pid, "identity": identity(pid), "journal": path}
 
 
@@ -172,16 +173,19 @@ def _be_the_watch(
                 os.close(descriptor)
     os.write(ready, b".")
     os.close(ready)
-    while not released and identity(play) == started:
+    try:
+        while not released and identity(play) == started:
+            time.sleep(LOOK)
+        # From now on, no task can record a node, so none raises its levels.
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        if released:
+            return
         time.sleep(LOOK)
-    # From now on, no task can enter a node, so none raises its levels.
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-    if released:
-        return
-    time.sleep(LOOK)
-    with open(journal, encoding="utf-8") as file:
-        restore(_entries(file), accounts, restore_one, lambda line: _say(output, line))
+        with open(journal, encoding="utf-8") as file:
+            restore(_entries(file), accounts, restore_one, lambda line: _say(output, line))
+    except Exception as error:
+        _say(output, f"The process that restores the log levels has failed: {type(error).__name__}: {error}")
 
 
 def _output_of(play: int) -> int:
@@ -228,14 +232,15 @@ def restore(
         if not left:
             break
     for name, why in left.items():
-        say(f"STILL RAISED on {name}: {why} {_were(here[name])}")
+        state = "MAY BE RAISED" if here[name].state == "raising" else "STILL RAISED"
+        say(f"{state} on {name}: {why} {_were(here[name])}")
     if len(left) < len(here):
         say(f"The log levels are restored on {len(here) - len(left)} of {len(here)}.")
     late = [name for name, entry in here.items() if entry.state == "raising" and name not in left]
     for name in late:
         say(
             f"MAY BE RAISED on {name}: the play ended while its server had not answered a change, which it may still "
-            f"make. This restores it again for {LATE[-1]:.0f} s. {_were(here[name])}"
+            f"make. This looks again for {LATE[-1]:.0f} s, and restores it again if needed. {_were(here[name])}"
         )
     if late:
         _restore_again(late, attempt, say)

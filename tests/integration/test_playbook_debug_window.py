@@ -121,6 +121,29 @@ def test_a_node_that_fails_halfway_is_restored_too(mixed: Fleet, playbook: Playb
     assert "restored on 2 (node1, node2)" in run.output
 
 
+def test_a_variable_that_cannot_be_read_fails_only_its_own_node(mixed: Fleet, playbook: Playbook) -> None:
+    before = levels(mixed)
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory["polaris_servers"]["hosts"]["node2"]["polaris_token"] = "{{ a_vaulted_token_that_is_not_there }}"
+    run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1})
+    assert run.returncode == 2
+    assert "restored on 1 (node1)" in run.output
+    assert "FAILED on node2: " in run.output
+    assert levels(mixed) == before
+
+
+def test_a_change_that_comes_after_the_restore_is_announced(mixed: Fleet, playbook: Playbook) -> None:
+    """The server executes the request long after it was given up. A repeated one would have hidden that."""
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner, polaris_timeout=1, polaris_retries=2)
+    mixed.nodes[0].fault("PUT", "/maintain/v1/log/outputlevel", Fault("delay", seconds=5), times=1)
+    run = playbook(NAME, inventory, extra_vars={"levels": "naming=debug", "seconds": 1})
+    assert run.returncode == 2
+    assert "MAY BE RAISED on node1: it was restored, but has not answered a change before" in run.output
+    # The process that watches restores it again after the play.
+    wait_until(lambda: mixed.nodes[0].levels["naming"] == "debug", "the late change")
+    wait_until(lambda: mixed.nodes[0].levels["naming"] == "info", "the levels are restored")
+
+
 def test_a_node_that_cannot_be_restored_is_named_with_the_remedy(mixed: Fleet, playbook: Playbook) -> None:
     """The process that watches over the window tries again after the play."""
     before = levels(mixed)

@@ -134,6 +134,16 @@ def test_memory_stays_where_the_evidence_could_not_be_saved(
     assert names(tmp_path / "x") == ["node3-goroutine-TIME.pb.gz", "node3-heap-TIME.pb.gz"]
 
 
+def test_one_profile_of_two_is_named_and_memory_stays(surged: Fleet, playbook: Playbook, tmp_path: Path) -> None:
+    surged.nodes[0].fault("GET", "/debug/pprof/goroutine", Fault("status", status=500, body="boom"))
+    run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
+    assert run.returncode == 2
+    (heap,) = (path.name for path in (tmp_path / "x").iterdir() if path.name.startswith("node1"))
+    assert f"FAILED on node1: only {heap} is saved, nothing was freed: " in run.output
+    assert run.one("Save the profiles where the heap is large", "node1")["changed"]
+    assert freed(surged) == [0, 0, 1, 0]
+
+
 def test_an_unknown_outcome_is_named_and_its_profiles_are_there(
     surged: Fleet, playbook: Playbook, tmp_path: Path
 ) -> None:

@@ -79,7 +79,7 @@ def check(client: Client) -> None:
 def lets_in(client: Client, who: str) -> t.Optional[bool]:
     """Whether the server lets somebody in; None if that is unknown.
 
-    It opens its own session: the account of ``client`` is not sent.
+    It uses a client of its own: the account of ``client`` is not sent.
 
     :param who: a key of PROBES.
     """

@@ -36,6 +36,9 @@ def summarize(run: Run) -> Summary:
         lines.append(Line(f"{verb} {on([node.name for node in restored])}"))
     if untouched:
         lines.append(Line(f"never raised {on([node.name for node in untouched])}"))
+    before = [node.name for node in restored if is_restored_before(node)]
+    if before and not run.check_mode:
+        lines.append(Line(f"restored before the play came to it {on(before)}, by the job there or by somebody else"))
     lines += kept_lines([(node, node.result("polaris_restored")) for node in answered])
     for node, plan in left:
         # If no answer to the change came, it is unknown whether the node was raised.
@@ -88,6 +91,12 @@ def is_raised(node: Node) -> bool:
     return bool(plan_on(node)["levels"]) and (restored is None or bool(restored.get("late")))
 
 
+def is_restored_before(node: Node) -> bool:
+    """Whether the play found nothing to restore."""
+    found = node.result("polaris_restored")
+    return not found.get("changed") and not found.get("kept")
+
+
 def is_late(raised: t.Mapping[str, t.Any]) -> bool:
     """Whether a level may still be raised: the server did not answer a change in time, or the host was lost."""
     return bool(raised.get("unknown_scopes") or raised.get("outcome_unknown"))
@@ -102,10 +111,14 @@ def switch_of(node: Node) -> t.Mapping[str, t.Any]:
 
 
 def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
-    """The warnings, before the wait, about nodes that stay raised if the play cannot restore them."""
-    reasons = {node: switch_of(node)["missing"] for node in nodes if "missing" in switch_of(node)}
-    what = "If this play is killed or loses its network, the levels stay raised"
-    return [line.text for line in failures(what, reasons)]
+    """The warnings, before the wait, about nodes that stay raised if the play cannot restore them, or not as long."""
+    none = {node: switch_of(node)["missing"] for node in nodes if "missing" in switch_of(node)}
+    early = {node: why for node, why in none.items() if "name" in switch_of(node)}
+    for node in early:
+        del none[node]
+    lines = failures("If this play is killed or loses its network, the levels stay raised", none)
+    lines += failures("The job that restores the levels may end the window early, or has ended it", early)
+    return [line.text for line in lines]
 
 
 def plan_of(looked: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, is_answer
@@ -42,9 +41,7 @@ def summarize(run: Run) -> Summary:
         for node, answer in freed.items()
     ]
     lines += failures("FAILED", failed)
-    lines += failures(
-        "FAILED", {node: f"profiles not saved, nothing was freed: {why}" for node, why in unsaved.items()}
-    )
+    lines += failures("FAILED", {node: not_saved(saving[node], why) for node, why in unsaved.items()})
     lines += failures("FAILED", {node: f"profiles saved, nothing was freed: {why}" for node, why in unfreed.items()})
     lines += failures("OUTCOME UNKNOWN", {node: f"profiles saved: {why}" for node, why in unknown.items()})
     blind = [node.name for node, heap in heaps.items() if heap is None]
@@ -54,7 +51,7 @@ def summarize(run: Run) -> Summary:
     if small:
         lines.append(Line(f"left alone, smaller: {', '.join(f'{name} {size(heap)}' for name, heap in small.items())}"))
     if saved:
-        folder = folder_of(run)
+        folder = saving[saved[0]]["folder"]
         lines.append(Line(f"profiles {'would be' if would else 'are'} in {folder} (go tool pprof -top FILE):"))
         lines += [Line("  " + "  ".join(saving[node]["files"].values())) for node in saved]
     data = {
@@ -66,6 +63,11 @@ def summarize(run: Run) -> Summary:
         "failed": failed_data({**failed, **unsaved, **unfreed}),
     }
     return Summary(lines, data)
+
+
+def not_saved(saving: Result, why: str) -> str:
+    only = f"only {saving['saved'][0]} is saved" if saving["saved"] else "profiles not saved"
+    return f"{only}, nothing was freed: {why}"
 
 
 def outcome_unknown(node: Node) -> bool:
@@ -81,10 +83,6 @@ def story(heap: int, answer: Result, would: bool) -> str:
     before, after = answer["memory_before"]["heap"], answer["memory_after"]["heap"]
     returned = "would be returned" if would else "returned"
     return f"{size(answer['released'])} {returned}, heap {size(before)} -> {size(after)}"
-
-
-def folder_of(run: Run) -> str:
-    return os.path.realpath(os.path.expanduser(str(run.given.get("dest"))))
 
 
 SUMMARY = Summarizer(("polaris_saved", "polaris_freed"), summarize)

@@ -25,7 +25,9 @@ def memory(heap: float | None) -> dict[str, int] | None:
 
 
 def saved(name: str, heap: float | None, **failure: Any) -> dict[str, Any]:
-    return {"memory": memory(heap), "files": profiles(memory(heap), "1G", name, MOMENT), **failure}
+    files = profiles(memory(heap), "1G", name, MOMENT)
+    done = [] if failure else list(files.values())
+    return {"memory": memory(heap), "files": files, "folder": "/tmp/incident", "saved": done, **failure}
 
 
 def node(name: str, heap: float | None, **results: Any) -> Node:
@@ -75,6 +77,9 @@ def test_a_node_whose_profiles_are_not_saved_was_not_freed() -> None:
     assert "FAILED on a: profiles not saved, nothing was freed: cut" in texts(of)
     assert not any(".pb.gz" in text for text in texts(of))
     assert of.data["profiles"] == of.data["freed"] == {}
+    half = saved("a", 3, failed=True, msg="cut", saved=["a-heap.pb.gz"])
+    line = "FAILED on a: only a-heap.pb.gz is saved, nothing was freed: cut"
+    assert line in texts(summary(node("a", 3, polaris_saved=half)))
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,19 @@ def test_a_raise_without_an_answer_is_late(result: dict[str, Any]) -> None:
     assert not is_late({**LOST, "unknown_scopes": []})
 
 
+def test_a_node_that_was_restored_before_the_play_came_to_it_is_named() -> None:
+    """The job there did not hear that the window is open, and may have ended it early."""
+    found = lines(node("a", polaris_restored={**ANSWER, "changed": False}), node("b", polaris_restored=ANSWER))
+    assert found[1:] == [
+        "restored on 2 (a, b)",
+        "restored before the play came to it on 1 (a), by the job there or by somebody else",
+    ]
+    deaf = {"switch": {"name": "5d41", "until": "early", "missing": "it is not running"}}
+    assert without_switch([node("a", polaris_raised=deaf)]) == [
+        "The job that restores the levels may end the window early, or has ended it on a: it is not running"
+    ]
+
+
 def test_the_switch_restores_later_once_the_window_is_open_on_all_nodes() -> None:
     raised = {**ANSWER, "switch": {"name": "5d41", "until": "early"}}
     later = {"switch": {"name": "5d41", "until": "late"}}

@@ -70,8 +70,8 @@ def test_a_process_that_ends_while_it_is_looked_at_is_gone() -> None:
 def test_it_restores_what_the_window_set_when_the_play_is_gone(
     fleet: Fleet, play: subprocess.Popen[bytes], watch: dict[str, Any]
 ) -> None:
-    _watch.enter(watch["journal"], "node1", "raising", PLAN)
-    _watch.enter(watch["journal"], "node1", "raised", PLAN)
+    _watch.record(watch["journal"], "node1", "raising", PLAN)
+    _watch.record(watch["journal"], "node1", "raised", PLAN)
     fleet.nodes[0].levels.update(naming="debug", auth="error")
     assert _watch.identity(watch["pid"]) == watch["identity"]
     assert fleet.requests == []
@@ -86,18 +86,18 @@ def test_it_leaves_alone_what_the_play_has_not_raised_or_has_restored(
     fleet: Fleet, play: subprocess.Popen[bytes], watch: dict[str, Any]
 ) -> None:
     """And a task that comes late cannot raise a node any more."""
-    _watch.enter(watch["journal"], "node1", "raised", PLAN)
-    _watch.enter(watch["journal"], "node1", "restored", PLAN)
+    _watch.record(watch["journal"], "node1", "raised", PLAN)
+    _watch.record(watch["journal"], "node1", "restored", PLAN)
     fleet.nodes[0].levels.update(PLAN["set"])
     play.kill()
     assert until(lambda: _watch.identity(watch["pid"]) is None)
     assert fleet.requests == []
     with pytest.raises(FileNotFoundError):
-        _watch.enter(watch["journal"], "node2", "raising", PLAN)
+        _watch.record(watch["journal"], "node2", "raising", PLAN)
 
 
 def test_a_released_watch_sends_no_request(fleet: Fleet, watch: dict[str, Any]) -> None:
-    _watch.enter(watch["journal"], "node1", "raised", PLAN)
+    _watch.record(watch["journal"], "node1", "raised", PLAN)
     fleet.nodes[0].levels["naming"] = "debug"
     assert _watch.release(watch)
     assert _watch.identity(watch["pid"]) is None
@@ -110,8 +110,8 @@ def test_an_entry_that_was_cut_short_hides_no_other(tmp_path: Path) -> None:
     """As by a full disk."""
     journal = tmp_path / "journal"
     journal.write_text('\n["node1", "rai')
-    _watch.enter(str(journal), "node2", "raising", PLAN)
-    _watch.enter(str(journal), "node2", "raised", PLAN)
+    _watch.record(str(journal), "node2", "raising", PLAN)
+    _watch.record(str(journal), "node2", "raised", PLAN)
     assert _watch.read(str(journal)) == {"node2": _watch.Entry("raised", PLAN)}
 
 
