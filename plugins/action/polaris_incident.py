@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
+from urllib.parse import quote
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.text.formatters import human_to_bytes
@@ -107,4 +108,6 @@ def profiles(memory: t.Optional[t.Mapping[str, t.Any]], min_size: str, name: str
     heap = (memory or {}).get("heap")
     if heap is None or heap < human_to_bytes(min_size):
         return {}
-    return {kind: f"{re.sub('[^A-Za-z0-9._-]', '_', name)}-{kind}-{moment}.pb.gz" for kind in KINDS}
+    # Two names never become one file: a letter or digit of any script stays, any other character becomes %XX.
+    safe = re.sub(r"[^\w.-]", lambda character: quote(character[0], safe=""), name)
+    return {kind: f"{safe}-{kind}-{moment}.pb.gz" for kind in KINDS}

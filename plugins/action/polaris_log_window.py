@@ -166,22 +166,40 @@ class ActionModule(ActionBase):
             ) from error
         switch: Result = {}
         if self._connection.transport != "local":
-            switch = self._set_switch(plan, options["seconds"] + GRACE, task_vars)
-        # Only what the journal has, even if somebody else has set a level since. No retries: the server may execute the
-        # first request after a second one has succeeded, and even after the restore.
-        task = {"levels": plan["set"], "expected": plan["levels"], "retries": 0}
-        raised = perform_action(self, LOG_LEVEL, task, task_vars)
-        if not is_late(raised):
-            record(task_vars, "raised", plan)
+            switch = self._set_switch(secrets.token_hex(16), plan, options["seconds"] + GRACE, task_vars)
+        raised = self._raise(plan, task_vars)
         warnings = [*looked.get("warnings", ()), *raised.get("warnings", ())]
         return {**raised, "plan": plan, "switch": switch, **({"warnings": warnings} if warnings else {})}
 
     def _clock(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Tell the switch that the window is open now, on all nodes."""
+        """Tell the switch that the window is open now, on all nodes.
+
+        If opening it took longer than the window, the switch has already restored the levels. Then raise them again.
+        """
         node = node_of("", task_vars)
-        seconds = options["seconds"] + GRACE
+        plan, seconds = plan_on(node), options["seconds"] + GRACE
         switch = node.result("polaris_raised")["switch"]
-        return {"switch": {**switch, **self._arm(switch["name"], plan_on(node), seconds, False, task_vars)}}
+        armed = self._arm(switch["name"], plan, seconds, False, task_vars)
+        gone = armed.get("gone")
+        raised: Result = {}
+        if gone or armed.get("restored"):
+            record(task_vars, "raising", plan)
+            if gone:
+                armed = self._set_switch(switch["name"], plan, seconds, task_vars)
+            raised = self._raise(plan, task_vars)
+        return {**raised, "switch": {**switch, **armed}}
+
+    def _raise(self, plan: t.Mapping[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """Raise what the journal has, even if somebody else has set a level since.
+
+        No retries: the server may execute the first request after a second one has succeeded, and even after the
+        restore.
+        """
+        task = {"levels": plan["set"], "expected": plan["levels"], "retries": 0}
+        raised = perform_action(self, LOG_LEVEL, task, task_vars)
+        if not is_late(raised):
+            record(task_vars, "raised", plan)
+        return raised
 
     def _restore(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Restore what the window changed, then disarm the switch."""
@@ -208,12 +226,13 @@ class ActionModule(ActionBase):
                 )
         return result
 
-    def _set_switch(self, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]) -> Result:
+    def _set_switch(
+        self, name: str, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]
+    ) -> Result:
         """Start a job on the node that restores the levels after ``seconds``, or return why it is missing."""
         # Without pipelining, the account would briefly be in a file on the node.
         if not self._is_pipelining_enabled("new"):
             return {"missing": "its connection does not use pipelining, which keeps the token out of files there"}
-        name = secrets.token_hex(16)
         begun = self._on_node({"step": "wait", "name": name, "url": plan["url"]}, task_vars, seconds + OVERTIME)
         if not begun.get("ansible_job_id"):
             return {"missing": reason(begun)}
@@ -222,12 +241,16 @@ class ActionModule(ActionBase):
     def _arm(
         self, name: str, plan: t.Mapping[str, t.Any], seconds: int, raising: bool, task_vars: t.Dict[str, t.Any]
     ) -> Result:
-        """Let the switch restore the levels after ``seconds``, and return it, or why it is missing."""
+        """Let the switch restore the levels after ``seconds``, and return it, or why it is ``missing``.
+
+        It is ``gone`` if the node answered that it is not running. It may already have ``restored`` the levels.
+        """
         task = {"step": "arm", "name": name, "seconds": seconds, "raising": raising}
         armed = self._on_node({**task, **order(variables_of(self, task_vars), plan)}, task_vars)
         if not is_answer(armed):
-            return {"missing": reason(armed)}
-        return {"name": name, "until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))}
+            return {"missing": reason(armed), "gone": (armed.get("error") or {}).get("kind") == "unsupported"}
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+        return {"name": name, "until": until, "restored": armed.get("restored")}
 
     def _on_node(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any], limit: int = 0) -> Result:
         """Run polaris_log_switch on the node; with a limit, in the background for that many seconds."""

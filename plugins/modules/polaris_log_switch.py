@@ -79,6 +79,11 @@ found:
   type: bool
   returned: success
   sample: true
+restored:
+  description: Whether the switch had already restored the levels, because V(arm) came too late.
+  type: bool
+  returned: success
+  sample: false
 """
 
 import contextlib
@@ -195,16 +200,17 @@ def ask(name: str, message: Message, patience: float) -> t.Optional[Message]:
 def wait(name: str) -> None:
     """Be the switch, until it is disarmed or has done its work."""
     order: t.Optional[Message] = None
-    give_up, late = 0.0, False
+    give_up, late, fired = 0.0, False, False
     #: When to restore, or to give up if it is not armed by then.
     due = [time.monotonic() + UNARMED]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(_address(name))
         listener.listen()
         while due:
-            message = _next_message(listener, due[0])
+            message = _next_message(listener, due[0], fired)
             if message is None:
                 due.pop(0)
+                fired = order is not None
                 done = order is None or restore(order)
                 if not done and time.monotonic() < give_up:
                     due.insert(0, time.monotonic() + PAUSE)
@@ -213,15 +219,18 @@ def wait(name: str) -> None:
             elif message["step"] == "disarm":
                 break
             else:
-                order = message["order"]
+                order, fired = message["order"], False
                 end = time.monotonic() + message["seconds"]
                 give_up = end + PATIENCE
                 due, late = [end], bool(message["raising"])
         remove_job()
 
 
-def _next_message(listener: socket.socket, end: float) -> t.Optional[Message]:
-    """The next message, with this process as the answer; None at the end, given in the clock of time.monotonic."""
+def _next_message(listener: socket.socket, end: float, fired: bool) -> t.Optional[Message]:
+    """The next message; None at the end, given in the clock of time.monotonic.
+
+    The answer is this process, and whether it has begun to restore.
+    """
     while time.monotonic() < end:
         # (In pieces: a socket does not accept a time-out of many days.)
         listener.settimeout(max(0.01, min(60.0, end - time.monotonic())))
@@ -234,7 +243,7 @@ def _next_message(listener: socket.socket, end: float) -> t.Optional[Message]:
             message = _receive(connection) if _trusted(connection) else None
             if message is not None:
                 with contextlib.suppress(OSError):
-                    _send(connection, {"pid": os.getpid()})
+                    _send(connection, {"pid": os.getpid(), "fired": fired})
                 return message
     return None
 
@@ -312,7 +321,7 @@ def _parent_of(pid: int) -> int:
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     if check_mode:
-        return {"changed": False, "found": False}
+        return {"changed": False, "found": False, "restored": False}
     if params["step"] == "wait":
         wait(params["name"])
         # (Nothing reads the result.)
@@ -322,11 +331,12 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         answer = ask(params["name"], order, START if params["raising"] else 0)
         if answer is None:
             raise PolarisError("unsupported", "the job on the node that restores the levels is not running.")
-        return {"changed": True, "found": True}
+        return {"changed": True, "found": True, "restored": answer["fired"]}
     answer = ask(params["name"], {"step": "disarm"}, 0)
     if answer is not None:
         _until_gone(answer["pid"])
-    return {"changed": answer is not None, "found": answer is not None}
+    found = answer is not None
+    return {"changed": found, "found": found, "restored": answer is not None and answer["fired"]}
 
 
 def _until_gone(pid: int, seconds: float = 10.0) -> None:

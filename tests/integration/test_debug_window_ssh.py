@@ -146,7 +146,7 @@ def test_the_network_is_cut(node: Machine, servers: list[Server], tmp_path: Path
 def test_closed_by_the_play(node: Machine, servers: list[Server], playbook: Playbook) -> None:
     """Each switch is disarmed. No token is ever in a file, a command line or an environment."""
     with Searcher(node, [each.token for each in servers]) as searcher:
-        run = playbook(NAME, inventory(servers), extra_vars={"levels": "naming=debug", "seconds": 1}).ok()
+        run = playbook(NAME, inventory(servers), extra_vars={"levels": "naming=debug", "seconds": 15}).ok()
         assert left_on(node) == []
     assert searcher.found == set()
     assert searcher.looks > 10
@@ -155,6 +155,21 @@ def test_closed_by_the_play(node: Machine, servers: list[Server], playbook: Play
     assert [len(result["switch"]["name"]) for result in run.of("Open the window")] == [32] * 3
     # One PUT each for the raise and for the restore: the switch has sent none.
     assert [len(each.writes()) for each in servers] == [2, 2, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [10, 30], ids=["while it looks again", "after its end"])
+def test_a_slow_node_closes_no_window(delay: int, servers: list[Server], playbook: Playbook) -> None:
+    """The switches on the two others have restored when the last node is raised. They are raised again."""
+    fault = {"method": "PUT", "path": "/maintain/v1/log/outputlevel", "kind": "delay", "seconds": delay, "times": 1}
+    servers[2].control("POST", "faults", fault)
+    variables = {"levels": "naming=debug", "seconds": 1}
+    run = playbook(NAME, inventory(servers, polaris_timeout=60), extra_vars=variables).ok()
+    assert "WARNING" not in run.output
+    raised = {entry.host: entry.result for entry in run.results if entry.task == "Start the clock of the job"}
+    assert [raised[name]["levels"]["naming"] for name in ("node1", "node2")] == ["debug"] * 2
+    assert [len(each.writes()) for each in servers[:2]] == [4, 4]
+    assert levels(servers) == ["info"] * 3
 
 
 @pytest.mark.slow

@@ -244,6 +244,22 @@ def test_what_somebody_else_sets_meanwhile_is_left_alone(mixed: Fleet, tmp_path:
     wait_until(lambda: said in (tmp_path / "output").read_text(), "it says so")
 
 
+def test_restores_when_the_journal_is_removed(mixed: Fleet, tmp_path: Path) -> None:
+    """Something removes old temporary files. The play restores, and says so; the process that watches does no harm."""
+    before = levels(mixed)
+    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    temporary = {"ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")}
+    output = tmp_path / "output"
+    with in_background(tmp_path, NAME, inventory, {"levels": RAISED, "seconds": 3}, env=temporary) as process:
+        wait_until(lambda: "The window is open" in output.read_text(), "the window is open")
+        (journal,) = (tmp_path / "local").rglob("polaris-window-*")
+        journal.unlink()
+        assert process.wait(60) == 0, output.read_text()
+    assert "restored on 2 (node1, node2)" in output.read_text()
+    assert levels(mixed) == before
+    wait_until(lambda: processes_in(tmp_path) == [], "no process watches any more")
+
+
 @pytest.mark.parametrize("key", [b"\r", b"\x03"], ids=["Enter", "Ctrl-C"])
 def test_restores_when_a_key_is_pressed_at_a_terminal(key: bytes, mixed: Fleet, tmp_path: Path) -> None:
     before = levels(mixed)

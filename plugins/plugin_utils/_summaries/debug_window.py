@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import typing as t
 
 from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failures, is_answer, on
@@ -71,8 +72,9 @@ def summarize(run: Run) -> Summary:
 
 def by_hand(name: str, levels: t.Mapping[str, t.Any]) -> str:
     """How to restore a node by hand."""
-    wanted = json.dumps({"levels": levels})
-    return f"Restore it with: ansible-playbook polarismesh.maintenance.log_level -e '{wanted}' --limit {name}"
+    # (With --limit, the node would have to be one of polaris_servers.)
+    wanted = shlex.quote(json.dumps({"levels": levels, "target": name}, ensure_ascii=False))
+    return f"Restore it with: ansible-playbook polarismesh.maintenance.log_level -e {wanted}"
 
 
 def who_goes_on(node: Node) -> str:

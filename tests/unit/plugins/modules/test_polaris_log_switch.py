@@ -68,7 +68,7 @@ def test_it_restores_what_still_has_the_level_of_the_window(
     assert fleet.requests == []
     thread.join(30)
     assert [fleet.nodes[0].levels[scope] for scope in ("naming", "auth")] == ["info", "fatal"]
-    assert tell(name, "disarm") == {"changed": False, "found": False}
+    assert tell(name, "disarm") == {"changed": False, "found": False, "restored": False}
 
 
 def test_the_clock_starts_anew_when_the_window_opens(
@@ -114,11 +114,11 @@ def test_a_disarmed_switch_sends_no_request(
     name, thread = waiting
     fleet.nodes[0].levels.update(RAISED)
     arm(tell, name, 600)
-    assert tell(name, "disarm") == {"changed": True, "found": True}
+    assert tell(name, "disarm") == {"changed": True, "found": True, "restored": False}
     thread.join(30)
     assert not thread.is_alive()
     assert fleet.requests == []
-    assert tell(name, "disarm") == {"changed": False, "found": False}
+    assert tell(name, "disarm") == {"changed": False, "found": False, "restored": False}
 
 
 def test_an_unarmed_switch_ends(monkeypatch: pytest.MonkeyPatch) -> None:

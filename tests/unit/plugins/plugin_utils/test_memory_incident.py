@@ -49,7 +49,14 @@ def test_large_is_at_least_the_size_and_without_figures_nothing_is_large(heap: f
 
 
 def test_a_name_of_a_node_is_not_a_path() -> None:
-    assert profiles(memory(2), "1G", "../x/é", MOMENT)["heap"] == ".._x__-heap-20260101T120000Z.pb.gz"
+    assert profiles(memory(2), "1G", "../x/é", MOMENT)["heap"] == "..%2Fx%2Fé-heap-20260101T120000Z.pb.gz"
+
+
+def test_two_nodes_never_share_a_file() -> None:
+    names = ["北京", "上海", "a b", "a_b", "a:b", "a%20b"]
+    files = {profiles(memory(2), "1G", name, MOMENT)["heap"] for name in names}
+    assert len(files) == len(names)
+    assert "北京-heap-20260101T120000Z.pb.gz" in files
 
 
 def test_what_was_saved_and_freed_and_what_was_left_alone() -> None:

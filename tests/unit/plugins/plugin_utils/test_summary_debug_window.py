@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import Any
 
 import pytest
@@ -41,14 +43,23 @@ def test_a_node_that_stays_raised_is_named_with_who_restores_it_later() -> None:
         node("c", polaris_restored=LOST, polaris_released=watched),
         node("d", polaris_restored=ANSWER),
     )
-    runbook = "ansible-playbook polarismesh.maintenance.log_level"
-    by_hand = f'Restore it with: {runbook} -e \'{{"levels": {{"naming": "info"}}}}\' --limit'
+    runbook = "Restore it with: ansible-playbook polarismesh.maintenance.log_level"
+    by_hand = {
+        name: f"{runbook} -e '{json.dumps({'levels': {'naming': 'info'}, 'target': name})}'" for name in ("a", "b", "c")
+    }
     assert found[1:] == [
         "restored on 1 (d)",
-        f"STILL RAISED on a: {LOST['msg']}. The job on the node restores it at {switch['until']}. {by_hand} a",
-        f"STILL RAISED on b: {LOST['msg']}. Process 4711 on this machine tries again after the play. {by_hand} b",
-        f"STILL RAISED on c: {LOST['msg']}. {by_hand} c",
+        f"STILL RAISED on a: {LOST['msg']}. The job on the node restores it at {switch['until']}. {by_hand['a']}",
+        f"STILL RAISED on b: {LOST['msg']}. Process 4711 on this machine tries again after the play. {by_hand['b']}",
+        f"STILL RAISED on c: {LOST['msg']}. {by_hand['c']}",
     ]
+
+
+def test_a_shell_understands_the_remedy_for_every_name() -> None:
+    (command,) = (line for line in lines(node("o'neil 北", polaris_restored=LOST)) if "STILL RAISED" in line)
+    words = shlex.split(command.partition("Restore it with: ")[2])
+    assert words[:3] == ["ansible-playbook", "polarismesh.maintenance.log_level", "-e"]
+    assert json.loads(words[3])["target"] == "o'neil 北"
 
 
 def test_a_node_that_did_not_answer_may_be_raised() -> None:
