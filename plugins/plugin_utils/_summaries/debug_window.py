@@ -9,7 +9,7 @@ import json
 import shlex
 import typing as t
 
-from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failures, is_answer, on
+from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failures, is_answer, on, reason
 from .._text import counted
 from .log_level import kept_lines
 
@@ -24,11 +24,7 @@ def summarize(run: Run) -> Summary:
         node for node in answered if node.answer("polaris_raised") or node.result("polaris_restored").get("changed")
     ]
     untouched = [node for node, plan in nodes if not plan["levels"] or (node in answered and node not in restored)]
-    failed = {
-        node: node.reason("polaris_raised")
-        for node in run.nodes
-        if "polaris_raised" in node.results and node.answer("polaris_raised") is None
-    }
+    failed = {node: why for node, why in ((node, not_opened(node)) for node in run.nodes) if why is not None}
 
     dry = " (check mode: nothing was changed)" if run.check_mode else ""
     lines = [Line(f"Polaris debug window closed{dry}: {counted(len(run.nodes), 'node')}")]
@@ -93,6 +89,14 @@ def is_raised(node: Node) -> bool:
     return bool(plan_on(node)["levels"]) and (restored is None or bool(restored.get("late")))
 
 
+def not_opened(node: Node) -> t.Optional[str]:
+    """Why the window is not open on a node; None if it is, or if that was not tried."""
+    if "polaris_raised" in node.results and node.answer("polaris_raised") is None:
+        return node.reason("polaris_raised")
+    again = clock_of(node)
+    return None if not again or is_answer(again) else reason(again)
+
+
 def is_restored_before(node: Node) -> bool:
     """Whether the play found nothing to restore."""
     found = node.result("polaris_restored")
@@ -106,10 +110,15 @@ def is_late(raised: t.Mapping[str, t.Any]) -> bool:
 
 def switch_of(node: Node) -> t.Mapping[str, t.Any]:
     """The switch on a node, with its ``name`` and the time ``until`` which it waits, or why it is ``missing``."""
-    switch = node.result("polaris_raised").get("switch") or {}
-    later = node.result("polaris_clock").get("switch") or {}
+    return clock_of(node).get("switch") or node.result("polaris_raised").get("switch") or {}
+
+
+def clock_of(node: Node) -> t.Mapping[str, t.Any]:
+    """What the switch answered when the window was open on all nodes; empty without a switch."""
+    clock = node.result("polaris_clock")
     # (That of an earlier window in the same run has another name.)
-    return t.cast(t.Mapping[str, t.Any], later if later and later.get("name") == switch.get("name") else switch)
+    names = [(result.get("switch") or {}).get("name") for result in (clock, node.result("polaris_raised"))]
+    return clock if names[0] is not None and names[0] == names[1] else {}
 
 
 def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:

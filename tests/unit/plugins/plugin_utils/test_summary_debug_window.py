@@ -116,6 +116,15 @@ def test_the_switch_restores_later_once_the_window_is_open_on_all_nodes() -> Non
     assert switch_of(node("a", polaris_clock=earlier_window)) == {}
 
 
+def test_a_node_that_could_not_be_raised_again_has_failed() -> None:
+    """Its switch had restored it before the last node was raised."""
+    raised = {**ANSWER, "switch": {"name": "5d41", "until": "early"}}
+    clock = {"switch": {"name": "5d41", "until": "late"}, "failed": True, "msg": "disk full"}
+    stale = {**clock, "switch": {"name": "77aa"}}
+    assert "FAILED on a: disk full" in lines(node("a", polaris_raised=raised, polaris_clock=clock))
+    assert lines(node("a", polaris_raised=raised, polaris_clock=stale)) == lines(node("a", polaris_raised=raised))
+
+
 def test_nodes_without_a_switch_are_one_line_for_each_reason() -> None:
     missing = [node(name, polaris_raised={"switch": {"missing": "no pipelining"}}) for name in "ab"]
     with_one = node("c", polaris_raised={"switch": {"name": "5d41", "until": ""}})
