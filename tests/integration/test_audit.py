@@ -38,6 +38,7 @@ def first_success(module: str) -> Result:
     return next(options for name, options in SUBJECTS[module].cases.items() if not name.startswith("fail"))
 
 
+@pytest.mark.slow
 def test_every_module_counts_its_node_and_each_node_counts_once(
     make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun]
 ) -> None:

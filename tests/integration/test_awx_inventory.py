@@ -39,6 +39,7 @@ def account(fleet: Fleet, kind: str) -> dict[str, str]:
     return {"token": fleet.tokens.owner} if kind == "token" else {"username": "polaris", "password": "polaris"}
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("kind", ["token", "login"])
 def test_a_sync_and_a_job(tmp_path: Path, make_fleet: Callable[..., Fleet], playbook: Playbook, kind: str) -> None:
     fleet = make_fleet(nodes=3)

@@ -238,7 +238,8 @@ def test_the_execution_node_has_only_the_installed_collection(execution_node: jo
     assert not [path for path in folder.rglob("*") if path.is_symlink()]
 
 
-@pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("in_process", [True, False])
 def test_the_doors_on_an_execution_node(in_process: bool, make_fleet: Callable[..., Fleet], launch: Launch) -> None:
     """With nothing set, a task runs in the worker of ansible-playbook; with the variable, as a module. Same result."""
     fleet = make_fleet(nodes=2)
@@ -308,6 +309,7 @@ def test_a_debug_window_restores_what_each_node_had(make_fleet: Callable[..., Fl
     assert not any(fleet.tokens.owner in job.kept() for job in done.values())
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_a_cancelled_wait_restores_at_once(make_fleet: Callable[..., Fleet], start: Start) -> None:
     fleet = make_fleet(nodes=2)

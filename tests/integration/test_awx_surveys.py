@@ -108,6 +108,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Case], Play
     return every, run_playbook(folder, [play_of(runbook) for runbook in inventory], "inventory.yml")
 
 
+@pytest.mark.slow
 def test_the_runbooks_accept_what_the_surveys_accept_and_refuse_the_rest(
     run: tuple[dict[str, Case], PlaybookRun],
 ) -> None:

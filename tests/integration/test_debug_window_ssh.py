@@ -116,6 +116,7 @@ def window(folder: Path, servers: list[Server], seconds: int = WINDOW) -> Iterat
         yield process
 
 
+@pytest.mark.slow
 def test_killed(node: Machine, servers: list[Server], tmp_path: Path) -> None:
     """All three are restored within 5 s of the end of the window, and nothing is left behind."""
     with window(tmp_path, servers) as process:

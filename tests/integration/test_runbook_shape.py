@@ -47,6 +47,7 @@ def before_recap(run: PlaybookRun) -> list[str]:
     return output.splitlines()
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("runbook", RUNBOOKS)
 def test_a_sick_fleet(runbook: str, make_fleet: Callable[..., Fleet], playbook: Playbook) -> None:
     hosts, failing = 12, 4
@@ -120,6 +121,7 @@ def test_a_node_that_is_lost_before_a_level_is_set_has_failed(
     assert "unchanged" not in run.output
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize(("after", "words"), [(1, "MAY BE RAISED"), (4, "STILL RAISED")])
 def test_a_node_that_is_lost_while_its_window_is_open_is_not_called_restored(
     after: int, words: str, make_fleet: Callable[..., Fleet], playbook: Playbook, tmp_path: Path
