@@ -289,7 +289,7 @@ def test_restores_when_the_terminal_is_closed(mixed: Fleet, tmp_path: Path) -> N
             output += os.read(keyboard, 1024)
         assert is_open(mixed)
         # This closes the terminal, but keeps the number: at_terminal closes it later, when it could be another's.
-        with open(os.devnull) as nothing:
+        with Path(os.devnull).open() as nothing:
             os.dup2(nothing.fileno(), keyboard)
         wait_until(lambda: levels(mixed) == before, "the levels are restored")
 
