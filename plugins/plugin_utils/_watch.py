@@ -216,7 +216,10 @@ def restore(
     here = {name: entry for name, entry in raised.items() if name in accounts}
     if not here:
         return
-    say(f"The play is gone. Restoring the log levels on {len(here)} ({', '.join(here)}); signals do not stop this.")
+    say(
+        f"The play is gone. Restoring the log levels on {len(here)} ({', '.join(here)}); signals do not stop this. To see "
+        f"what is left: ansible HOST -m polarismesh.maintenance.polaris_log_level_info"
+    )
 
     def attempt(name: str) -> Result:
         plan = here[name].plan
