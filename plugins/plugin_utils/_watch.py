@@ -217,8 +217,8 @@ def restore(
     if not here:
         return
     say(
-        f"The play is gone. Restoring the log levels on {len(here)} ({', '.join(here)}); signals do not stop this. To see "
-        f"what is left: ansible HOST -m polarismesh.maintenance.polaris_log_level_info"
+        f"The play is gone. Restoring the log levels on {len(here)} ({', '.join(here)}); signals do not stop this. "
+        f"To see what is left: ansible HOST -m polarismesh.maintenance.polaris_log_level_info"
     )
 
     def attempt(name: str) -> Result:
