@@ -204,9 +204,16 @@ class ActionModule(ActionBase):
     def _restore(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Restore what the window changed, then disarm the switch."""
         node = node_of(task_vars["inventory_hostname"], task_vars)
-        entry = recorded(task_vars)
-        plan = plan_on(node) if entry is None else entry.plan
-        if not plan["levels"]:
+        # Only the journal is certainly of this window, not of an earlier one in the same run.
+        try:
+            entry = recorded(task_vars)
+            plan = None if entry is None else entry.plan
+        except OSError:
+            # The journal was removed. It was there when the levels were raised, so that result is of this window, too.
+            entry, plan = None, node.result("polaris_raised").get("plan")
+        if self._task.check_mode:
+            plan = node.result("polaris_raised").get("plan")
+        if not plan or not plan["levels"]:
             return {}
         # Leave alone what somebody else set meanwhile.
         result = perform_action(self, LOG_LEVEL, {"levels": plan["levels"], "expected": plan["set"]}, task_vars)
@@ -271,17 +278,18 @@ class ActionModule(ActionBase):
 
 
 def record(task_vars: t.Mapping[str, t.Any], state: State, plan: t.Mapping[str, t.Any]) -> None:
-    """Record that the raise or the restore is over. If that fails, the process that watches restores the node again."""
+    """Record a new state of a node that is in the journal. If that fails, the earlier state stays, and is restored."""
     with contextlib.suppress(OSError):
         _watch.record(task_vars["polaris_watch"]["journal"], task_vars["inventory_hostname"], state, plan)
 
 
 def recorded(task_vars: t.Mapping[str, t.Any]) -> t.Optional[_watch.Entry]:
-    """The entry of this host in the journal; None without one, in check mode for example, or if it cannot be read."""
-    try:
-        return _watch.read(task_vars["polaris_watch"]["journal"]).get(task_vars["inventory_hostname"])
-    except (KeyError, OSError):
-        return None
+    """The entry of this host in the journal; None without one, in check mode for example.
+
+    :raises OSError: there is a journal, but it cannot be read.
+    """
+    journal = (task_vars.get("polaris_watch") or {}).get("journal")
+    return _watch.read(journal).get(task_vars["inventory_hostname"]) if journal else None
 
 
 def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[str, t.Any]]]:

@@ -229,7 +229,7 @@ def wait(name: str) -> None:
 def _next_message(listener: socket.socket, end: float, fired: bool) -> t.Optional[Message]:
     """The next message; None at the end, given in the clock of time.monotonic.
 
-    The answer is this process, and whether it has begun to restore.
+    It is answered with the id of this process, and whether the switch has begun to restore.
     """
     while time.monotonic() < end:
         # (In pieces: a socket does not accept a time-out of many days.)

@@ -35,7 +35,7 @@ def summarize(run: Run) -> Summary:
         lines.append(Line(f"never raised {on([node.name for node in untouched])}"))
     before = [node.name for node in restored if is_restored_before(node)]
     if before and not run.check_mode:
-        lines.append(Line(f"restored before the play came to it {on(before)}, by the job there or by somebody else"))
+        lines.append(Line(f"already restored {on(before)}, by the job there or by somebody else"))
     lines += kept_lines([(node, node.result("polaris_restored")) for node in answered])
     for node, plan in left:
         # If no answer to the change came, it is unknown whether the node was raised.
@@ -91,10 +91,17 @@ def is_raised(node: Node) -> bool:
 
 def not_opened(node: Node) -> t.Optional[str]:
     """Why the window is not open on a node; None if it is, or if that was not tried."""
+    if not is_watched(node):
+        return node.reason("polaris_watch")
     if "polaris_raised" in node.results and node.answer("polaris_raised") is None:
         return node.reason("polaris_raised")
     again = clock_of(node)
     return None if not again or is_answer(again) else reason(again)
+
+
+def is_watched(node: Node) -> bool:
+    """Whether the watch has started. If not, nothing was raised, and other results are of an earlier window."""
+    return "polaris_watch" not in node.results or node.answer("polaris_watch") is not None
 
 
 def is_restored_before(node: Node) -> bool:
@@ -122,7 +129,7 @@ def clock_of(node: Node) -> t.Mapping[str, t.Any]:
 
 
 def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
-    """The warnings, before the wait, about nodes that stay raised if the play cannot restore them, or not as long."""
+    """The warnings, before the wait, about nodes that nobody else restores if the play cannot, or too early."""
     none = {node: switch_of(node)["missing"] for node in nodes if "missing" in switch_of(node)}
     early = {node: why for node, why in none.items() if "name" in switch_of(node)}
     for node in early:
@@ -147,7 +154,7 @@ def plan_of(looked: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
 
 def plan_on(node: Node) -> t.Mapping[str, t.Any]:
     """What the window changes on a node, from the task that raised or restored it, or from the journal at the end."""
-    for register in ("polaris_raised", "polaris_restored"):
+    for register in ("polaris_raised", "polaris_restored") if is_watched(node) else ():
         if "plan" in node.result(register):
             return t.cast(t.Mapping[str, t.Any], node.result(register)["plan"])
     plans = node.result("polaris_released").get("plans") or {}

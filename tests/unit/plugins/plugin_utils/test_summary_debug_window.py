@@ -81,6 +81,13 @@ def test_a_change_that_the_server_may_still_make_is_not_over() -> None:
     assert any(text.startswith("MAY BE RAISED on a: ") and '{"naming": "info"}' in text for text in lines(late))
 
 
+def test_without_a_watch_the_results_are_those_of_an_earlier_window() -> None:
+    """Nothing was raised in this one."""
+    refused = {"failed": True, "msg": "the process could not be started"}
+    found = lines(node("a", polaris_watch=refused, polaris_restored={"changed": False}))
+    assert found[1:] == ["never raised on 1 (a)", "FAILED on a: the process could not be started"]
+
+
 def test_a_node_without_any_result_is_known_from_the_journal() -> None:
     """Its host was lost in the raise, and again in the restore."""
     released = {"left": [], "plans": {"a": PLAN}}
@@ -99,7 +106,7 @@ def test_a_node_that_was_restored_before_the_play_came_to_it_is_named() -> None:
     found = lines(node("a", polaris_restored={**ANSWER, "changed": False}), node("b", polaris_restored=ANSWER))
     assert found[1:] == [
         "restored on 2 (a, b)",
-        "restored before the play came to it on 1 (a), by the job there or by somebody else",
+        "already restored on 1 (a), by the job there or by somebody else",
     ]
     deaf = {"switch": {"name": "5d41", "until": "early", "missing": "it is not running"}}
     assert without_switch([node("a", polaris_raised=deaf)]) == [
