@@ -40,12 +40,15 @@ options:
         uses the account of this task.
     type: bool
     default: false
-  node_hosts:
+  nodes_share:
     description:
-      - Whether to return only the addresses of the nodes of the cluster, in RV(node_hosts). RV(nodes) is V(null) then.
-      - For a task that reads every node of a large fleet, where each node would list all others in full.
-    type: bool
-    default: false
+      - The share of this task in the list of the cluster's nodes, for a play that reads every node of a large cluster.
+        V(3/200) is the third of 200 tasks.
+      - Each task returns the addresses of some nodes, in RV(node_addresses), so that all tasks together know all nodes.
+        RV(nodes) is V(null) then.
+      - Without this option, each task reads the whole list. In a cluster of 200 nodes, that takes up to 20 requests of
+        each task, and each result contains 200 nodes in full.
+    type: str
 seealso:
   - module: polarismesh.maintenance.polaris_log_level_info
   - module: polarismesh.maintenance.polaris_conn_info
@@ -170,7 +173,7 @@ own_host:
 nodes:
   description:
     - The nodes of the cluster as they registered themselves, one for each address, sorted.
-    - V(null) if that is unknown, and with O(node_hosts).
+    - V(null) if that is unknown, and with O(nodes_share).
   type: list
   elements: dict
   returned: success
@@ -205,12 +208,19 @@ nodes:
       description: Its metadata.
       type: dict
       sample: {build-revision: v1.18.1.20240101.000000, polaris_service: polaris.checker}
-node_hosts:
-  description: The addresses of the nodes of the cluster, sorted. V(null) if they are unknown.
+node_addresses:
+  description: The addresses of the nodes that this task has read, with ports, sorted. V(null) if they are unknown.
   type: list
   elements: str
-  returned: success, if O(node_hosts)
-  sample: [10.0.0.1, 10.0.0.2]
+  returned: success, if O(nodes_share)
+  sample: ["10.0.0.1:8091", "10.0.0.2:8091"]
+node_count:
+  description:
+    - The number of addresses that the whole list has. V(null) if that is unknown.
+    - If all tasks together have fewer, some of them failed.
+  type: int
+  returned: success, if O(nodes_share)
+  sample: 2
 auth:
   description:
     - Which authentication is switched on, by the names of polaris-server.yaml.
@@ -307,7 +317,11 @@ import typing as t
 from dataclasses import asdict
 from functools import partial
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import DEFAULT_HOST, sibling_url
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import (
+    DEFAULT_HOST,
+    bracketed,
+    sibling_url,
+)
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._advice import COUNTED_BY
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import (
     account,
@@ -320,8 +334,8 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._api impor
     server,
 )
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError, shorten
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance, Listing
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import PARALLEL, Params, spec
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
@@ -336,7 +350,7 @@ SPEC = spec(
     {
         "gather": {"type": "list", "elements": "str", "choices": [*PARTS, "all"], "default": []},
         "probe_defaults": {"type": "bool", "default": False},
-        "node_hosts": {"type": "bool", "default": False},
+        "nodes_share": {"type": "str"},
         **PARALLEL,
     }
 )
@@ -406,6 +420,21 @@ def wanted_parts(gather: t.Sequence[str]) -> t.List[str]:
     return [part for part in PARTS if part in gather or "all" in gather]
 
 
+def share(text: t.Optional[str]) -> t.Optional[t.Tuple[int, int]]:
+    """3/200 -> (3, 200). Raises a ``refused`` error."""
+    if text is None:
+        return None
+    match = re.match(r"^([0-9]{1,9})/([0-9]{1,9})$", text)
+    number, tasks = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= tasks:
+        raise PolarisError(
+            "refused",
+            f"nodes_share must be the number of this task and the number of all tasks, such as 3/200; "
+            f"got {shorten(text)!r}.",
+        )
+    return number, tasks
+
+
 class Answers:
     """The answers of one server to many questions, and what could not be read.
 
@@ -441,11 +470,13 @@ class Answers:
 # --- the task --------------------------------------------------------------------------------------------------------
 
 
-def ask(client: Client, parts: t.Sequence[str], probe_defaults: bool) -> Answers:
+def ask(
+    client: Client, parts: t.Sequence[str], probe_defaults: bool, nodes_share: t.Optional[t.Tuple[int, int]]
+) -> Answers:
     """Read everything about a node, in parallel; a question that fails does not stop the others."""
     questions: t.Dict[t.Tuple[str, ...], t.Callable[[], t.Any]] = {
         ("metrics",): partial(memory.metrics, client),
-        ("nodes",): partial(server.nodes, client),
+        ("nodes",): partial(server.node_listing, client, nodes_share),
         ("features", "profile"): partial(profiles.offered, client),
     }
     for name, route in server.FEATURES.items():
@@ -472,6 +503,10 @@ def ask(client: Client, parts: t.Sequence[str], probe_defaults: bool) -> Answers
     if "memory" in parts:
         shown = answers["metrics",]
         answers["memory",] = shown if isinstance(shown, PolarisError) else attempt(partial(memory.read, client, shown))
+    listed = answers["nodes",]
+    if isinstance(listed, Listing) and not listed.complete:
+        shown = None if isinstance(answers["metrics",], PolarisError) else answers["metrics",]
+        answers["nodes",] = attempt(partial(server.with_own_entry, client, listed, shown))
     return Answers(answers)
 
 
@@ -502,13 +537,13 @@ def let_in(found: t.Mapping[str, t.Optional[bool]]) -> t.Optional[Result]:
 
 def run(client: Client, params: Params, check_mode: bool) -> Result:
     parts = wanted_parts(params["gather"])
-    only_hosts = bool(params.get("node_hosts"))
+    nodes_share = share(params.get("nodes_share"))
     switches = account.switches(client)
     if not routes.is_polaris(client) and switches is None:
         nothing = ["version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", "lets_in", *parts]
-        nothing += ["node_hosts"] if only_hosts else []
+        nothing += ["node_addresses", "node_count"] if nodes_share else []
         return {"changed": False, "is_polaris": False, **dict.fromkeys(nothing), "not_read": []}
-    answers = ask(client, parts, params["probe_defaults"])
+    answers = ask(client, parts, params["probe_defaults"], nodes_share)
     warnings = answers.warnings
     if switches is None:
         warnings.append(
@@ -519,10 +554,11 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     features: t.Optional[Features] = answers.of("features", "What the server can do")
     if features is not None:
         features["metrics"] = shown is not None
-    nodes = answers.one("nodes", "The nodes of the cluster")
-    own = server.own_address(client, shown, [node.host for node in nodes or ()])
+    listing: t.Optional[Listing] = answers.one("nodes", "The nodes of the cluster")
+    nodes = listing.instances if listing else ()
+    own = server.own_address(client, shown, [node.host for node in nodes])
     oldest = oldest_version(features or {}, switches, shown)
-    version = version_of(nodes or (), own)
+    version = version_of(nodes, own) if own or (listing and listing.complete) else None
     if version is not None and not credible(version, oldest):
         if version != BUILT_WITHOUT:
             warnings.append(
@@ -531,7 +567,10 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
             )
         version = None
     stats = answers.of("connections", "The protocols that are counted")
-    listed = None if nodes is None else node_list(nodes, client.url, own)
+    of_nodes: Result = {"nodes": node_list(nodes, client.url, own) if listing else None}
+    if nodes_share:
+        addresses = [f"{bracketed(node.host)}:{node.port}" for node in nodes] if listing else None
+        of_nodes = {"nodes": None, "node_addresses": addresses, "node_count": listing.amount if listing else None}
     return {
         "changed": False,
         "is_polaris": True,
@@ -539,8 +578,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         "oldest_version": oldest,
         "features": features,
         "own_host": own,
-        "nodes": None if only_hosts else listed,
-        **({"node_hosts": listed and [node["host"] for node in listed]} if only_hosts else {}),
+        **of_nodes,
         "auth": switches,
         "protocols": None if stats is None else sorted(name for name, entry in stats.items() if entry is not None),
         "lets_in": let_in(answers.of("lets_in") or {}),

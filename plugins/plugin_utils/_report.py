@@ -65,7 +65,8 @@ class Node:
 
     :param is_polaris: whether it answered, and as a Polaris server.
     :param unsure: whether server_info could not find out something.
-    :param registered: the addresses of all nodes of the cluster, as this node knows them.
+    :param registered: addresses of nodes of the cluster, with ports: the part of the list that it was asked for.
+    :param cluster_size: how many of these addresses the cluster has.
     :param connections: protocol -> open connections.
     :param heartbeats: what it knows of each instance, as polaris_heartbeat_info returns it.
     """
@@ -85,6 +86,7 @@ class Node:
     pprof_switchable: t.Optional[bool] = None
     protocols: t.Optional[t.Tuple[str, ...]] = None
     registered: t.Tuple[str, ...] = ()
+    cluster_size: t.Optional[int] = None
     connections: t.Optional[t.Dict[str, int]] = None
     memory: t.Optional[t.Dict[str, int]] = None
     levels: t.Optional[t.Dict[str, str]] = None
@@ -135,15 +137,13 @@ def read_node(name: str, address: str, results: Given) -> Node:
     ]
     features = server.get("features") or {}
     protocols = server.get("protocols")
-    hosts = server.get("node_hosts")
-    if hosts is None and server.get("nodes") is not None:
-        hosts = [node.get("host") for node in server["nodes"]]
+    registered = server.get("node_addresses")
     return Node(
         name=name,
         address=address,
         is_polaris=True,
         # The warnings of server_info say what it could not find out.
-        unsure=protocols is None or hosts is None,
+        unsure=protocols is None or registered is None,
         url=server.get("url"),
         # A warning about something that is already a failure would say the same.
         notes=tuple(
@@ -158,7 +158,8 @@ def read_node(name: str, address: str, results: Given) -> Node:
         pprof=features.get("profile"),
         pprof_switchable=features.get("pprof"),
         protocols=None if protocols is None else tuple(protocols),
-        registered=tuple(map(str, hosts or ())),
+        registered=tuple(map(str, registered or ())),
+        cluster_size=server.get("node_count"),
         levels=server.get("levels"),
         memory=server.get("memory"),
         leaders=tuple(server["leaders"]) if server.get("leaders") is not None else None,
@@ -191,6 +192,11 @@ def heartbeats_read(failures: t.List[Failure], registered: t.Optional[Given]) ->
         failures.append(failure("heartbeats", registered))
         return None
     return tuple(registered["instances"])
+
+
+def host_of(address: str) -> str:
+    """The host of ``host:port``, as nodes register it: an IPv6 address without brackets."""
+    return address.rpartition(":")[0].strip("[]")
 
 
 def connections_read(gathered: t.Optional[Given]) -> t.Optional[t.Dict[str, int]]:
@@ -284,7 +290,14 @@ class Fleet:
 
     @cached_property
     def registered(self) -> t.List[str]:
-        return sorted({host for node in self.nodes for host in node.registered})
+        """The hosts of all nodes of the cluster, as far as they were read."""
+        return sorted({host_of(address) for node in self.nodes for address in node.registered})
+
+    @property
+    def unread(self) -> int:
+        """How many addresses of the cluster's nodes were not read, because nodes did not answer."""
+        size = max((node.cluster_size or 0 for node in self.nodes), default=0)
+        return max(size - len({address for node in self.nodes for address in node.registered}), 0)
 
     @cached_property
     def heartbeats(self) -> Heartbeats:

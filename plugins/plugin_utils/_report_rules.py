@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ..module_utils._addresses import PLACEHOLDERS
 from ._heartbeats import named
 from ._rebalance import Rules, bounds, closing
-from ._report import SEVERITIES, Fleet, Node, Values
+from ._report import SEVERITIES, Fleet, Node, Values, host_of
 
 COLLECTION = "polarismesh.maintenance"
 #: A heap is far larger than the others if it has more than this many times their median, and this many bytes more.
@@ -141,6 +141,11 @@ def unlisted(fleet: Fleet) -> t.List[str]:
         addresses = (node.name, node.own_host, node.address, urlsplit(str(node.url or "")).hostname)
         ours.update(str(address) for address in addresses if address)
     return sorted(set(fleet.registered) - ours)
+
+
+def unlisted_by(fleet: Fleet) -> t.List[str]:
+    """The nodes that did not list their part of the cluster, if something is missing because of that."""
+    return [] if fleet.limit or not fleet.unread else [node.name for node in fleet.nodes if not node.registered]
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -379,11 +384,21 @@ RULES: t.Tuple[Rule, ...] = (
     ),
     Rule(
         "note",
+        "not_listed",
+        "The cluster has nodes that could not be listed",
+        "Each node lists a part of a large cluster, and too few did: {found} addresses are unknown. If such a node is "
+        "not in this inventory, no warning says so. Read the report again when more nodes answer.",
+        unlisted_by,
+        module("polaris_server_info"),
+        found=lambda fleet: str(fleet.unread),
+    ),
+    Rule(
+        "note",
         "loopback",
         "Nodes are registered as 127.0.0.1",
         "Others cannot find them by that address. Set self_address (from v1.17.2 on) or probe_address in "
         "polaris-server.yaml.",
-        nodes(lambda node: any(host in PLACEHOLDERS for host in node.registered)),
+        nodes(lambda node: any(host_of(address) in PLACEHOLDERS for address in node.registered)),
         module("polaris_server_info"),
     ),
 )

@@ -30,6 +30,9 @@ _SAMPLE = 8
 _READINGS = 2
 _LONGEST_BEGINNING = 4
 _HEX = "0123456789abcdef"
+# How many tasks have to read each page of a list that they read together. Even if each answer has its own order and
+# half of the nodes do not answer, they practically never miss an entry (1,000 entries: once in 400,000 times).
+_READERS = 20
 
 _INVALID_PARAMETER = 400103
 _QUERY_TOO_WIDE = 400105
@@ -79,6 +82,24 @@ def find(
         and (instance_id is None or entry.id == instance_id)
     )
     return Listing(kept, found.amount, found.complete)
+
+
+def read_together(client: Client, number: int, tasks: int, *, namespace: str, service: str) -> Listing:
+    """The share of task ``number`` in a list of instances that many tasks read together: its first page, and another.
+
+    If there are too few tasks to find everything between them, each reads the whole list.
+    """
+    wanted: Query = {"namespace": namespace, "service": service}
+    first = _page(client, wanted)
+    pages = math.ceil(first.amount / PAGE)
+    if first.complete:
+        return first
+    if tasks < pages * _READERS:
+        return find(client, namespace=namespace, service=service)
+    listed = [first]
+    if number % pages:
+        listed.append(_page(client, {**wanted, "offset": number % pages * PAGE}))
+    return Listing(tuple(_by_id(listed).values()), first.amount, False)
 
 
 def unnoticed_deletions(client: Client) -> int:

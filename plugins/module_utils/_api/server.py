@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import re
 import typing as t
+from dataclasses import replace
 
 from .._addresses import address_among, address_order, addresses_of
 from .._client import Client
 from .._errors import PolarisError
-from .._model import Instance, Location, ReportedClient
+from .._model import Instance, Listing, Location, ReportedClient
 from . import cleaning, connections, elections, heartbeats, instances, log_levels, memory, profiles
 from .routes import Route, call, json_object, not_polaris
 
@@ -38,12 +39,45 @@ FEATURES = {
     "server_functions": GET_FUNCTIONS,
 }
 
+# The service as which every node of a cluster registers itself.
+_NAMESPACE, _SERVICE = "Polaris", "polaris.checker"
+
 _OWN_HOST = re.compile(r'\bpolaris_server_instance="([^"]+)"')
 
 
 def nodes(client: Client) -> t.Tuple[Instance, ...]:
     """The nodes of the cluster as they registered themselves, sorted by address. Any valid token may read them."""
-    found = instances.find(client, namespace="Polaris", service="polaris.checker").instances
+    return node_listing(client).instances
+
+
+def node_listing(client: Client, share: t.Optional[t.Tuple[int, int]] = None) -> Listing:
+    """The nodes of the cluster, sorted by address.
+
+    :param share: (3, 200) for the third of 200 tasks, which read the list together: only its part.
+    """
+    if share is None:
+        found = instances.find(client, namespace=_NAMESPACE, service=_SERVICE)
+    else:
+        found = instances.read_together(client, *share, namespace=_NAMESPACE, service=_SERVICE)
+    return replace(found, instances=_sorted(found.instances))
+
+
+def with_own_entry(client: Client, listing: Listing, shown: t.Optional[str]) -> Listing:
+    """A part of the list of nodes, together with the entry of the server at ``client.url``.
+
+    :param shown: what :func:`.memory.metrics` returned.
+    """
+    label = own_address(client, shown, ())
+    others = ({label} if label else addresses_of(client.url)) - {node.host for node in listing.instances}
+    entries = [
+        node
+        for host in sorted(others)
+        for node in instances.find(client, namespace=_NAMESPACE, service=_SERVICE, host=host).instances
+    ]
+    return replace(listing, instances=_sorted([*listing.instances, *entries]))
+
+
+def _sorted(found: t.Iterable[Instance]) -> t.Tuple[Instance, ...]:
     return tuple(sorted(found, key=lambda node: (address_order(node.host), node.port)))
 
 

@@ -57,8 +57,8 @@ def instance(host: str, version: str | None = "v1.18.1", port: int = 8091, proto
     )
 
 
-def look(client: Client, *gather: str, probe_defaults: bool = False) -> dict[str, Any]:
-    return run(client, {"gather": list(gather), "probe_defaults": probe_defaults}, False)
+def look(client: Client, *gather: str, probe_defaults: bool = False, nodes_share: str | None = None) -> dict[str, Any]:
+    return run(client, {"gather": list(gather), "probe_defaults": probe_defaults, "nodes_share": nodes_share}, False)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +255,65 @@ def test_parts_of_the_api_that_are_switched_off(make_fleet: MakeFleet, make_clie
     assert result["features"]["metrics"] is True
     assert result["protocols"] is None
     assert any("maintenance API switched off" in warning for warning in result["warnings"])
+
+
+def enlarged(fleet: Fleet, size: int) -> list[str]:
+    """Register other nodes until the cluster has this size, all in the same second; the addresses of all."""
+    for number in range(size - len(fleet.nodes)):
+        fleet.store.register(
+            "polaris.checker", "Polaris", f"10.{number // 250}.0.{number % 250}", 8091, version="v1.18.1", modified=1e9
+        )
+    return sorted(f"{row.host}:{row.port}" for row in fleet.store.rows.values() if row.service == "polaris.checker")
+
+
+def test_many_tasks_read_the_nodes_of_a_large_cluster_together(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(nodes=2, store="mysql", version="v1.18.1")
+    everything = enlarged(fleet, 250)
+    found: set[str] = set()
+    for number in range(1, 71):
+        node = fleet.nodes[number % 2]
+        fleet.clear_requests()
+        result = look(make_client(node, token=fleet.tokens.owner), nodes_share=f"{number}/70")
+        # Two pages, and one look for its own entry if it is on neither; the whole list needs 20 requests.
+        assert len([one for one in fleet.requests if one.path == "/naming/v1/instances"]) <= 3
+        assert result["node_count"] == 250
+        assert result["nodes"] is None
+        assert (result["own_host"], result["version"]) == (node.host, "v1.18.1")
+        found.update(result["node_addresses"])
+    assert sorted(found) == everything
+
+
+@pytest.mark.parametrize(("size", "tasks"), [(250, 59), (99, 1)])
+def test_too_few_tasks_read_all_nodes_each(
+    size: int, tasks: int, make_fleet: MakeFleet, make_client: MakeClient
+) -> None:
+    fleet = make_fleet(nodes=2)
+    everything = enlarged(fleet, size)
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), nodes_share=f"1/{tasks}")
+    assert sorted(result["node_addresses"]) == everything
+    assert result["node_count"] == size
+
+
+def test_without_its_own_entry_the_version_of_a_node_is_unknown(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(nodes=2, store="mysql", version="v1.18.1")
+    enlarged(fleet, 250)
+    for row in list(fleet.store.rows.values()):
+        if row.service == "polaris.checker" and row.host == fleet.nodes[0].host:
+            fleet.store.remove(row.id)
+    fleet.nodes[0].fault("GET", "/metrics", Fault("status", status=404))
+    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), nodes_share="1/70")
+    assert (result["own_host"], result["version"]) == (None, None)
+
+
+@pytest.mark.parametrize("wrong", ["", "3", "0/5", "6/5", "1/5/9", "a/b"])
+def test_a_share_that_is_none_is_refused_before_anything_is_sent(
+    wrong: str, fleet: Fleet, make_client: MakeClient
+) -> None:
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
+    fleet.clear_requests()
+    with pytest.raises(PolarisError, match="such as 3/200"):
+        look(client, nodes_share=wrong)
+    assert not fleet.requests
 
 
 def test_another_server_is_a_result_and_not_a_failure(fleet: Fleet, make_client: MakeClient) -> None:

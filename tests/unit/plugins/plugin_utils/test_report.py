@@ -44,7 +44,7 @@ def host(index: int = 0, **changes: Any) -> Values:
         "auth": {"auth": True, "consoleOpen": True},
         "features": {"profile": False, "pprof": False, "leader_info": True},
         "protocols": ["grpc", "http"],
-        "nodes": [],
+        "node_addresses": [],
         "lets_in": {"anyone": False, "default_token": False, "default_password": False},
     }
     gathered: Values = {
@@ -229,7 +229,7 @@ def test_overdue_is_uncertain_while_a_node_was_not_asked() -> None:
         ({"server": {"protocols": []}}, "limits_off"),
         ({"server": {"protocols": ["http"]}}, "grpc_not_counted"),
         ({"server": {"version": "v1.17.1"}}, "mixed_versions"),
-        ({"server": {"nodes": [{"host": "127.0.0.1"}]}}, "loopback"),
+        ({"server": {"node_addresses": ["127.0.0.1:8091"]}}, "loopback"),
         ({"leaders": [{"elect_key": "a", "host": "node1", "valid": False, "ctime": 1}]}, "nobody_leads"),
     ],
 )
@@ -246,11 +246,23 @@ def test_untried_or_unknown_probes_give_no_warning(found: Values | None) -> None
 
 
 def test_nodes_of_the_cluster_that_were_not_asked() -> None:
-    nodes = [{"host": "10.0.0.1"}, {"host": "10.0.0.77"}]
-    assert warned(fleet_report([host(1, server={"nodes": nodes})])) == {"not_in_inventory": ["10.0.0.77"]}
-    limited = fleet_report([host(1, server={"nodes": nodes})], limit="node1")
+    listed = {"node_addresses": ["10.0.0.1:8091", "[fd00::5]:8091"], "node_count": 2}
+    assert warned(fleet_report([host(1, server=listed)])) == {"not_in_inventory": ["fd00::5"]}
+    limited = fleet_report([host(1, server=listed)], limit="node1")
     assert warned(limited) == {}
-    assert limited["registered"] == ["10.0.0.1", "10.0.0.77"]
+    assert limited["registered"] == ["10.0.0.1", "fd00::5"]
+
+
+def test_nodes_of_a_large_cluster_that_nobody_has_listed() -> None:
+    first = {"node_addresses": ["10.0.0.1:8091", "10.0.0.2:8091"], "node_count": 4}
+    second = {**first, "node_addresses": ["10.0.0.3:8091"]}
+    hosts = [host(1, server=first), host(2, server=second), gone(3)]
+    report = fleet_report(hosts)
+    assert warned(report)["not_listed"] == ["node3"]
+    assert next(each for each in report["warnings"] if each["id"] == "not_listed")["found"] == "1"
+    assert "not_listed" not in warned(fleet_report(hosts, limit="node1:node2:node3"))
+    second["node_addresses"] = ["10.0.0.3:8091", "10.0.0.4:8091"]
+    assert "not_listed" not in warned(fleet_report([host(1, server=first), host(2, server=second), gone(3)]))
 
 
 def test_an_unknown_version_is_the_oldest_possible_one() -> None:
@@ -278,7 +290,7 @@ def hostile_report() -> Values:
             "version": HOSTILE,
             "url": HOSTILE,
             "own_host": HOSTILE,
-            "nodes": [{"host": HOSTILE, "version": HOSTILE, "metadata": {HOSTILE: HOSTILE}}],
+            "node_addresses": [HOSTILE],
             "warnings": [HOSTILE],
         },
         "levels": levels(**{HOSTILE: HOSTILE}),
