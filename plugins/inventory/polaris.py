@@ -577,7 +577,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             # inventory.set_variable() would copy and tag each value, which is already marked. For 10,000 hosts, that
             # would take as long as all the rest, and a quarter of the memory.
             added = inventory.get_host(host.name)
-            added.vars = combine_vars(added.vars, host.variables)
+            if added.vars.keys() & host.variables.keys():
+                added.vars = combine_vars(added.vars, host.variables)
+            else:
+                added.vars.update(host.variables)
         self._construct(inventory, [host.name for host in hosts])
 
     def _group(self, service: str) -> str:
