@@ -345,6 +345,13 @@ Features = t.Dict[str, t.Optional[bool]]
 PARTS = ("levels", "connections", "memory", "leaders", "functions")
 #: Those that came with a later release than v1.8.0: an older server does not have them.
 LATER_PARTS = ("leaders", "functions")
+#: What is read -> the feature that the server has if that succeeds.
+SHOWN_BY = {
+    "connections": "conn_info",
+    "levels": "log_level",
+    "leaders": "leader_info",
+    "functions": "server_functions",
+}
 
 SPEC = spec(
     {
@@ -479,14 +486,16 @@ def ask(
         ("nodes",): partial(server.node_listing, client, nodes_share),
         ("features", "profile"): partial(profiles.offered, client),
     }
-    for name, route in server.FEATURES.items():
-        questions["features", name] = partial(routes.has_route, client, route)
     # If only the protocols are wanted, ask about one host: the answer is short, however many connections there are.
     host = None if "connections" in parts else DEFAULT_HOST
     for protocol in COUNTED_BY:
         questions["connections", protocol] = partial(connections.stats, client, protocol, host)
     readers = {"levels": log_levels.read, "leaders": elections.leaders, "functions": server.functions}
     questions.update({(part,): partial(readers[part], client) for part in parts if part in readers})
+    checks = {name: partial(routes.has_route, client, route) for name, route in server.FEATURES.items()}
+    # What is read anyway shows that the server has the call.
+    shown_by = {SHOWN_BY[key[0]]: key for key in questions if key[0] in SHOWN_BY}
+    questions.update({("features", name): check for name, check in checks.items() if name not in shown_by})
 
     if probe_defaults:
         questions.update({("lets_in", who): partial(account.lets_in, client, who) for who in account.PROBES})
@@ -499,6 +508,8 @@ def ask(
 
     keys = list(questions)
     answers = {keys[index]: answer for index, answer in client.each(attempt, list(questions.values()))}
+    for name, key in shown_by.items():
+        answers["features", name] = attempt(checks[name]) if isinstance(answers[key], PolarisError) else True
     # The metrics have these figures. Only without metrics is the server asked again.
     if "memory" in parts:
         shown = answers["metrics",]

@@ -374,6 +374,21 @@ def test_only_what_is_asked_for_is_read(fleet: Fleet, make_client: MakeClient) -
     assert "/maintain/v1/leaders" not in ran
 
 
+@pytest.mark.parametrize("account", ["owner", "nobody"])
+@pytest.mark.parametrize("profile", ["v1.12.2", "v1.18.1", "head"])
+def test_what_is_read_shows_the_same_features_as_a_check_of_the_routes(
+    profile: str, account: str, make_fleet: MakeFleet, make_client: MakeClient
+) -> None:
+    fleet = make_fleet(profile=profile)
+    client = make_client(fleet.nodes[0], token=getattr(fleet.tokens, account, "no-such-token"))
+    checked = look(client)["features"]
+    fleet.clear_requests()
+    assert look(client, "all")["features"] == checked
+    calls = [request.path for request in fleet.requests]
+    if account == "owner":
+        assert calls.count("/maintain/v1/log/outputlevel") == 1
+
+
 def test_what_a_server_does_not_have_is_null_and_no_failure(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     fleet = make_fleet(profile="v1.12.2", metrics="none")
     fleet.nodes[0].set("pprof", False)
