@@ -60,7 +60,9 @@ leaders:
       type: str
       sample: 10.0.0.1
     valid:
-      description: Whether that node leads now. If not, it released the leadership or has been silent for a while.
+      description:
+        - Whether that node leads now. If not, it released the leadership or has been silent for a while, or no node
+          has taken it yet (RV(leaders[].host) is then empty).
       type: bool
       sample: true
     ctime:

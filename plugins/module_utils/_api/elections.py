@@ -54,8 +54,9 @@ def _leader(entry: t.Any) -> t.Optional[Leader]:
     key, host, valid = entry.get("ElectKey"), entry.get("Host"), entry.get("Valid")
     if not isinstance(key, str) or not isinstance(host, str) or not isinstance(valid, bool):
         return None
+    # On MySQL, a new key is valid before any node has taken it: for some 10 s it has no host (seen on v1.18.1).
     # Only boltdb stores no creation time (polaris v1.18.1 store/boltdb/admin.go).
-    return Leader(key, host, valid, entry.get("Ctime") or None, entry.get("Mtime") or None)
+    return Leader(key, host, valid and bool(host), entry.get("Ctime") or None, entry.get("Mtime") or None)
 
 
 def release(client: Client, elect_key: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -184,6 +185,19 @@ def test_the_list_is_sorted_and_shows_the_store(store: str, make_fleet: MakeFlee
     else:
         assert hosts <= {node.host for node in fleet.nodes}
         assert all(entry["ctime"] > 0 for entry in found)
+
+
+def test_a_new_key_that_no_node_has_taken_has_no_leader(
+    make_fleet: MakeFleet, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """v1.18.1 on MySQL reports such a key as valid."""
+    fleet = make_fleet(store="mysql")
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
+    row = {"ElectKey": KEY, "Host": "", "Ctime": 1700000000, "Mtime": 1700000000, "Valid": True}
+    fleet.nodes[0].fault("GET", "/maintain/v1/leaders", Fault("status", status=200, body=json.dumps([row])))
+    assert [entry["valid"] for entry in polaris_leader_info.run(client, {}, False)["leaders"]] == [False]
+    result = release(client)
+    assert (result["changed"], result["leader"]) == (False, None)
 
 
 def test_the_url_may_name_the_leader_itself(
