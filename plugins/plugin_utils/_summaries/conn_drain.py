@@ -62,7 +62,8 @@ def summarize(run: Run) -> Summary:
     lines += failures("FAILED", failed)
     if none_open:
         lines.append(Line(f"none open on {len(none_open)} ({', '.join(none_open)})"))
-        lines += [Line(NOT_COUNTED)] if protocol == "grpc" else []
+    if protocol == "grpc" and counts and not refusal:
+        lines.append(Line(NOT_COUNTED))
     data = {
         "closed": {node.name: found for node, found in closed.items()},
         "count": total,

@@ -197,7 +197,18 @@ def test_equal_failures_are_one_line() -> None:
 
 def test_on_many_nodes_the_closed_connections_are_one_line() -> None:
     nodes = [node(number, 80, polaris_closed={"connections": connections(80)}) for number in range(1, 12)]
-    assert texts(summary(*nodes))[1:] == ["closed: " + ", ".join(f"node{number} 1" for number in range(1, 12))]
+    assert texts(summary(*nodes))[1:] == [
+        "closed: " + ", ".join(f"node{number} 1" for number in range(1, 12)),
+        NOT_COUNTED,
+    ]
+
+
+def test_what_is_not_counted_is_said_wherever_grpc_was_counted() -> None:
+    """An SDK client also has connections to config-grpc. They stay open, whatever was closed."""
+    closed = node(1, 80, polaris_closed={"connections": connections(80)})
+    assert NOT_COUNTED in texts(summary(closed))
+    assert NOT_COUNTED not in texts(summary(closed, protocol="http"))
+    assert NOT_COUNTED not in texts(summary(Node("node1", {"polaris_counted": UNREACHABLE})))
 
 
 def test_a_node_that_does_not_count_has_failed_with_the_way_to_count() -> None:
