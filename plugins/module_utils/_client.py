@@ -190,6 +190,8 @@ class Client:
         self._secrets = secrets
         # Routes that answered 404 or 405 (METHOD path), so that a dialect is detected once, not once per call.
         self.missing: t.Set[str] = set()
+        #: Our ends of the connections that carried answers so far, ``host:port``.
+        self.own_addresses: t.Set[str] = set()
         self._headers = _headers(settings)
         # Without a Session, which would read ~/.netrc, follow redirects and keep cookies. This costs less, too.
         self._adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.parallel)
@@ -320,6 +322,7 @@ class Client:
             with self._adapter.send(prepared, timeout=timeout, **self._sending) as response:
                 # Known only until the body has been read: then the connection returns to the pool.
                 local_address = _local_address(response)
+                self.own_addresses.add(local_address)
                 content = _read(response, deadline, request.target if response.status_code == 200 else None)
         # Any exception: requests and urllib3 pass on what sockets, certificate files and name lookups raise.
         except Exception as exc:

@@ -244,9 +244,18 @@ connections:
     - The connections, protocol by protocol, each with the keys V(protocol), V(limit_enabled), V(total),
       V(listener_total), V(hosts) and V(stats) that M(polarismesh.maintenance.polaris_conn_info) returns.
     - V(null) for a protocol that the server does not count.
+    - V(http) includes those of this task itself, which are counted in RV(own_connections).
   type: dict
   returned: success, if O(gather) has it
   sample: {grpc: {protocol: grpc, limit_enabled: true, total: 0, listener_total: 0, hosts: {}, stats: []}, http: null}
+own_connections:
+  description:
+    - How many of the C(http) connections in RV(connections) are those of this task itself.
+    - V(null) if that is unknown, because the server lists none of them. This happens behind a proxy, and where
+      something between here and the server translates addresses.
+  type: int
+  returned: success, if O(gather) has V(connections)
+  sample: 5
 memory:
   description: The memory figures, as RV(polarismesh.maintenance.polaris_memory_info#module:memory).
   type: dict
@@ -335,7 +344,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._api impor
 )
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError, shorten
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance, Listing
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import ConnStats, Instance, Listing
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import PARALLEL, Params, spec
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, run_module
 
@@ -442,6 +451,17 @@ def share(text: t.Optional[str]) -> t.Optional[t.Tuple[int, int]]:
     return number, tasks
 
 
+def own_connections(
+    stats: t.Optional[t.Mapping[str, t.Optional[ConnStats]]], own: t.AbstractSet[str]
+) -> t.Optional[int]:
+    """How many of the listed connections over http are ours; None if none is listed: then they may have other names.
+
+    :param own: our ends of them.
+    """
+    listed = (stats or {}).get("http")
+    return (listed and sum(address in own for entry in listed.hosts for address in entry.actives)) or None
+
+
 class Answers:
     """The answers of one server to many questions, and what could not be read.
 
@@ -521,8 +541,13 @@ def ask(
     return Answers(answers)
 
 
-def gathered(answers: Answers, parts: t.Sequence[str], stats: t.Optional[t.Mapping[str, t.Any]]) -> Result:
-    """The parts of a result, each as the module of that name returns it."""
+def gathered(
+    answers: Answers, parts: t.Sequence[str], stats: t.Optional[t.Mapping[str, t.Any]], own: t.AbstractSet[str]
+) -> Result:
+    """The parts of a result, each as the module of that name returns it.
+
+    :param own: our ends of all connections to this server.
+    """
     forms: t.Dict[str, t.Callable[[t.Any], t.Any]] = {
         "memory": lambda figures: figures.as_dict(),
         "leaders": lambda leaders: [asdict(leader) for leader in leaders],
@@ -531,6 +556,7 @@ def gathered(answers: Answers, parts: t.Sequence[str], stats: t.Optional[t.Mappi
     for part in parts:
         if part == "connections":
             found = stats and {name: entry and entry.as_dict() for name, entry in stats.items()}
+            result["own_connections"] = own_connections(stats, own)
         else:
             found = answers.one(part)
             found = found if found is None or part not in forms else forms[part](found)
@@ -553,6 +579,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
     if not routes.is_polaris(client) and switches is None:
         nothing = ["version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", "lets_in", *parts]
         nothing += ["node_addresses", "node_count"] if nodes_share else []
+        nothing += ["own_connections"] if "connections" in parts else []
         return {"changed": False, "is_polaris": False, **dict.fromkeys(nothing), "not_read": []}
     answers = ask(client, parts, params["probe_defaults"], nodes_share)
     warnings = answers.warnings
@@ -593,7 +620,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         "auth": switches,
         "protocols": None if stats is None else sorted(name for name, entry in stats.items() if entry is not None),
         "lets_in": let_in(answers.of("lets_in") or {}),
-        **gathered(answers, parts, stats),
+        **gathered(answers, parts, stats, client.own_addresses),
         "not_read": answers.not_read,
         "warnings": warnings,
     }

@@ -67,7 +67,7 @@ class Node:
     :param unsure: whether server_info could not find out something.
     :param registered: addresses of nodes of the cluster, with ports: the part of the list that it was asked for.
     :param cluster_size: how many of these addresses the cluster has.
-    :param connections: protocol -> open connections.
+    :param connections: protocol -> open connections, without those of this report, unless ``counts_own``.
     :param heartbeats: what it knows of each instance, as polaris_heartbeat_info returns it.
     """
 
@@ -88,6 +88,7 @@ class Node:
     registered: t.Tuple[str, ...] = ()
     cluster_size: t.Optional[int] = None
     connections: t.Optional[t.Dict[str, int]] = None
+    counts_own: bool = False
     memory: t.Optional[t.Dict[str, int]] = None
     levels: t.Optional[t.Dict[str, str]] = None
     leaders: t.Optional[t.Tuple[Values, ...]] = None
@@ -163,7 +164,8 @@ def read_node(name: str, address: str, results: Given) -> Node:
         levels=server.get("levels"),
         memory=server.get("memory"),
         leaders=tuple(server["leaders"]) if server.get("leaders") is not None else None,
-        connections=connections_read(server.get("connections")),
+        connections=connections_read(server.get("connections"), server.get("own_connections")),
+        counts_own="http" in (protocols or ()) and server.get("own_connections") is None,
         heartbeats=heartbeats_read(failures, result(results, "heartbeats")),
         probes=Probes(**(server.get("lets_in") or {})),
         failures=tuple(failures),
@@ -199,11 +201,15 @@ def host_of(address: str) -> str:
     return address.rpartition(":")[0].strip("[]")
 
 
-def connections_read(gathered: t.Optional[Given]) -> t.Optional[t.Dict[str, int]]:
-    """Protocol -> open connections; None if that could not be read. Protocols that are not counted are left out."""
+def connections_read(gathered: t.Optional[Given], own: t.Optional[int]) -> t.Optional[t.Dict[str, int]]:
+    """Protocol -> open connections; None if that could not be read. Protocols that are not counted are left out.
+
+    :param own: how many of those over http carried the requests of this report; None if that is unknown.
+    """
     if gathered is None:
         return None
-    return {str(name): int(found["total"]) for name, found in gathered.items() if found is not None}
+    totals = {str(name): int(found["total"]) for name, found in gathered.items() if found is not None}
+    return {name: total - (own or 0) if name == "http" else total for name, total in totals.items()}
 
 
 # --- all nodes -------------------------------------------------------------------------------------------------------
@@ -433,6 +439,7 @@ def connection_sums(nodes: t.Sequence[Node]) -> Values:
         "nodes": len(counting),
         "mean": round(sum(counting) / len(counting), 1) if counting else None,
         "most": max(counting) if counting else None,
+        "with_own": [node.name for node in nodes if node.counts_own],
     }
 
 

@@ -9,6 +9,7 @@ import io
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,6 +30,7 @@ from ansible_collections.polarismesh.maintenance.plugins.modules import (
     polaris_profile,
     polaris_server_info,
 )
+from tests.clients import Clients
 from tests.contract.server import Server
 
 KEY = "polaris.checker"
@@ -67,6 +69,22 @@ def test_the_facts_of_the_module(server: Server) -> None:
     assert result["own_host"] in {node["host"] for node in result["nodes"]}
     tokens = [entry["service_token"] for entry in listed if entry.get("service_token")]
     assert not [token for token in tokens if token in str(result)]
+
+
+@pytest.mark.profiles("v1.12.2", "v1.18.1")
+def test_the_connections_of_the_task_itself_can_be_told_apart(server: Server) -> None:
+    """Those of the probes, too, which have clients of their own."""
+    client = server.client()
+
+    def others() -> int:
+        result = polaris_server_info.run(client, {"gather": ["connections"], "probe_defaults": True}, False)
+        assert result["own_connections"] >= 1
+        return int(result["connections"]["http"]["total"] - result["own_connections"])
+
+    with Clients() as clients:
+        url = urlsplit(server.url)
+        clients.connect((str(url.hostname), int(url.port or 80)), "127.0.0.77", 3)
+        server.until(lambda: others() == 3, "earlier connections to be gone")
 
 
 def test_a_stranger_learns_what_needs_no_account(server: Server) -> None:

@@ -229,7 +229,7 @@ SUBJECTS: dict[str, Subject] = {
             "fail: nothing listens": NOBODY,
         },
         # The connections are those of the task itself.
-        volatile=frozenset({"port", "connections", "ctime", "mtime"}),
+        volatile=frozenset({"port", "connections", "own_connections", "ctime", "mtime"}),
     ),
 }
 

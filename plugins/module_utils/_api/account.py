@@ -79,13 +79,15 @@ def check(client: Client) -> None:
 def lets_in(client: Client, who: str) -> t.Optional[bool]:
     """Whether the server lets somebody in; None if that is unknown.
 
-    It uses a client of its own: the account of ``client`` is not sent.
+    It uses a client of its own: the account of ``client`` is not sent. Its connections are added to
+    ``client.own_addresses``.
 
     :param who: a key of PROBES.
     """
     token = PROBES[who]
     try:
         with contextlib.closing(Client(replace(client.settings, token=token))) as probe:
+            probe.own_addresses = client.own_addresses
             if token is None:
                 # The maintenance API may be switched off: the login alone shows that the password is accepted.
                 login(probe, *DEFAULT_LOGIN)

@@ -104,8 +104,8 @@ def read(summary: Result) -> str:
 def figures(report: Result) -> t.Iterator[str]:
     summary, connections = report["summary"], report["connections"]
     if summary["connections"] is not None:
-        # Some of those over http carry the requests of this report. Behind NAT or a proxy it cannot tell which.
-        asking = {"http": " with those of this report"}
+        # Behind NAT or a proxy, the report cannot tell which of those over http carry its own requests.
+        asking = {"http": " with those of this report"} if connections["with_own"] else {}
         by_protocol = ", ".join(
             f"{name} {connections['totals'][name]}{asking.get(name, '')}" for name in connections["protocols"]
         )

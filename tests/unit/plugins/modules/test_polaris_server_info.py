@@ -15,7 +15,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import account, server
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import Instance
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import ConnStats, HostConnections, Instance
 from ansible_collections.polarismesh.maintenance.plugins.modules import (
     polaris_conn_info,
     polaris_leader_info,
@@ -26,6 +26,7 @@ from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_server_
     credible,
     node_list,
     oldest_version,
+    own_connections,
     run,
     version_key,
     version_of,
@@ -362,6 +363,14 @@ def test_one_task_reads_a_whole_node_as_the_modules_do(make_fleet: MakeFleet, ma
     assert result["connections"]["eureka"] is None
     assert result["not_read"] == []
     assert all(result[part] for part in PARTS)
+
+
+def test_connections_of_the_task_itself_that_have_other_names_there_are_unknown() -> None:
+    entry = HostConnections("10.9.0.1", 2, None, ("10.9.0.1:7000", "10.9.0.1:7001"))
+    stats = {"http": ConnStats("http", 2, (entry,), ""), "grpc": None}
+    assert own_connections(stats, {"10.9.0.1:7000"}) == 1
+    assert own_connections(stats, {"172.17.0.2:7000"}) is None
+    assert own_connections({"http": None}, {"10.9.0.1:7000"}) is None
 
 
 def test_only_what_is_asked_for_is_read(fleet: Fleet, make_client: MakeClient) -> None:

@@ -49,7 +49,8 @@ def host(index: int = 0, **changes: Any) -> Values:
     }
     gathered: Values = {
         "levels": {"naming": "info", "store": "info"},
-        "connections": {"grpc": {"total": 100 + index}, "http": {"total": 2}, "eureka": None},
+        "connections": {"grpc": {"total": 100 + index}, "http": {"total": 6}, "eureka": None},
+        "own_connections": 4,
         "memory": {"heap_in_use": 64 * MIB, "releasable": (32 + index) * MIB, "sys": 128 * MIB},
         "leaders": [],
         "not_read": [],
