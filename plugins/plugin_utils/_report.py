@@ -465,7 +465,7 @@ def summary_of(report: Given, scopes: t.Sequence[Scope]) -> Values:
         "connections": report["connections"]["total"] if report["connections"]["nodes"] else None,
         "memory_in_use": report["memory"]["in_use"] if report["memory"]["nodes"] else None,
         "memory_releasable": report["memory"]["releasable"] if report["memory"]["nodes"] else None,
-        "deviating_levels": sum(scope.deviations for scope in scopes),
+        "deviating_levels": sum(scope.deviations for scope in scopes) if scopes else None,
         "overdue": len(report["heartbeats"]["overdue"]) if report["heartbeats"]["asked"] else None,
         "warnings": {severity: severities[severity] for severity in SEVERITIES},
     }

@@ -112,7 +112,8 @@ def figures(report: Result) -> t.Iterator[str]:
         yield f"connections: {summary['connections']} ({by_protocol})"
     if summary["memory_in_use"] is not None:
         yield f"memory: {size(summary['memory_in_use'])} in use, {size(summary['memory_releasable'])} releasable"
-    yield f"log levels that deviate: {summary['deviating_levels']}"
+    if summary["deviating_levels"] is not None:
+        yield f"log levels that deviate: {summary['deviating_levels']}"
     if summary["overdue"] is not None:
         overdue = report["heartbeats"]["overdue"]
         longest = f", silent for up to {age(overdue[0]['age_seconds'])}" if overdue else ""

@@ -25,6 +25,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import Fleet, read_node, report_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_page import TEMPLATES, environment, render
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.fleet_report import figures
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Run
 
 MIB = 1024 * 1024
@@ -189,6 +190,13 @@ def test_deviating_levels(of: Sequence[str], usual: str, deviating: dict[str, st
 def test_a_scope_that_only_some_versions_have_is_no_deviation() -> None:
     report = fleet_report([host(1), host(2, levels=levels(naming="info", store="info", eureka="info"))])
     assert report["summary"]["deviating_levels"] == 0
+
+
+def test_levels_that_no_node_showed_do_not_agree() -> None:
+    refused = [{"what": "levels", "kind": "permission", "msg": "its access policies decide this"}]
+    report = fleet_report([host(1, levels=None, not_read=refused), gone(2)])
+    assert report["summary"]["deviating_levels"] is None
+    assert not any("deviate" in line for line in figures(report))
 
 
 def test_the_most_divided_scope_comes_first() -> None:
