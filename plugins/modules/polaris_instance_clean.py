@@ -153,10 +153,10 @@ options:
       - V(fail) fails with C(error.kind=guard), with nothing cleaned.
       - V(skip) cleans the others. RV(live) lists the instances that were left alone.
       - V(clean) cleans them as well, which damages them. On a MySQL store, from v1.17.3 on, the instance stays
-        registered without its metadata and its health check; before, nothing happens. On a boltdb store, the instance
-        leaves the store, and a node from v1.17.3 on still lists it until that node restarts; up to v1.12 it is only
-        marked as deleted. The response is the same every time. It is meant for instances that a server still lists
-        although they are gone.
+        registered without its metadata and its health check; before, nothing happens. On a boltdb store, from v1.13
+        on, the instance leaves the store, but its node still returns it to clients, and from v1.17.2 on also lists it,
+        until that node restarts; up to v1.12 it is only marked as deleted. The response is the same every time. It is
+        meant for instances that a server still lists although they are gone.
     type: str
     choices: [fail, skip, clean]
     default: fail
@@ -181,7 +181,7 @@ notes:
   - Instances are cleaned in parts of 100, and each part is looked up again right before it is sent, unless it was
     looked up in the last second. At the end all that were cleaned are looked up once more. Instances that registered in
     the short time between the look-up and the clean are in RV(live_again), and the task fails, because the server has
-    damaged them. With O(on_live=clean) there are no such look-ups. With a boltdb store, a server up to v1.17.2 no
+    damaged them. With O(on_live=clean) there are no such look-ups. With a boltdb store, a server up to v1.17.1 no
     longer lists a damaged instance, so RV(live_again) cannot name it.
   - Large lists are looked up a service at a time. On servers up to v1.16, which cannot search for an id, all services
     are read to find one.

@@ -40,8 +40,8 @@ attributes:
 options:
   elect_key:
     description:
-      - The job, such as V(MaintainJob.CleanDeletedInstances). M(polarismesh.maintenance.polaris_leader_info) lists all
-        of them.
+      - The job, such as V(MaintainJob.CleanDeletedInstances), which is part of V(MaintainJob) after v1.18.1.
+        M(polarismesh.maintenance.polaris_leader_info) lists all of them.
     type: str
     required: true
   force:

@@ -124,7 +124,7 @@ class Profile:
     list_needs: Literal["nothing", "any", "service"] = "nothing"
     """Required filters. Up to v1.15: service and namespace, or host. v1.16: one of the three. From v1.17.0: none."""
     list_cached: bool = True
-    """The list is from the node's cache (from v1.17.3 on: different matching, no service_token) or from the store."""
+    """The list is from the node's cache (from v1.17.2 on: different matching, no service_token) or from the store."""
     unknown_service_panics: bool = False
     """Up to v1.15 on boltdb, listing an unknown service closes the connection."""
     shows_last_heartbeat: bool = False
