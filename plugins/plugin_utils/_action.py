@@ -36,8 +36,12 @@ from ._host_variables import (
     is_given,
     url_of,
 )
+from ._warm_up import warm_up
 
 display = Display()
+
+# Ansible imports this before it forks the workers.
+warm_up()
 
 #: After this many seconds a task says that it is still waiting, and on which host.
 PATIENCE = 10.0
