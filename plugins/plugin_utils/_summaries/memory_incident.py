@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, is_answer
+from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, is_answer, on
 from .._text import counted, size
+
+#: On how many nodes each has lines of its own.
+NODES = 10
 
 
 def summarize(run: Run) -> Summary:
@@ -36,10 +39,7 @@ def summarize(run: Run) -> Summary:
             f"{'would be returned at least' if would else 'returned to the system'}"
         )
     ]
-    lines += [
-        Line(f"{'would free' if would else 'freed'} on {node.name}: {story(heaps[node], answer, would)}")
-        for node, answer in freed.items()
-    ]
+    lines += map(Line, freed_lines(heaps, freed, would))
     lines += failures("FAILED", failed)
     lines += failures("FAILED", {node: not_saved(saving[node], why) for node, why in unsaved.items()})
     lines += failures("FAILED", {node: f"profiles saved, nothing was freed: {why}" for node, why in unfreed.items()})
@@ -53,7 +53,7 @@ def summarize(run: Run) -> Summary:
     if saved:
         folder = saving[saved[0]]["folder"]
         lines.append(Line(f"profiles {'would be' if would else 'are'} in {folder} (go tool pprof -top FILE):"))
-        lines += [Line("  " + "  ".join(saving[node]["files"].values())) for node in saved]
+        lines += [Line(f"  {names}") for names in file_lines([saving[node]["files"] for node in saved])]
     data = {
         "large": [node.name for node in large],
         "released": released,
@@ -74,6 +74,35 @@ def outcome_unknown(node: Node) -> bool:
     """Whether the server may have run the call: it did not answer, or could no longer be reached."""
     result = node.result("polaris_freed")
     return bool(result.get("outcome_unknown") or result.get("unreachable"))
+
+
+def freed_lines(heaps: t.Mapping[Node, int], freed: t.Mapping[Node, Result], would: bool) -> t.List[str]:
+    """How much memory each node returned: a line for each; if there are many, one for all."""
+    verb = "would free" if would else "freed"
+    if len(freed) <= NODES:
+        return [f"{verb} on {node.name}: {story(heaps[node], answer, would)}" for node, answer in freed.items()]
+    known = {node.name: answer["released"] for node, answer in freed.items() if answer["released"] is not None}
+    unknown = [node.name for node in freed if node.name not in known]
+    lines = []
+    if known:
+        each = ", ".join(f"{name} {size(released)}" for name, released in known.items())
+        lines.append(f"{verb} on {len(known)}: {each}")
+    if unknown:
+        lines.append(f"{verb} {on(unknown)}: how much was returned is unknown")
+    return lines
+
+
+def file_lines(files: t.Sequence[t.Mapping[str, str]]) -> t.List[str]:
+    """The names of all files: a line for each node; if there are many, one line that bash and zsh expand to all names.
+
+    :param files: for each node: kind -> file name, ``NODE-KIND-MOMENT.pb.gz``.
+    """
+    if len(files) <= NODES:
+        return ["  ".join(each.values()) for each in files]
+    kind = next(iter(files[0]))
+    names = [each[kind].rpartition(f"-{kind}-") for each in files]
+    nodes, kinds, end = ",".join(name[0] for name in names), ",".join(files[0]), names[0][2]
+    return [f"{{{nodes}}}-{{{kinds}}}-{end}"]
 
 
 def story(heap: int, answer: Result, would: bool) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -114,3 +115,17 @@ def test_how_much_was_returned_may_be_unknown() -> None:
     unknown = {"released": None, "memory_before": None, "memory_after": None}
     of = summary(node("a", 3, polaris_freed=unknown))
     assert "freed on a: its heap took 3.0 GiB; how much was returned is unknown" in texts(of)
+
+
+def test_many_nodes_share_their_lines_and_every_file_is_named() -> None:
+    unknown = {"released": None, "memory_before": None, "memory_after": None}
+    names = ["fd00::1", *(f"node{number}" for number in range(2, 13))]
+    of = summary(*(node(name, 3, polaris_freed=unknown if name == "node2" else FREED) for name in names))
+    lines = texts(of)
+    each = ", ".join(f"{name} 1.0 GiB" for name in names if name != "node2")
+    assert lines[1:3] == [f"freed on 11: {each}", "freed on 1 (node2): how much was returned is unknown"]
+    assert len(lines) == 5
+    expanded = subprocess.run(["bash", "-c", f"printf '%s\n' {lines[4]}"], capture_output=True, text=True, check=True)
+    files = [file for saved_there in of.data["profiles"].values() for file in saved_there.values()]
+    assert sorted(expanded.stdout.split()) == sorted(files)
+    assert len(files) == 24
