@@ -12,8 +12,8 @@ from ._summary import Node, Result, is_answer
 
 Entry = t.Dict[str, t.Any]
 
-#: What tasks/read_heartbeats.yml registers: the answers of the leader, the plan for the others, and their answers.
-REGISTERS = ("polaris_led", "polaris_ask", "polaris_heartbeats")
+#: What tasks/other_heartbeats.yml registers: the plan for the nodes that do not lead, and their answers.
+REGISTERS = ("polaris_ask", "polaris_heartbeats")
 
 
 def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t.Dict[str, t.Any]:
@@ -23,35 +23,43 @@ def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t
     what it has not heard of lately is asked, by id. Where no node leads, or the leader did not answer, or its list may
     not be complete, or not all nodes name the same leader, every node is asked for everything.
     """
-    answers = {node.name: answer for node in nodes for answer in [node.answer("polaris_led")] if answer is not None}
+    answers = {node.name: answer for node in nodes for answer in [led(node)] if answer and is_answer(answer)}
     full = {name: answer for name, answer in answers.items() if answer["leads"] and answer["complete"]}
     # A node of another cluster, or one that does not say who leads, may know instances that these leaders do not.
     leaders = [answer["leader"] for answer in full.values()]
-    led = full if all(answer["leader"] in leaders for answer in answers.values()) else {}
+    known = full if all(answer["leader"] in leaders for answer in answers.values()) else {}
     rest = [
         {"id": one["id"]}
-        for one in newest_heartbeats(instances_of(led))
+        for one in newest_heartbeats(instances_of(known))
         # Instances that need not send heartbeats are not asked for.
         if one["overdue"] is not False and one["health_check"] is not False
     ]
     return {
-        "led_by": list(led),
+        "led_by": list(known),
         "rest": rest,
-        "namespace": None if led else namespace,
-        "service": None if led else service,
-        "ask": "nothing" if led and not rest else "ask_heartbeats",
+        "namespace": None if known else namespace,
+        "service": None if known else service,
+        "ask": "nothing" if known and not rest else "ask_heartbeats",
         "not_asked": [node.name for node in nodes if node.name in full or node.name not in answers],
     }
 
 
+def led(node: Node) -> Result:
+    """The heartbeats that a node knows as the leader, or why it returned none; empty if it was not asked.
+
+    heartbeat_audit has a task of its own for this, and fleet_report reads them with everything else about the node.
+    """
+    return node.result("polaris_led") or node.result("polaris_fleet_server").get("heartbeats") or {}
+
+
 def told(node: Node) -> Result:
     """A node's answer about heartbeats, or why there is none."""
-    led = node.result("polaris_led")
-    if led and not is_answer(led):
-        return led
+    first = led(node)
+    if first and not is_answer(first):
+        return first
     planned = node.result("polaris_ask").get("plan") or {}
-    if led and (planned.get("ask") == "nothing" or node.name in planned.get("not_asked", ())):
-        return led
+    if first and (planned.get("ask") == "nothing" or node.name in planned.get("not_asked", ())):
+        return first
     return node.result("polaris_heartbeats") or {"failed": True, "msg": "no answer"}
 
 

@@ -179,5 +179,6 @@ PLANS: t.Dict[str, Planner] = {
     "conn_rebalance": Planner(("polaris_before", "ansible_connection", "ansible_host"), rebalance),
     "conn_drain": Planner(("polaris_counted",), drain),
     "fleet_report": Planner((), report_files),
-    "heartbeats": Planner(("polaris_led",), heartbeats),
+    "heartbeat_audit": Planner(("polaris_led",), heartbeats),
+    "fleet_report_heartbeats": Planner(("polaris_fleet_server",), heartbeats),
 }

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import PurePath
 
 from ...module_utils._errors import listed
-from .._heartbeats import REGISTERS, told
+from .._heartbeats import REGISTERS, led, told
 from .._report import Fleet, Values, read_node, report_of
 from .._report_changes import changes_of, read_earlier
 from .._report_page import render
@@ -19,7 +19,8 @@ from .._report_rules import warnings_of
 from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failures
 from .._text import age, counted, size
 
-#: How many places of a finding are named.
+#: How many findings are shown, and how many places of each are named.
+FINDINGS = 8
 PLACES = 5
 
 
@@ -31,7 +32,7 @@ def report_of_run(run: Run) -> Values:
             str(node.results.get("ansible_host") or ""),
             {
                 "server": node.results.get("polaris_fleet_server"),
-                "heartbeats": told(node) if given["heartbeats"] and node.result("polaris_led") else None,
+                "heartbeats": told(node) if led(node) else None,
             },
         )
         for node in run.nodes
@@ -64,8 +65,11 @@ def summarize(run: Run) -> Summary:
             f"({listed(entry['where'], PLACES)})",
             failure=entry["severity"] == "critical",
         )
-        for entry in report["warnings"]
+        for entry in report["warnings"][:FINDINGS]
     ]
+    more = len(report["warnings"]) - FINDINGS
+    if more > 0:
+        lines.append(Line(f"and {counted(more, 'more finding')}, on the page"))
     lines += map(Line, changed(report["changes"])) if report["changes"] else []
     unread = {
         Node(node["name"], own=tuple(filter(None, [node["url"]]))): each["msg"]

@@ -12,7 +12,9 @@ from .._heartbeats import REGISTERS, Entry, instances_of, named, newest_heartbea
 from .._summary import Line, Run, Summarizer, Summary, failed_data, failures, is_answer, reason
 from .._text import counted
 
-SHOWN_OVERDUE = 50
+#: How many overdue instances have a line of their own, and how many of the others are named on one line.
+SHOWN_OVERDUE = 5
+NAMED_OVERDUE = 50
 SHOWN_SILENT = 20
 
 
@@ -40,8 +42,11 @@ def summarize(run: Run) -> Summary:
         )
         for one in overdue[:SHOWN_OVERDUE]
     ]
-    if len(overdue) > SHOWN_OVERDUE:
-        lines.append(Line(f"OVERDUE and {counted(len(overdue) - SHOWN_OVERDUE, 'other')}", failure=True))
+    further = [f"{named(one)} ({one['age_seconds']} s)" for one in overdue[SHOWN_OVERDUE:]]
+    if further:
+        lines.append(
+            Line(f"OVERDUE and {counted(len(further), 'other')}: {listed(further, NAMED_OVERDUE)}", failure=True)
+        )
     if answers and not known:
         lines.append(Line("NO INSTANCES are registered there: check the names of the namespace and the service"))
     if silent:
@@ -95,4 +100,4 @@ def shown(instance: Entry) -> t.Dict[str, t.Any]:
     return {key: instance[key] for key in keys}
 
 
-SUMMARY = Summarizer(REGISTERS, summarize)
+SUMMARY = Summarizer(("polaris_led", *REGISTERS), summarize)

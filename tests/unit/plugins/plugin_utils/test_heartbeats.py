@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import newest_heartbeats, plan
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import newest_heartbeats, plan, told
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node
 
 
@@ -113,6 +113,19 @@ def test_the_others_are_asked_only_for_what_their_leader_has_not_heard_of() -> N
     leader = led("a", LEADER, seen(1), seen(600, id="late"), leads=True)
     asked = plan([leader, led("b", LEADER)], "default", None)
     assert (asked["led_by"], asked["rest"], asked["not_asked"]) == (["a"], [{"id": "late"}], ["a"])
+
+
+def test_the_report_reads_the_leader_with_everything_else() -> None:
+    nodes = [
+        Node(each.name, {"polaris_fleet_server": {"is_polaris": True, "heartbeats": each.results["polaris_led"]}})
+        for each in (led("a", LEADER, seen(600), leads=True), led("b", LEADER))
+    ]
+    nodes.append(Node("c", {"polaris_fleet_server": {"is_polaris": False, "heartbeats": None}}))
+    cut = {"failed": True, "msg": "cut"}
+    nodes.append(Node("d", {"polaris_fleet_server": {"is_polaris": True, "heartbeats": cut}}))
+    asked = plan(nodes, "default", None)
+    assert (asked["led_by"], asked["not_asked"]) == (["a"], ["a", "c", "d"])
+    assert told(nodes[3]) == cut
 
 
 @pytest.mark.parametrize("other", [None, {"host": "10.9.9.9", "ctime": 1}])

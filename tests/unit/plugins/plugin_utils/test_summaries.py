@@ -121,8 +121,9 @@ def test_heartbeat_audit_takes_the_newest_and_says_what_is_missing() -> None:
 def test_heartbeat_audit_is_short_when_all_are_overdue() -> None:
     results = {"a": {"instances": [instance(str(number), 600) for number in range(1000)]}}
     summary = audited(results)
-    assert len(summary.lines) == 52
-    assert texts(summary)[-1] == "OVERDUE and 950 others"
+    assert len(summary.lines) == 7
+    assert texts(summary)[-1].startswith("OVERDUE and 995 others: payments 5:80 (600 s), payments 6:80 (600 s), ")
+    assert texts(summary)[-1].endswith(" and 945 more")
     assert len(summary.data["overdue"]) == 1000
     assert summary.failure is None
 
