@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients import Clients
 from tests.simulator import Fault, Fleet
 from tests.support import PlaybookRun, flaky, inventory_of
 
@@ -72,6 +73,48 @@ def test_a_sick_fleet(runbook: str, make_fleet: Callable[..., Fleet], playbook: 
     assert run.one("Summary")["ansible_stats"]["data"]["polaris"]["runbook"] == runbook
     # (A node that does not answer is not a failure of instance_clean, which needs only one that does.)
     assert (run.returncode != 0) == (runbook != "instance_clean")
+
+
+def busy(runbook: str, fleet: Fleet, clients: Clients) -> dict[str, Any]:
+    """Give every node something to do in every task, and return the variables with which the runbook does it."""
+    late = [fleet.store.register("payments", "default", f"10.0.0.{number}", 8080, ttl=5) for number in range(30)]
+    gone = fleet.store.register("payments", "default", "10.0.1.1", 8080)
+    fleet.store.deregister(gone.id, ago=3600)
+    for number, node in enumerate(fleet.nodes):
+        for row in late:
+            node.beat(row.id, node.now() - 600)
+        node.levels["store"] = ("info", "warn", "error")[number % 3]
+        if runbook.startswith("conn_"):
+            # Three of four nodes have more connections than the average.
+            clients.connect((node.host, node.grpc_port), "127.0.0.21", 6 if number % 4 else 1)
+    instance = {"service": gone.service, "namespace": gone.namespace, "host": gone.host, "port": gone.port}
+    changes: dict[str, dict[str, Any]] = {
+        "conn_rebalance": {"tolerance": 0, "max_share": 1},
+        "debug_window": {"levels": "*=debug", "seconds": 1},
+        "heartbeat_audit": {"fail_on_overdue": True},
+        "instance_clean": {"batch": False, "instances": [instance]},
+        "log_level": {"levels": "*=debug", "save": "before.json"},
+        "memory_incident": {"min_size": 1},
+    }
+    return {**RUNBOOKS[runbook], **changes.get(runbook, {})}
+
+
+@pytest.mark.sample
+@pytest.mark.parametrize("runbook", sorted(RUNBOOKS, reverse=True))
+def test_a_busy_fleet(runbook: str, make_fleet: Callable[..., Fleet], playbook: Playbook) -> None:
+    """Two lines for each node, although each has something to do in every task."""
+    hosts = 24
+    fleet = make_fleet(nodes=hosts)
+    with Clients() as clients:
+        variables = busy(runbook, fleet, clients)
+        inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+        run = playbook(f"polarismesh.maintenance.{runbook}", inventory, extra_vars=variables)
+    lines = before_recap(run)
+    assert len(lines) <= 2 * hosts + 40, run.output
+    assert not [line for line in lines if line.startswith("skipping")]
+    # The play was as busy as it can be.
+    tasks = [entry.task for entry in run.results if entry.status != "failed"]
+    assert max(map(tasks.count, tasks)) == hosts
 
 
 @pytest.mark.parametrize("how", ["failed", "unreachable"])

@@ -33,7 +33,7 @@ def summarize(run: Run) -> Summary:
     failed.update({node: node.reason("polaris_closed") for node in chosen if node not in done})
     closed = {node: ports(answer["connections"]) for node, answer in done.items() if answer["connections"]}
     remaining = {node: ports(answer["remaining"]) for node, answer in done.items() if answer.get("remaining")}
-    gone = {node: len(to_close[node.name]) for node in done if node not in closed}
+    gone = {node: ports(to_close[node.name]) for node in done if node not in closed}
     listed_there = {node: len(open_ports(answer["stats"]).get(str(client), ())) for node, answer in counts}
     opened = {node: count for node, count in listed_there.items() if count}
     none_open = [node.name for node, count in listed_there.items() if not count]
@@ -51,14 +51,9 @@ def summarize(run: Run) -> Summary:
         lines.append(Line("open: " + ", ".join(f"{node.name} {count}" for node, count in opened.items())))
     elif closed and protocol == "grpc" and plan and not plan["nodes_known"]:
         lines.append(Line(f"NOT CHECKED whether {client} is a node of the cluster: no node is registered there"))
-    if len(closed) <= NODES:
-        lines += [Line(f"{verb} on {node.name}: {len(found)} ({port_list(found)})") for node, found in closed.items()]
-    else:
-        lines.append(Line(f"{verb}: " + ", ".join(f"{node.name} {len(found)}" for node, found in closed.items())))
-    lines += [
-        Line(f"STILL LISTED on {node.name}: {port_list(found)}", failure=True) for node, found in remaining.items()
-    ]
-    lines += [Line(f"ended by the client itself on {node.name}: {count}") for node, count in gone.items()]
+    lines += told(verb, closed)
+    lines += told("STILL LISTED", remaining, failure=True)
+    lines += told("ended by the client itself", gone)
     lines += failures("FAILED", failed)
     if none_open:
         lines.append(Line(f"none open on {len(none_open)} ({', '.join(none_open)})"))
@@ -85,6 +80,15 @@ def not_read(node: Node) -> str:
 
 def ports(connections: t.Sequence[Result]) -> t.List[int]:
     return [int(connection["port"]) for connection in connections]
+
+
+def told(what: str, found: t.Mapping[Node, t.Sequence[int]], *, failure: bool = False) -> t.List[Line]:
+    """What happened to which ports: a line for each node; if there are many, one line with the number on each."""
+    if len(found) <= NODES:
+        lines = [f"{what} on {node.name}: {len(numbers)} ({port_list(numbers)})" for node, numbers in found.items()]
+    else:
+        lines = [f"{what}: " + ", ".join(f"{node.name} {len(numbers)}" for node, numbers in found.items())]
+    return [Line(line, failure) for line in lines]
 
 
 def port_list(found: t.Sequence[int]) -> str:

@@ -158,13 +158,17 @@ def test_a_node_lost_between_count_and_close_is_no_client_that_left(lost: dict[s
 
 def test_what_the_client_ended_itself_was_not_closed() -> None:
     of = summary(node(1, 80, polaris_closed={"connections": []}))
-    assert "ended by the client itself on node1: 1" in texts(of)
+    assert "ended by the client itself on node1: 1 (port 80)" in texts(of)
     assert of.data["count"] == 0
 
 
 def test_what_is_still_listed_is_reported() -> None:
     of = summary(node(1, 80, polaris_closed={"connections": connections(80), "remaining": connections(80)}))
-    assert "STILL LISTED on node1: port 80" in texts(of)
+    assert "STILL LISTED on node1: 1 (port 80)" in texts(of)
+    many = {"connections": connections(80), "remaining": connections(80)}
+    of = summary(*(node(number, 80, polaris_closed=many) for number in range(1, 12)))
+    each = ", ".join(f"node{number} 1" for number in range(1, 12))
+    assert texts(of)[1:3] == [f"closed: {each}", f"STILL LISTED: {each}"]
 
 
 def test_a_refusal_and_what_is_open() -> None:
