@@ -228,7 +228,7 @@ WRONGS: list[Wrong] = [
         "permission",
         lambda: raw(response(b"only owner account can access maintain API", 400)),
     ),
-    wrong("rate limit", "refused", lambda: raw(response(b'{"code": 403001, "info": "too many"}', 403))),
+    wrong("rate limit", "refused", lambda: raw(response(b'{"code": 429002, "info": "too many"}', 429))),
     wrong("a certificate that is not trusted", "tls", lambda: raw(response(), certified("127.0.0.1"))),
     wrong(
         "a certificate of another name",

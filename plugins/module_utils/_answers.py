@@ -30,6 +30,9 @@ _ROLE_TEXTS = (
     "only owner account can access maintain api",
     "only user role can access maintain api",
 )
+# The plugin that limits requests: 403001 and 403002 up to v1.13, 429002 and 403003 from v1.14 on (429001 is for one
+# instance), where the first two refuse an account in calls that are not used here. A proxy may limit them too, with 429.
+_RATE_LIMITS = (403001, 403002, 403003, 429001, 429002)
 # HEAD: access policies decide, on reads too.
 _POLICY_TEXT = "no permission"
 
@@ -134,8 +137,11 @@ def expect(reply: Reply, url: str) -> Reply:
     account = _account_error(reply, url, code, said)
     if account is not None:
         raise account
-    if code in (403001, 403002):
-        raise reply.error("refused", f"{url} limits the request rate ({said}): wait, or lower the option parallel.")
+    if is_rate_limited(reply):
+        raise reply.error(
+            "refused",
+            f"{url} limits the request rate ({said or reply.status}): wait, or lower the option parallel.",
+        )
     if reply.status == 403:
         raise reply.error(
             "permission", f"{url} forbids {call} ({said}): ask the operators of the proxy in front of it."
@@ -160,6 +166,11 @@ def expect(reply: Reply, url: str) -> Reply:
         # A gateway answers this when the server gave no answer.
         outcome_unknown=reply.method != "GET" and reply.status in (502, 504),
     )
+
+
+def is_rate_limited(reply: Reply) -> bool:
+    """Whether the server, or a proxy, refused the request because there were too many."""
+    return reply.status == 429 or reply.code() in _RATE_LIMITS
 
 
 def _account_error(reply: Reply, url: str, code: int, said: str) -> t.Optional[PolarisError]:

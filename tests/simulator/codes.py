@@ -39,6 +39,9 @@ INFO: dict[int, str] = {
     401004: "token not existed",
     403001: "server limit the ip access",
     403002: "server limit the api access",
+    # From v1.14 on.
+    403003: "server limit the api access",
+    429002: "server limit the ip access",
     500000: "execute exception",
     500001: "store layer exception",
 }

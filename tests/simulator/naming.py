@@ -573,7 +573,8 @@ def limited(call: Call) -> Reply | None:
     if config.rate_limit:
         key = host if config.rate_limit == "ip" else f"{call.method}:{call.path.rstrip('/')}"
         if not node.take_token(key, time.monotonic()):
-            return codes.write(call, codes.response(profile, 403001 if config.rate_limit == "ip" else 403002))
+            of_ip, of_api = (403001, 403002) if profile.messages == 1 else (429002, 403003)
+            return codes.write(call, codes.response(profile, of_ip if config.rate_limit == "ip" else of_api))
     return None
 
 

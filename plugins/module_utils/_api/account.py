@@ -9,7 +9,7 @@ import contextlib
 import typing as t
 from dataclasses import replace
 
-from .._answers import expect
+from .._answers import expect, is_rate_limited
 from .._client import Client
 from .._errors import PolarisError
 from . import log_levels
@@ -47,8 +47,10 @@ def login(client: Client, username: str, password: str, owner: t.Optional[str] =
         )
     parsed = reply.parsed()
     # 400312 unknown user, 401001 wrong password (polaris v1.18.1 auth/defaultauth/server.go).
-    if isinstance(parsed, dict) and (
-        reply.status == 401 or (400 <= reply.status < 500 and reply.status != 403 and "code" in parsed)
+    if (
+        isinstance(parsed, dict)
+        and (reply.status == 401 or (400 <= reply.status < 500 and reply.status != 403 and "code" in parsed))
+        and not is_rate_limited(reply)
     ):
         raise reply.error(
             "auth",

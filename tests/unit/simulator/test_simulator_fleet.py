@@ -10,12 +10,17 @@ from collections.abc import Callable
 
 import pytest
 
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import account, log_levels
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client, Settings
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from tests.simulator import PROFILES, Fleet, PortInUseError
 
 from .conftest import Ask
 
 CHECKER = "/naming/v1/instances?namespace=Polaris&service=polaris.checker"
 LEADERS = "/maintain/v1/leaders"
+LEVELS = "/maintain/v1/log/outputlevel"
+CONN = "/maintain/v1/apiserver/conn?protocol=grpc"
 RELEASE = LEADERS + "/release"
 
 Make = Callable[..., Fleet]
@@ -99,16 +104,27 @@ def test_an_unknown_election(make_fleet: Make, ask: Ask, store: str) -> None:
     assert (answer.status, answer.text) == (400, "LeaderElection(nothing) not started")
 
 
-def test_rate_limits(make_fleet: Make, ask: Ask) -> None:
-    node = make_fleet(rate_limit="ip", rate_limit_quota=2, rate_limit_refill=0.0).nodes[0]
-    statuses = [ask(node, "GET", "/maintain/v1/cmdb/info").status for _dummy in range(3)]
-    assert statuses == [200, 200, 403]
-    answer = ask(node, "GET", "/maintain/v1/cmdb/info")
-    assert answer.json()["code"] == 403001
+@pytest.mark.parametrize(
+    ("profile", "status", "of_ip", "of_api"),
+    [("v1.12.2", 403, 403001, 403002), ("v1.14.2", 429, 429002, 403003), ("v1.18.1", 429, 429002, 403003)],
+)
+def test_rate_limits(make_fleet: Make, ask: Ask, profile: str, status: int, of_ip: int, of_api: int) -> None:
+    fleet = make_fleet(profile=profile, rate_limit="ip", rate_limit_quota=2, rate_limit_refill=0.0)
+    node = fleet.nodes[0]
+    statuses = [ask(node, "GET", LEVELS).status for _dummy in range(3)]
+    assert statuses == [200, 200, status]
+    answer = ask(node, "GET", LEVELS)
+    assert answer.json()["code"] == of_ip
     assert ask(node, "GET", "/metrics").status == 200
+    client = Client(Settings(url=node.url, token=fleet.tokens.owner, retries=0))
+    for ask_again in (lambda: log_levels.read(client), lambda: account.login(client, "polaris", "polaris")):
+        with pytest.raises(PolarisError, match=r"limits the request rate \(server limit the ip access\)") as caught:
+            ask_again()
+        assert caught.value.kind == "refused"
     node.set("rate_limit", "api")
-    assert ask(node, "GET", "/maintain/v1/cmdb/info").status == 200
-    assert [ask(node, "GET", LEADERS).json() for _dummy in range(3)][2]["code"] == 403002
+    assert ask(node, "GET", LEVELS).status == 200
+    assert [ask(node, "GET", CONN).json() for _dummy in range(3)][2]["code"] == of_api
+    client.close()
 
 
 def test_a_whitelist_guards_naming_only(make_fleet: Make, ask: Ask) -> None:

@@ -126,6 +126,7 @@ def test_a_login_sends_what_is_given_and_nothing_else(fleet: Fleet, make_client:
         (401, '{"code": 401001, "info": "name or password is wrong"}', "auth", "refused the login of 'me'"),
         (400, '{"code": 400312, "info": "not found user"}', "auth", "owner is the name of its main account"),
         (403, '{"code": 403001, "info": "too many requests"}', "refused", "limits the request rate"),
+        (429, '{"code": 429002, "info": "server limit the ip access"}', "refused", "limits the request rate"),
         (404, "404: Page Not Found", "unsupported", "api.console.enable"),
         (405, "405: Method Not Allowed", "unsupported", "api.console.enable"),
         (500, '{"code": 500000, "info": "down"}', "server", "down"),
