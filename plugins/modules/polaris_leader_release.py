@@ -95,6 +95,7 @@ error:
 
 import typing as t
 
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import DEFAULT_HOST
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import elections, server
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api.elections import HEALTH_CHECKS, leads
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
@@ -121,19 +122,24 @@ def leader_of(elect_key: str, leaders: t.Sequence[Leader], url: str) -> Leader:
 
 def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
     """Refuse a release that would stop the job, harm live instances, or may go to the wrong node."""
-    if release is None:
+    if release is not False and leader.elect_key == HEALTH_CHECKS:
         raise PolarisError(
             "guard",
-            f"{leader.elect_key} is led by {leader.host}, and whether {url} is that node is unknown: give the "
-            f"URL with the address under which the node registered itself, or set force (a node that does not lead "
-            f"ignores the call). Nothing was sent.",
+            f"{url} {'leads' if release else 'may lead'} {HEALTH_CHECKS}, the health checks of all instances: for "
+            f"about 30 s after a release it refuses the heartbeats that clients send to it, and live instances may "
+            f"become unhealthy. Set force if that is what you want. Nothing was sent.",
         )
-    if release and leader.elect_key == HEALTH_CHECKS:
+    if release is None:
+        how = "give the URL with the address under which the node registered itself"
+        if leader.host == DEFAULT_HOST:
+            how = (
+                "give each node an address of its own (in polaris-server.yaml, self_address from Polaris v1.17.2 on, "
+                "or probe_address, under bootstrap.polaris_service), then restart it"
+            )
         raise PolarisError(
             "guard",
-            f"{url} leads {HEALTH_CHECKS}, the health checks of all instances: for about 30 s after a release it "
-            f"refuses the heartbeats that clients send to it, and live instances may become unhealthy. Set force if "
-            f"that is what you want. Nothing was sent.",
+            f"{leader.elect_key} is led by {leader.host}, and whether {url} is that node is unknown: {how}, or set "
+            f"force (a node that does not lead ignores the call). Nothing was sent.",
         )
     if release and leader.ctime is None:
         raise PolarisError(
