@@ -109,7 +109,7 @@ random: venv ## SEQUENCES=2000 random sequences of operations with random faults
 	@POLARIS_TEST_SEQUENCES=$(or $(SEQUENCES),2000) $(PYTEST) --timeout 0 tests/unit/test_random_operations.py $(ARGS)
 
 .PHONY: mutants
-mutants: venv ## Break the modules in some fifty small ways, and see which the random operations notice
+mutants: venv ## Break the modules in some fifty small ways, and see that the random operations notice each; some minutes
 	@$(IN_VENV) PYTHONPATH="$(COLLECTIONS)" .venv/bin/python -m tests.mutants $(ARGS)
 
 .PHONY: soak

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random sequences of operations, with faults and other people's actions in between, compared with the simulator.
+"""Random sequences of operations, with faults and other people's actions during them, compared with the simulator.
 
-After each operation, every claim of its result is compared with the state of the server: what was changed, what was
-not, what is unknown. `make random` runs many more sequences than `make test`.
+Each operation first arranges what it is about, connections or instances, so that none is wasted on an empty server.
+After it, every claim of its result is compared with the state of the server: what was changed, what was not, what is
+unknown. `make random` runs many more sequences than `make test`; `make mutants` shows that the claims are enough.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import hypothesis
 from hypothesis import event
@@ -35,29 +36,28 @@ from tests.simulator.store import Row
 
 PACKAGE = "ansible_collections.polarismesh.maintenance.plugins.modules"
 CLIENTS = (ALICE, BOB, CAROL)
-PROFILES = ("v1.18.1", "v1.17.1", "v1.12.2", "head", "documented")
+PROFILES = ("v1.18.1", "v1.18.1", "v1.17.1", "v1.12.2", "head", "documented")
 LEVELS = ("debug", "info", "warn", "error")
-#: How many rules a sequence has.
-STEPS = 50
+#: How many operations a sequence has.
+STEPS = 25
 #: Check mode is one of four.
 CHECK_MODE = st.sampled_from([False, False, False, True])
 #: The time limit of a request that can hang or be late, in seconds.
-TIMEOUT = 0.2
+TIMEOUT = 0.1
 #: How late an answer may be, so that the server does the work after the task has given up.
-LATE = 0.4
-PLACES = (
-    "*",
-    "/maintain/v1/apiserver/conn*",
-    "/maintain/v1/apiserver/conn/stats",
-    "/maintain/v1/instance/clean",
-    "/maintain/v1/instance/*",
-    "/maintain/v1/log/outputlevel",
-    "/maintain/v1/memory/free",
-    "/metrics",
-    "/naming/v1/instances",
-)
+LATE = 0.2
 #: A request that a proxy can answer like the server, without asking it: its path, and the body of a success.
-SWALLOWED = {"/maintain/v1/log/outputlevel": ("PUT", '"ok"'), "/maintain/v1/apiserver/conn/close": ("POST", "")}
+SWALLOWED = {
+    "polaris_log_level": ("/maintain/v1/log/outputlevel", '"ok"'),
+    "polaris_conn_close": ("/maintain/v1/apiserver/conn/close", ""),
+}
+#: What others do while the operation runs, rather what concerns it.
+OTHERS = {
+    "polaris_log_level": ("level",),
+    "polaris_conn_close": ("end",),
+    "polaris_instance_clean": ("register", "register", "register", "deregister"),
+}
+ANYTHING = ("register", "deregister", "end", "level")
 LEADERS = "/maintain/v1/leaders"
 #: The status of an answer that leaves no doubt that the server refused.
 REFUSALS = frozenset({302, 400, 500})
@@ -66,43 +66,70 @@ Result = dict[str, Any]
 
 
 @dataclass
-class Other(Rule):
-    """Somebody else acts just before the server handles a request. The request itself is not changed."""
+class At(Rule):
+    """A fault, or an action of somebody else, at one of the requests that ``when`` allows."""
 
-    act: Callable[[], None] = field(default=lambda: None)
+    when: Callable[[], bool] = field(default=lambda: True)
+    #: Somebody else acts just before the server handles the request, which is not changed.
+    act: Callable[[], None] | None = None
 
     def meets(self, method: str, path: str, text: str) -> bool:
-        if super().meets(method, path, text):
-            self.act()
+        if not self.when() or not super().meets(method, path, text):
+            return False
+        if self.act is None:
+            return True
+        self.act()
         return False
 
 
-#: What happens to one or two requests of an operation, counted from its first, and who does it to whom.
-TROUBLE = st.one_of(
-    st.none(),
-    st.tuples(
-        st.sampled_from(
-            [
-                *("cut", "drop", "drop", "truncate", "garbage", "500", "502", "400", "302", "hang", "late", "late"),
-                *("register", "register", "deregister", "end", "end", "level"),
-            ]
-        ),
-        # (-1: the first request that changes something.)
-        st.sampled_from([-1, -1, -1, 0, 0, 1, 1, 2, 3]),
-        st.integers(1, 2),
-        st.integers(0, 7),
+class Trouble(NamedTuple):
+    """What happens to some requests of an operation, or during them."""
+
+    kind: str
+    #: Counted are the requests that change something, all, those that read after the first change, or those from the
+    #: last read before it on.
+    counted: Literal["writes", "all", "reads after", "last read"]
+    skip: int
+    times: int
+    #: Whether no read is answered any more after the first change.
+    silent: bool
+    number: int
+
+
+TROUBLE = st.builds(
+    Trouble,
+    st.sampled_from(
+        [
+            *("cut", "drop", "drop", "truncate", "garbage", "500", "502", "400", "302", "hang", "late", "down"),
+            *("swallow", *["others"] * 8),
+        ]
     ),
+    st.sampled_from(["writes", "writes", "writes", "all", "all", "reads after", "last read"]),
+    st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3]),
+    st.integers(1, 3),
+    st.sampled_from([False, False, False, True]),
+    st.integers(0, 7),
 )
+#: A set of the numbers from 0 to 7.
+NUMBERS = st.integers(0, 255).map(lambda bits: [number for number in range(8) if bits >> number & 1])
+#: How many connections each client has.
+AMOUNTS = st.tuples(*[st.sampled_from([0, 1, 2, 3, 3, 4])] * len(CLIENTS))
+
+
+#: The names of the rules that run a module.
+OPERATIONS: list[str] = []
 
 
 def operation(**given: Any) -> Callable[[Callable[..., None]], Any]:
-    """A rule that runs a module, half of the time in trouble."""
+    """A rule that runs a module, often in trouble."""
 
     def decorate(method: Callable[..., None]) -> Any:
-        @rule(trouble=TROUBLE, **given)
+        OPERATIONS.append(method.__name__)
+
+        @rule(troubles=st.lists(TROUBLE, max_size=2), retries=st.integers(0, 1), **given)
         @functools.wraps(method)
-        def run(self: Operations, trouble: tuple[str, int, int, int] | None, **values: Any) -> None:
-            self.trouble = trouble
+        def run(self: Operations, troubles: list[Trouble], retries: int, **values: Any) -> None:
+            self.troubles, self.retries = troubles, retries
             method(self, **values)
 
         return run
@@ -147,7 +174,7 @@ class Operations(RuleBasedStateMachine):
 
     @initialize(
         profile=st.sampled_from(PROFILES),
-        store=st.sampled_from(["boltdb", "mysql"]),
+        store=st.sampled_from(["boltdb", "mysql", "mysql"]),
         clock=st.sampled_from([0.0, 0.0, 7200.0, -7200.0]),
     )
     def start(self, profile: str, store: Literal["boltdb", "mysql"], clock: float) -> None:
@@ -156,70 +183,44 @@ class Operations(RuleBasedStateMachine):
         self.folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         self.node = self.fleet.nodes[0]
         self.node.set("clock_offset", clock)
-        for number in range(4):
-            self.register(number)
-        for number in range(3):
-            self.deregister(number)
-        self.connect(ALICE, 2)
+        self.arrange(live=[3], deleted=[0, 1, 2])
+        self.connect((2, 1, 0))
 
     def teardown(self) -> None:
         self.stack.close()
 
-    @rule(host=st.sampled_from(CLIENTS), count=st.integers(1, 3))
-    def connect(self, host: str, count: int) -> None:
-        if not self.node.listening:
-            return
-        made = self.clients.connect((self.node.host, self.node.grpc_port), host, count)
-        assert until(lambda: {each.address for each in made} <= set(self.node.connections["grpc"]))
-        self.held += made
+    def connect(self, amounts: Sequence[int]) -> None:
+        """Give each client this many connections."""
+        self.held = [each for each in self.held if each.open]
+        for host, amount in zip(CLIENTS, amounts, strict=True):
+            its = [each for each in self.held if each.host == host]
+            for each in its[amount:]:
+                each.close()
+                self.held.remove(each)
+            if amount > len(its):
+                self.held += self.clients.connect((self.node.host, self.node.grpc_port), host, amount - len(its))
+        assert until(lambda: {each.address for each in self.held} == set(self.node.connections["grpc"]))
 
-    @rule(number=st.integers(0, 7))
+    def arrange(self, live: Sequence[int], deleted: Sequence[int]) -> None:
+        """Make sure that these instances are live, and that those of the others are deleted."""
+        there = {row.host: row.live for row in self.rows()}
+        for number in {*live, *deleted}:
+            state = there.get(f"10.0.0.{number}")
+            if state is None or (number in live and not state):
+                self.register(number)
+            if number not in live:
+                self.deregister(number)
+
     def register(self, number: int) -> None:
         own_id = "own-7" if number == 7 else ""
         address = f"10.0.0.{number}"
         row = self.fleet.store.register("payments", "default", address, 8080, id=own_id, metadata={"n": "1"})
         self.node.beat(row.id)
 
-    @rule(number=st.integers(0, 7))
     def deregister(self, number: int) -> None:
         for row in self.rows():
             if row.host == f"10.0.0.{number}":
                 self.fleet.store.deregister(row.id, ago=3600)
-
-    @rule(number=st.integers(0, 7), ago=st.sampled_from([3, 12, 17, 1000]))
-    def beat(self, number: int, ago: int) -> None:
-        for row in self.rows():
-            if row.host == f"10.0.0.{number}":
-                self.node.beat(row.id, self.node.now() - ago)
-
-    @rule()
-    def end_a_connection(self) -> None:
-        mine = [each for each in self.held if each.open]
-        if mine:
-            self.end(mine[0])
-
-    def end(self, connection: Connection) -> None:
-        connection.close()
-        self.held.remove(connection)
-        until(lambda: connection.address not in self.node.connections["grpc"], 2)
-
-    @rule()
-    def stop(self) -> None:
-        """The server is down during the next operation."""
-        if self.node.listening:
-            self.node.stop()
-
-    @rule(
-        method=st.sampled_from(["*", "GET", "POST", "PUT"]),
-        path=st.sampled_from(PLACES),
-        kind=st.sampled_from(
-            ["cut", "drop", "drop", "truncate", "garbage", "500", "502", "400", "302", "hang", "late"]
-        ),
-        times=st.integers(1, 3),
-        skip=st.sampled_from([0, 0, 0, 1, 2, 3]),
-    )
-    def fault(self, method: str, path: str, kind: str, times: int, skip: int) -> None:
-        self.node.fault(method, path, self.fault_of(kind), times, skip=skip)
 
     def fault_of(self, kind: str) -> Fault:
         if kind == "302":
@@ -231,42 +232,57 @@ class Operations(RuleBasedStateMachine):
             return Fault("delay", seconds=LATE)
         return Fault(kind)  # type: ignore[arg-type]
 
-    @rule(path=st.sampled_from(sorted(SWALLOWED)), skip=st.integers(0, 1))
-    def proxy_that_answers(self, path: str, skip: int) -> None:
-        method, body = SWALLOWED[path]
-        self.node.fault(method, path, Fault("status", 200, body), 1, skip=skip)
-        self.swallowed = True
+    def prepare(self, module: str, trouble: Trouble) -> list[Rule]:
+        """What makes this trouble happen during the operation."""
+        kind, counted, skip, times, silent, number = trouble
+        writes = "PUT" if module == "polaris_log_level" else "POST"
+        method = {"writes": writes, "all": "*", "reads after": "GET", "last read": "GET"}[counted]
+        # (A clean reads the leaders before it waits; a close reads every host before it reads the first one again.)
+        path = LEADERS if counted == "last read" and module == "polaris_instance_clean" else "*"
+        skip += self.hosts if counted == "last read" and module == "polaris_conn_close" else 0
 
-    @rule(
-        what=st.sampled_from(["register", "deregister", "end", "level"]),
-        number=st.integers(0, 7),
-        path=st.sampled_from(PLACES),
-        skip=st.integers(0, 4),
-    )
-    def somebody_else(self, what: str, number: int, path: str, skip: int) -> None:
-        """Let somebody else do this during the next operation that sends such a request."""
-        self.node.rules.append(self.other(what, number, path, skip))
+        def written() -> bool:
+            return any(request.method in WRITES for request in self.node.requests)
 
-    def other(self, what: str, number: int, path: str, skip: int, method: str = "*") -> Other:
-        def act() -> None:
-            self.touched.add(what)
-            if what == "register":
-                # (Rather one that the operation is about.)
-                again = number if not self.aimed else self.aimed[number % len(self.aimed)]
-                self.registered[f"10.0.0.{again}"] = len(self.node.requests) - 1
-                self.register(again)
-            elif what == "deregister":
-                self.deregister(number)
-            elif what == "level":
-                self.node.levels["naming"] = LEVELS[number % len(LEVELS)]
-            elif self.held:
-                # (Rather one that the operation is about.)
-                connection = next((each for each in self.held if each.address in self.aim), self.held[0])
-                self.held.remove(connection)
-                self.ended_by_client[connection.address] = len(self.node.requests) - 1
-                connection.close()
+        when = written if counted == "reads after" else lambda: True
+        rules: list[Rule] = [At("GET", "*", Fault("cut"), when=written)] if silent else []
+        if kind == "down":
+            self.node.stop()
+            assert until(lambda: not any(each.open for each in self.held))
+        elif kind == "swallow":
+            if module in SWALLOWED:
+                swallowed, body = SWALLOWED[module]
+                self.swallowed = True
+                rules.append(Rule(writes, swallowed, Fault("status", 200, body), times, skip))
+        elif kind == "others":
+            what = OTHERS.get(module, ANYTHING)
+            act = functools.partial(self.meddle, what[number % len(what)], number)
+            rules.append(At(method, path, Fault("delay"), 1, skip, when=when, act=act))
+        else:
+            rules.append(At(method, path, self.fault_of(kind), times, skip, when=when))
+        return rules
 
-        return Other(method, path, Fault("delay"), 1, skip, "", act)
+    def meddle(self, what: str, number: int) -> None:
+        """Somebody else does this while the operation runs, just before the server handles a request."""
+        self.touched.add(what)
+        if what == "register":
+            # (Rather the one that this request is about, or one that the operation is about.)
+            request = self.node.requests[-1].body
+            about = [one for one in self.aimed if f'"10.0.0.{one}"' in request] or self.aimed
+            again = about[number % len(about)] if about else number
+            self.registered[f"10.0.0.{again}"] = len(self.node.requests) - 1
+            self.register(again)
+        elif what == "deregister":
+            self.deregister(number)
+        elif what == "level":
+            self.node.levels["naming"] = LEVELS[number % len(LEVELS)]
+        elif self.held:
+            # (Rather one that this request is about, or one that the operation is about.)
+            query = str(self.node.requests[-1].query)
+            connection = max(self.held, key=lambda each: (each.address in self.aim, each.host in query))
+            self.held.remove(connection)
+            self.ended_by_client[connection.address] = len(self.node.requests) - 1
+            connection.close()
 
     #: Address -> the request of the operation during which the client itself ended that connection.
     ended_by_client: dict[str, int]
@@ -274,17 +290,9 @@ class Operations(RuleBasedStateMachine):
     registered: dict[str, int]
     aimed: Sequence[int] = ()
     aim: frozenset[str] = frozenset()
-    trouble: tuple[str, int, int, int] | None = None
+    hosts = 0
+    troubles: Sequence[Trouble] = ()
     retries = 0
-
-    @rule(retries=st.integers(0, 1))
-    def repeat(self, retries: int) -> None:
-        self.retries = retries
-
-    @rule()
-    def no_more_faults(self) -> None:
-        self.node.clear_faults()
-        self.swallowed = False
 
     # --- the truth ---
 
@@ -309,14 +317,9 @@ class Operations(RuleBasedStateMachine):
 
     def run(self, module: str, check_mode: bool, **options: Any) -> tuple[Result, Truth, Truth]:
         """Run a module. Return its result, and the truth before and after."""
-        rules = list(self.node.rules)
-        if self.trouble is not None:
-            kind, skip, times, number = self.trouble
-            method = "*" if skip >= 0 else "PUT" if module == "polaris_log_level" else "POST"
-            if kind in ("register", "deregister", "end", "level"):
-                self.node.rules.insert(0, self.other(kind, number, "*", max(skip, 0), method))
-            else:
-                self.node.rules.insert(0, Rule(method, "*", self.fault_of(kind), times, max(skip, 0)))
+        self.swallowed = False
+        self.node.requests.clear()
+        self.node.rules[:] = [each for trouble in self.troubles for each in self.prepare(module, trouble)]
         hasty = self.late or any(each.fault.kind == "hang" for each in self.node.rules)
         given = {
             "url": self.node.url,
@@ -326,7 +329,6 @@ class Operations(RuleBasedStateMachine):
             **options,
         }
         self.touched, self.ended_by_client, self.registered = set(), {}, {}
-        self.node.requests.clear()
         before = self.truth()
         imported = importlib.import_module(f"{PACKAGE}.{module}")
         checked = validated(imported.SPEC, given, module)
@@ -336,11 +338,13 @@ class Operations(RuleBasedStateMachine):
         if hasty:
             self.until_idle()
         self.until_quiet()
-        self.node.rules[:] = rules
+        self.node.clear_faults()
         after = self.truth()
         if not self.node.listening:
             self.node.start()
         event(f"{module}: {result['error']['kind'] if result.get('failed') else 'ok'}")
+        for other in self.touched:
+            event(f"{module}: {other}")
         self.check_every_result(module, result, before, after, check_mode)
         return result, before, after
 
@@ -355,9 +359,9 @@ class Operations(RuleBasedStateMachine):
             time.sleep(max(latest + work - time.time(), 0.02))
 
     def until_quiet(self) -> None:
-        """Wait until the clients notice which connections the server closed."""
+        """Wait until server and clients agree about which connections are open."""
         if self.node.listening:
-            until(lambda: {each.address for each in self.held if each.open} <= set(self.node.connections["grpc"]), 2)
+            until(lambda: {each.address for each in self.held if each.open} == set(self.node.connections["grpc"]), 2)
 
     def check_every_result(self, module: str, result: Result, before: Truth, after: Truth, check_mode: bool) -> None:
         if result.get("failed"):
@@ -461,19 +465,30 @@ class Operations(RuleBasedStateMachine):
         assert all(result["previous"][scope] == before.levels[scope] for scope in told & set(ours))
 
     @operation(
-        named=st.lists(st.tuples(st.sampled_from(CLIENTS), st.integers(-1, 3)), min_size=1, max_size=4),
+        named=st.lists(st.tuples(st.sampled_from(CLIENTS), st.integers(-1, 4)), min_size=1, max_size=4),
         least=st.integers(0, 2),
         limit=st.one_of(st.none(), st.integers(0, 4)),
+        amounts=AMOUNTS,
         check_mode=CHECK_MODE,
     )
-    def conn_close(self, named: list[tuple[str, int]], least: int, limit: int | None, check_mode: bool) -> None:
+    def conn_close(
+        self,
+        named: list[tuple[str, int]],
+        least: int,
+        limit: int | None,
+        amounts: Sequence[int],
+        check_mode: bool,
+    ) -> None:
+        self.connect(amounts)
         chosen: list[Result] = []
         for host, at in named:
             ports = sorted(each.port for each in self.held if each.host == host)
-            port = None if at < 0 else ports[at] if at < len(ports) else 1
+            # (All ports, one that is not open, or one of those that are.)
+            port = None if at < 0 else 1 if at == 0 or not ports else ports[at % len(ports)]
             chosen.append({"protocol": "grpc", "host": host, "port": port, "min_connections": least})
         options = {} if limit is None else {"max_connections": limit}
         self.aim = frozenset(f"{each['host']}:{each['port']}" for each in chosen)
+        self.hosts = len({each["host"] for each in chosen})
         result, before, after = self.run("polaris_conn_close", check_mode, connections=chosen, **options)
         gone = {
             (host, port)
@@ -518,6 +533,8 @@ class Operations(RuleBasedStateMachine):
             "said to be closed"
         )
         assert self.touched or remaining == claimed - gone or result.get("failed")
+        # If the answer is lost, that is a failure.
+        assert self.touched or self.swallowed or not remaining, "said to be closed, and still open"
         assert not left & gone or self.touched or result["error"]["kind"] == "timeout", "said not to be closed"
         collateral = gone - meant
         # If a client ends its connection between the look and the close, the server closes all connections of the host.
@@ -532,17 +549,14 @@ class Operations(RuleBasedStateMachine):
             assert result["count"] == len(claimed)
             assert remaining <= {(host, port) for host, ports in after.open.items() for port in ports}
 
-    @operation(least=st.integers(0, 3))
-    def conn_info(self, least: int) -> None:
-        result, before, _after = self.run("polaris_conn_info", False, protocol="grpc", min_connections=least)
-        if not result.get("failed") and not self.touched:
-            expected = {host: len(ports) for host, ports in before.open.items() if len(ports) >= max(least, 0)}
-            shown = {host: count for host, count in result["hosts"].items() if count}
-            assert shown == expected
-            assert result["total"] == sum(result["hosts"].values())
-
-    @operation(least=st.sampled_from(["0", "32M", "100G", "exact"]), force=st.booleans(), check_mode=CHECK_MODE)
-    def memory_free(self, least: str, force: bool, check_mode: bool) -> None:
+    @operation(
+        peak=st.integers(0, 300),
+        least=st.sampled_from(["0", "32M", "100G", "exact"]),
+        force=st.booleans(),
+        check_mode=CHECK_MODE,
+    )
+    def memory_free(self, peak: int, least: str, force: bool, check_mode: bool) -> None:
+        self.node.heap.surge(peak << 20)
         least = str(self.node.heap.free) if least == "exact" else least
         result, before, after = self.run("polaris_memory_free", check_mode, min_releasable=least, force=force)
         freed = after.freed - before.freed
@@ -561,23 +575,24 @@ class Operations(RuleBasedStateMachine):
             assert result["released"] == after.released - before.released
             assert result["memory_after"]["heap_released"] == after.released
 
-    @rule(size=st.integers(0, 300))
-    def memory_peak(self, size: int) -> None:
-        self.node.heap.surge(size << 20)
-
-    @operation()
-    def memory_info(self) -> None:
-        result, before, _after = self.run("polaris_memory_info", False)
-        if not result.get("failed") and result["memory"] is not None:
-            assert result["memory"]["heap_released"] == before.released
-
     @operation(
         numbers=st.lists(st.integers(0, 8), min_size=1, max_size=5, unique=True),
         on_live=st.sampled_from(["fail", "skip", "skip", "clean"]),
-        settle=st.sampled_from([0, 0, 0.05]),
+        settle=st.sampled_from([0, 0.01]),
+        live=NUMBERS,
+        deleted=NUMBERS,
         check_mode=CHECK_MODE,
     )
-    def clean(self, numbers: list[int], on_live: str, settle: float, check_mode: bool) -> None:
+    def clean(
+        self,
+        numbers: list[int],
+        on_live: str,
+        settle: float,
+        live: Sequence[int],
+        deleted: Sequence[int],
+        check_mode: bool,
+    ) -> None:
+        self.arrange(live, deleted)
         # (8 names the instance with an id of its own by its address, which a clean does not reach.)
         named = [{"id": "own-7"} if number == 7 else self.address(7 if number == 8 else number) for number in numbers]
         self.aimed = [7 if number == 8 else number for number in numbers]
@@ -590,16 +605,16 @@ class Operations(RuleBasedStateMachine):
         if not result.get("failed") and not self.touched:
             # (Here, an address has one instance at most.)
             hosts = {f"10.0.0.{7 if number == 8 else number}" for number in numbers}
-            live = {row.id for row in self.rows_listed(before) if row.host in hosts}
-            assert {each["id"] for each in result["live"]} == live
-            assert on_live != "fail" or not live, "cleaned, although one of them is live"
+            listed = {row.id for row in self.rows_listed(before) if row.host in hosts}
+            assert {each["id"] for each in result["live"]} == listed
+            assert on_live != "fail" or not listed, "cleaned, although one of them is live"
             assert (
                 result["count"]
                 == len(cleaned)
                 == len(numbers)
                 - (
                     sum(row.host in hosts for row in self.rows_listed(before))
-                    + ({7, 8} <= {*numbers} and "own-7" in live)
+                    + ({7, 8} <= {*numbers} and "own-7" in listed)
                     if on_live == "skip"
                     else 0
                 )
@@ -641,8 +656,14 @@ class Operations(RuleBasedStateMachine):
     def address(self, number: int) -> Result:
         return {"service": "payments", "namespace": "default", "host": f"10.0.0.{number}", "port": 8080}
 
-    @operation(size=st.integers(1, 3), most=st.one_of(st.none(), st.integers(1, 4)), check_mode=CHECK_MODE)
-    def batch_clean(self, size: int, most: int | None, check_mode: bool) -> None:
+    @operation(
+        size=st.integers(1, 3),
+        most=st.one_of(st.none(), st.integers(1, 4)),
+        deleted=NUMBERS,
+        check_mode=CHECK_MODE,
+    )
+    def batch_clean(self, size: int, most: int | None, deleted: Sequence[int], check_mode: bool) -> None:
+        self.arrange([], deleted)
         options = {} if most is None else {"max_rows": most}
         result, before, after = self.run("polaris_instance_batch_clean", check_mode, batch_size=size, **options)
         if check_mode:
@@ -658,8 +679,11 @@ class Operations(RuleBasedStateMachine):
         if not result.get("failed") and most is None and not self.touched:
             assert not after.deleted
 
-    @operation()
-    def heartbeats(self) -> None:
+    @operation(live=NUMBERS, ages=st.lists(st.sampled_from([3, 12, 17, 1000]), max_size=8))
+    def heartbeats(self, live: Sequence[int], ages: Sequence[int]) -> None:
+        self.arrange(live, [])
+        for row, age in zip((row for row in self.rows() if row.service == "payments"), ages, strict=False):
+            self.node.beat(row.id, self.node.now() - age)
         result, before, _after = self.run(
             "polaris_heartbeat_info", False, service="payments", namespace="default", parallel=2
         )
@@ -678,19 +702,68 @@ class Operations(RuleBasedStateMachine):
             assert 0 <= int(self.node.now()) - beat - each["age_seconds"] <= 1 + TIMEOUT + LATE
             assert each["overdue"] == (each["age_seconds"] > 3 * (watched.ttl or 0))
 
-    @operation(check_mode=CHECK_MODE, force=st.booleans())
-    def leader_release(self, check_mode: bool, force: bool) -> None:
-        key = "polaris.checker"
+    @operation(
+        key=st.sampled_from(["polaris.checker", "MaintainJob.CleanDeletedInstances"]),
+        leads=st.booleans(),
+        force=st.booleans(),
+        check_mode=CHECK_MODE,
+    )
+    def leader_release(self, key: str, leads: bool, force: bool, check_mode: bool) -> None:
         store = self.fleet.elections
-        led = dict(store.local[0]), {name: each.released for name, each in store.shared.items()}
+        if key in store.shared:
+            store.local[0][key] = leads
+            # (One that was released 20 s ago is no longer shown, and runs again after another 12.)
+            store.shared[key].released = 0.0 if leads else time.time() - 20
+        led = self.led()
         result, _before, _after = self.run("polaris_leader_release", check_mode, elect_key=key, force=force)
-        now = dict(store.local[0]), {name: each.released for name, each in store.shared.items()}
+        now = self.led()
         if not result["changed"] or check_mode:
             assert led == now, "released, and the result does not say so"
-        if not force:
+        elif not result.get("failed"):
+            assert not now[key], "said to be released, and is not"
+        # (On MySQL, a node with a wrong clock does not know whether a leader is still there.)
+        if not result.get("failed") and (self.fleet.store.kind == "boltdb" or not self.node.config.clock_offset):
+            assert result["changed"] == leads
+        if not force and (key == "polaris.checker" or self.fleet.store.kind == "boltdb"):
             assert led == now, "the guard did not hold"
 
-    @operation()
+    def led(self) -> dict[str, bool]:
+        """The jobs, and whether the node leads them."""
+        if self.fleet.store.kind == "boltdb":
+            return dict(self.fleet.elections.local[0])
+        return {name: not each.released for name, each in self.fleet.elections.shared.items()}
+
+    @operation(
+        what=st.sampled_from(["connections", "memory", "server", "profile"]),
+        amounts=AMOUNTS,
+        least=st.integers(0, 3),
+        kind=st.sampled_from(["heap", "goroutine"]),
+    )
+    def look(self, what: str, amounts: Sequence[int], least: int, kind: str) -> None:
+        """One of the modules that only read. (Each a rule would be more often than those that act.)"""
+        if what == "connections":
+            self.connect(amounts)
+            self.conn_info(least)
+        elif what == "memory":
+            self.memory_info()
+        elif what == "server":
+            self.server_info()
+        else:
+            self.profile(kind)
+
+    def conn_info(self, least: int) -> None:
+        result, before, _after = self.run("polaris_conn_info", False, protocol="grpc", min_connections=least)
+        if not result.get("failed") and not self.touched:
+            expected = {host: len(ports) for host, ports in before.open.items() if len(ports) >= max(least, 0)}
+            shown = {host: count for host, count in result["hosts"].items() if count}
+            assert shown == expected
+            assert result["total"] == sum(result["hosts"].values())
+
+    def memory_info(self) -> None:
+        result, before, _after = self.run("polaris_memory_info", False)
+        if not result.get("failed") and result["memory"] is not None:
+            assert result["memory"]["heap_released"] == before.released
+
     def server_info(self) -> None:
         result, before, _after = self.run(
             "polaris_server_info", False, gather=["levels", "connections", "memory"], probe_defaults=False
@@ -702,7 +775,6 @@ class Operations(RuleBasedStateMachine):
         if result.get("memory") is not None:
             assert result["memory"]["heap_released"] == before.released
 
-    @operation(kind=st.sampled_from(["heap", "goroutine"]))
     def profile(self, kind: str) -> None:
         path = Path(self.folder) / f"{kind}.pb.gz"
         path.unlink(missing_ok=True)
