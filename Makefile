@@ -105,7 +105,7 @@ scale: venv ## Measure a table of scale: up to 1,000 nodes and 10,000 instances;
 	@$(IN_VENV) .venv/bin/python -m tests.benchmark.scale --table $(ARGS)
 
 .PHONY: random
-random: venv ## SEQUENCES=2000 random sequences of operations with random faults: a quarter of an hour
+random: venv ## SEQUENCES=2000 random sequences of operations with random faults: half an hour
 	@POLARIS_TEST_SEQUENCES=$(or $(SEQUENCES),2000) $(PYTEST) --timeout 0 tests/unit/test_random_operations.py $(ARGS)
 
 .PHONY: mutants

@@ -211,8 +211,15 @@ def execute(module: ModuleType, text: str) -> None:
         exec(compile(Path(str(user.__file__)).read_text(encoding="utf-8"), str(user.__file__), "exec"), vars(user))
 
 
-def noticed(mutant: Mutant, sequences: int, seed: int) -> str:
-    """The claim that failed; empty if none did."""
+def noticed(mutant: Mutant, sequences: int, seed: int) -> tuple[str, int]:
+    """The claim that failed, empty if none did, and after how many sequences."""
+    made = 0
+
+    def counted(self: Operations) -> None:
+        nonlocal made
+        made += 1
+        Operations.__init__(self)
+
     settings = hypothesis.settings(
         max_examples=sequences,
         stateful_step_count=STEPS,
@@ -226,14 +233,14 @@ def noticed(mutant: Mutant, sequences: int, seed: int) -> str:
     name = mutant.file.rpartition("/")[2]
     own = RULES.get(name, name)
     others = [each for each in OPERATIONS if each != own]
-    machine = hypothesis.seed(seed)(type("Mutated", (Operations,), dict.fromkeys(others)))
+    machine = hypothesis.seed(seed)(type("Mutated", (Operations,), {**dict.fromkeys(others), "__init__": counted}))
     with applied(mutant):
         try:
             run_state_machine_as_test(machine, settings=settings)
         except Exception as failure:
             last = traceback.extract_tb(failure.__traceback__)[-1]
-            return f"{type(failure).__name__} in {last.name}: {last.line}"
-    return ""
+            return f"{type(failure).__name__} in {last.name}: {last.line}", made
+    return "", made
 
 
 def main() -> None:
@@ -248,10 +255,11 @@ def main() -> None:
         if options.words and not any(word in title for word in options.words):
             continue
         started = time.monotonic()
-        found = noticed(mutant, options.sequences, options.seed)
+        found, made = noticed(mutant, options.sequences, options.seed)
         missed += not found
+        verdict = f"found  {title}  {found[:150]}" if found else f"MISSED  {title}"
         print(
-            f"{time.monotonic() - started:5.1f} s  {'found ' if found else 'MISSED'}  {title}  {found[:150]}",
+            f"{made:4} sequences, {time.monotonic() - started:5.1f} s  {verdict}",
             flush=True,
         )
     sys.exit(1 if missed else 0)
