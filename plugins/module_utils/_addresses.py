@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import ipaddress
+import re
 import socket
 import typing as t
 from urllib.parse import urlsplit
@@ -56,7 +57,8 @@ def credentials_in_url(url: str) -> t.Set[str]:
     it finds first, so the two doors would show different results.
     """
     before, at, _rest = url.rpartition("@")
-    userinfo = before.partition("//")[2] or before
+    # Only what is certainly no part of a secret is left out: "//" may also stand within it.
+    userinfo = re.sub("^(?:https?:)?//", "", before, flags=re.IGNORECASE)
     return {userinfo} if at and userinfo else set()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 import trustme
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils import _client as client_module
@@ -811,6 +811,8 @@ SECRET = st.text("abcdefghijklmnopqrstuvwxyz0123456789:/?#[]%+ -_.!$&'()*,;=@", 
     secret=SECRET,
     rest=st.sampled_from(["node:8090", "node:x", "[::1", "", "node:8090/path?q#f", "node:99999"]),
 )
+@example(scheme="http:/", user="", secret="S3cret//0", rest="node:8090")
+@example(scheme="", user="", secret="S3cret://0", rest="node:8090")
 def test_no_url_ever_echoes_credentials(scheme: str, user: str, secret: str, rest: str) -> None:
     url = f"{scheme}{user}{secret}@{rest}"
     with pytest.raises(PolarisError) as failure:
