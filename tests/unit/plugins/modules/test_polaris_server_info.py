@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import address_among, sibling_url
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import account, server
@@ -23,6 +24,7 @@ from ansible_collections.polarismesh.maintenance.plugins.modules import (
     polaris_memory_info,
 )
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_server_info import (
+    RETURN,
     credible,
     node_list,
     oldest_version,
@@ -188,6 +190,7 @@ def test_what_is_found_by_version_without_running_anything(
     assert not result["changed"]
     assert sorted(name for name, there in result["features"].items() if not there) == sorted(missing)
     assert set(result["features"]) == {*server.FEATURES, "metrics", "profile"}
+    assert set(yaml.safe_load(RETURN)["features"]["contains"]) == set(result["features"])
     assert result["oldest_version"] == oldest
     assert result["version"] == "v1.99.0"
     assert result["own_host"] == node.host
