@@ -95,6 +95,13 @@ MUTANTS = [
     ),
     Mutant("changed without a change", "conn_close", '"changed": bool(self.closed or self.unknown)', '"changed": True'),
     Mutant(
+        "unknown is unchanged",
+        "conn_close",
+        '"changed": bool(self.closed or self.unknown)',
+        '"changed": bool(self.closed)',
+    ),
+    Mutant("named twice, the smaller limit counts", "conn_close", "same.min_connections <", "same.min_connections >"),
+    Mutant(
         "a live instance is cleaned",
         "instance_clean",
         "(set(self.live) if self.spares_live else set())",
@@ -135,6 +142,7 @@ MUTANTS = [
         "if target.own_id and at not in live]",
         "if False]",
     ),
+    Mutant("unknown is unchanged", "instance_clean", '"changed": bool(done or state.unknown)', '"changed": bool(done)'),
     Mutant("changed without a change", "memory_free", '"changed": wanted', '"changed": True'),
     Mutant(
         "an unknown outcome is told as a failure",
@@ -162,6 +170,12 @@ MUTANTS = [
         '        warnings.append(f"Memory was freed, but the figures',
         '        raise\n        warnings.append(f"Memory was freed, but the figures',
     ),
+    Mutant(
+        "unknown is unchanged",
+        "memory_free",
+        '{"changed": True, "outcome_unknown"',
+        '{"changed": False, "outcome_unknown"',
+    ),
     Mutant("no heartbeat is ever known", "heartbeat_info", "= heartbeat.last_heartbeat", "= None"),
     Mutant(
         "the age is a minute too high",
@@ -181,9 +195,11 @@ MUTANTS = [
         "    if error.outcome_unknown:\n        error.partial[",
         "    if False:\n        error.partial[",
     ),
+    Mutant("unknown is unchanged", "instance_batch_clean", "rows > 0 or error.outcome_unknown", "rows > 0"),
     Mutant("no guard of the health checks", "leader_release", '    if not params["force"]:\n', "    if False:\n"),
     Mutant("check mode releases", "leader_release", "if wanted and not check_mode:", "if wanted:"),
     Mutant("changed without a change", "leader_release", '"changed": wanted', '"changed": True'),
+    Mutant("unknown is unchanged", "leader_release", '{"changed": True, "outcome', '{"changed": False, "outcome'),
 ]
 
 

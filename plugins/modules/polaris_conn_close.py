@@ -538,6 +538,7 @@ def close_batch(client: Client, key: Key, batch: t.List[int], view: View, report
             raise error from None
         if left:
             raise
+        late = ""
         if view.own is not None and view.own in report.unknown:
             lost = f"{view.own.address} was the connection of this task itself, so that the answer was cut off"
         elif key[0] == "http" and error.kind == "server":
@@ -547,8 +548,15 @@ def close_batch(client: Client, key: Key, batch: t.List[int], view: View, report
             )
         else:
             lost = f"the answer to a request was lost ({error.msg.rstrip('.')})"
+            others = len(report.bystanders[key])
+            if others:
+                # The server may act only now, and then not find a port that the client itself has just closed.
+                late = (
+                    f" If the client itself ended one of them, {client.url} may still close all other connections of "
+                    f"{key[1]} ({key[0]}, {others})."
+                )
         report.unknown = Ports()
-        report.warnings.append(f"{lost}; a new look-up shows none of the {len(batch)} connections of {key[1]}.")
+        report.warnings.append(f"{lost}; a new look-up shows none of the {len(batch)} connections of {key[1]}.{late}")
     report.closed.add(key, batch)
 
 

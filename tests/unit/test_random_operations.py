@@ -465,23 +465,23 @@ class Operations(RuleBasedStateMachine):
         assert all(result["previous"][scope] == before.levels[scope] for scope in told & set(ours))
 
     @operation(
-        named=st.lists(st.tuples(st.sampled_from(CLIENTS), st.integers(-1, 4)), min_size=1, max_size=4),
-        least=st.integers(0, 2),
+        named=st.lists(
+            st.tuples(st.sampled_from(CLIENTS), st.integers(-1, 4), st.integers(0, 3)), min_size=1, max_size=4
+        ),
         limit=st.one_of(st.none(), st.integers(0, 4)),
         amounts=AMOUNTS,
         check_mode=CHECK_MODE,
     )
     def conn_close(
         self,
-        named: list[tuple[str, int]],
-        least: int,
+        named: list[tuple[str, int, int]],
         limit: int | None,
         amounts: Sequence[int],
         check_mode: bool,
     ) -> None:
         self.connect(amounts)
         chosen: list[Result] = []
-        for host, at in named:
+        for host, at, least in named:
             ports = sorted(each.port for each in self.held if each.host == host)
             # (All ports, one that is not open, or one of those that are.)
             port = None if at < 0 else 1 if at == 0 or not ports else ports[at % len(ports)]
@@ -528,6 +528,7 @@ class Operations(RuleBasedStateMachine):
             assert not gone
             return
         assert limit is None or len(claimed) <= limit
+        assert result["changed"] or not gone, "closed, and said to be unchanged"
         sure = claimed if not (result.get("failed") and self.swallowed) else set()
         assert sure - remaining <= gone | {(host, port) for host in CLIENTS for port in self.ended(host)}, (
             "said to be closed"

@@ -514,7 +514,17 @@ def test_a_lost_answer_is_looked_up_and_the_work_goes_on(scene: Scene) -> None:
     assert carol[0].open
     assert shown(result) == [each.address for each in alice + bob]
     assert "the answer to a request was lost" in result["warnings"][0]
+    assert not any("may still close" in warning for warning in result["warnings"])
     assert len(scene.posts) == 2
+
+
+def test_a_request_without_an_answer_may_still_close_the_bystanders(scene: Scene) -> None:
+    alice = scene.connect(ALICE, 3)
+    scene.node.fault("POST", CLOSE, Fault("drop"), times=1)
+    result = scene.close(protocol="grpc", host=ALICE, port=alice[0].port)
+    assert shown(result) == [alice[0].address]
+    (warning,) = result["warnings"]
+    assert warning.endswith(f"may still close all other connections of {ALICE} (grpc, 2).")
 
 
 def test_after_a_time_out_it_says_what_is_still_open_and_stops(make_scene: Callable[..., Scene]) -> None:
