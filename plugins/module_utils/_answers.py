@@ -31,7 +31,7 @@ _ROLE_TEXTS = (
     "only user role can access maintain api",
 )
 # The plugin that limits requests: 403001 and 403002 up to v1.13, 429002 and 403003 from v1.14 on (429001 is for one
-# instance), where the first two refuse an account in calls that are not used here. A proxy may limit them too, with 429.
+# instance), where the first two refuse an account in calls that are not used here. A proxy may limit, too: 429.
 _RATE_LIMITS = (403001, 403002, 403003, 429001, 429002)
 # HEAD: access policies decide, on reads too.
 _POLICY_TEXT = "no permission"
