@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Internal to the playbook debug_window: raises, waits and restores, and starts what restores if the play cannot."""
+"""Internal to the playbook debug_window: raises, waits, restores, and starts what restores if the play cannot."""
 
 from __future__ import annotations
 

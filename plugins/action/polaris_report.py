@@ -36,6 +36,6 @@ class ActionModule(ActionBase):
                 instances["service"] = given["service"]
             heard = perform_action(self, "polaris_heartbeat_info", instances, task_vars)
             result["warnings"] = [*result.get("warnings", ()), *heard.pop("warnings", ())]
-            # A failure is that of one part: the node is on the page with the rest.
+            # If this fails, only this part of the node is missing on the page.
             result["heartbeats"] = {key: value for key, value in heard.items() if not key.startswith("_ansible_")}
         return result

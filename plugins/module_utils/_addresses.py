@@ -57,7 +57,7 @@ def credentials_in_url(url: str) -> t.Set[str]:
     it finds first, so the two doors would show different results.
     """
     before, at, _rest = url.rpartition("@")
-    # Only what is certainly no part of a secret is left out: "//" may also stand within it.
+    # Strip only a prefix that cannot be part of a secret, which may contain "//" itself.
     userinfo = re.sub("^(?:https?:)?//", "", before, flags=re.IGNORECASE)
     return {userinfo} if at and userinfo else set()
 

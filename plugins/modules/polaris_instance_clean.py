@@ -543,7 +543,7 @@ class Names:
         found: Live = {}
         for instance in listing.instances:
             for at in self.by_tetrad.get(tetrad(instance), ()):
-                # Two networks may use the same address. Without a vpc_id, a target means the instances of all.
+                # Two networks may use the same address. Without a vpc_id, a target means those of every network.
                 if self.targets[at].vpc_id in (None, instance.vpc_id):
                     found[at] = instance
             if instance.id in self.by_id:
@@ -596,7 +596,7 @@ def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
 
 
 def find_ids(client: Client, own: t.Sequence[str], computed: t.Sequence[str]) -> t.List[Listing]:
-    """The instances with these ids, one by one or out of the list of all, whichever takes fewer requests.
+    """The instances with these ids, one by one or from the list of all, whichever takes fewer requests.
 
     On servers that cannot search for an id, all services are read if there are ``own`` ids to find.
     """
@@ -662,7 +662,7 @@ def is_aware(client: Client) -> bool:
 
 
 def unknown_services(client: Client, state: State) -> t.List[str]:
-    """The warning about services that do not exist: a clean of what never existed succeeds like any other."""
+    """The warning about services that do not exist: cleaning what never existed succeeds like any other clean."""
     unproven = services_without_live(state)
     if len(unproven) > SERVICES_CHECKED:
         return []

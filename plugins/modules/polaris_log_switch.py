@@ -198,7 +198,7 @@ def ask(name: str, message: Message, patience: float) -> t.Optional[Message]:
 
 
 def wait(name: str) -> None:
-    """Be the switch, until it is disarmed or has done its work."""
+    """Run the switch until it is disarmed or has restored the levels."""
     order: t.Optional[Message] = None
     give_up, late, fired = 0.0, False, False
     #: When to restore, or to give up if it is not armed by then.
@@ -227,7 +227,7 @@ def wait(name: str) -> None:
 
 
 def _next_message(listener: socket.socket, end: float, fired: bool) -> t.Optional[Message]:
-    """The next message; None at the end, given in the clock of time.monotonic.
+    """The next message; None if none came before ``end``, a time of time.monotonic.
 
     It is answered with the id of this process, and whether the switch has begun to restore.
     """

@@ -203,7 +203,7 @@ def replaced(target: Path) -> t.Optional[os.stat_result]:
 
 
 def is_profile(content: t.BinaryIO, kind: str) -> bool:
-    """Whether this is a whole profile, and not the page of a proxy or a part of a profile."""
+    """Whether this is a complete profile, not the page of a proxy or part of a profile."""
     content.seek(0)
     if kind == "trace":
         # Such as "go 1.21 trace" and three zero bytes.
@@ -212,7 +212,7 @@ def is_profile(content: t.BinaryIO, kind: str) -> bool:
     try:
         with gzip.GzipFile(fileobj=content, mode="rb") as unpacked:
             tag = unpacked.read(1)
-            # To the end, where the checksum is.
+            # Read to the end, where the checksum is.
             while unpacked.read(1 << 20):
                 pass
     except (OSError, EOFError, zlib.error):
@@ -231,7 +231,7 @@ def check(client: Client, kind: str) -> None:
 
 
 def save(client: Client, kind: str, seconds: t.Optional[int], target: Path) -> int:
-    """Save and check the profile under another name first, so that ``target`` never holds half a profile."""
+    """Save and check the profile under another name first, so that ``target`` never holds part of a profile."""
     target = Path(os.path.realpath(str(target)))
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=str(target.parent))
     try:

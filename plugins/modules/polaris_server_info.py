@@ -350,7 +350,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner im
 
 Features = t.Dict[str, t.Optional[bool]]
 
-#: The values of ``gather`` but ``all``, which are the keys of the result as well.
+#: The values of ``gather`` except ``all``, which are also keys of the result.
 PARTS = ("levels", "connections", "memory", "leaders", "functions")
 #: Those that came with a later release than v1.8.0: an older server does not have them.
 LATER_PARTS = ("leaders", "functions")

@@ -17,7 +17,7 @@ REGISTERS = ("polaris_ask", "polaris_heartbeats")
 
 
 def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t.Dict[str, t.Any]:
-    """Which other nodes to ask for which instances, after the leader of the health checks was asked for all.
+    """Which other nodes to ask for which instances, after the leader of the health checks was asked for all of them.
 
     A leader writes to the store every few seconds, so its list of instances is the current one: of the others, only
     what it has not heard of lately is asked, by id. Where no node leads, or the leader did not answer, or its list may
@@ -85,7 +85,7 @@ def newest_heartbeats(known: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) 
 
 
 def merged(seen: t.Optional[Entry], instance: Entry, node: str) -> Entry:
-    """What the nodes before know about an instance, combined with what this one knows."""
+    """What earlier nodes know about an instance, combined with what this one knows."""
     age = instance["age_seconds"]
     instance["node"] = None if age is None else node
     if seen is not None:

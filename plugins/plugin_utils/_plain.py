@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-#: What is plain already: most of any result, so this is looked at first.
+#: Types that are plain already: most values of a result, so these are checked first.
 _PLAIN = frozenset([str, int, float, bool, type(None)])
 
 

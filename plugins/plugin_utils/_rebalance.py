@@ -13,7 +13,7 @@ from fractions import Fraction
 from ..module_utils._addresses import PLACEHOLDERS, address_order
 from ._text import counted
 
-#: More runs than anybody would wait for.
+#: More runs than anyone would wait for.
 MOST_RUNS = 1000
 #: How many names or reasons a message lists; the others are counted.
 SHOWN = 5
@@ -44,7 +44,7 @@ class Rules:
 
     @classmethod
     def of(cls, tolerance: float, max_share: float, spare: t.Iterable[t.Any] = ()) -> Rules:
-        """Rules out of the variables of the runbook, with exact shares: 0.29 of 100 is 29, unlike with floats."""
+        """Rules from the variables of the runbook, with exact shares: 0.29 of 100 is 29, unlike with floats."""
         return cls(Fraction(str(tolerance)), Fraction(str(max_share)), frozenset(map(str, spare)))
 
 

@@ -27,9 +27,9 @@ SCHEMA = 2
 #: then the quieter ones, so that the noisy node is the one that stands out.
 PREFERRED_LEVELS = ("info", "warn", "error", "fatal", "none", "debug")
 SEVERITIES = ("critical", "warning", "note")
-#: How the report calls what polaris_server_info could not read.
+#: The report's names for what polaris_server_info could not read.
 NAMES = {"levels": "log levels", "nodes": "nodes of the cluster", "features": "what the server can do"}
-# What HTML and JSON readers do not accept: control characters, and halves of characters.
+# What HTML and JSON readers do not accept: control characters, and unpaired surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 

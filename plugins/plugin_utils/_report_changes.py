@@ -18,7 +18,7 @@ FIGURES = ("nodes", "read", "connections", "memory_in_use", "memory_releasable",
 
 
 def absolute(path: str) -> Path:
-    """A path that a user gave, from the folder that the playbook was called in."""
+    """A path that a user gave, relative to the folder in which the playbook was started."""
     return Path(path).expanduser().resolve()
 
 

@@ -158,14 +158,14 @@ def items(value: t.Any, rule: Rule) -> t.List[t.Any]:
 
 
 def mode(value: t.Any, rule: Rule) -> str:
-    """The permissions of a file, as text: of a number it is unknown whether it was written in octal."""
+    """The permissions of a file, as text: a number does not show whether it was written in octal."""
     if not isinstance(value, str) or not re.fullmatch(r"0?[0-7]{3}", value.strip()):
         raise _refused('permissions of three or four digits in quotes, such as "0640"', value)
     return value.strip()
 
 
 def names(value: t.Any, rule: Rule) -> t.List[str]:
-    """A list of names or addresses, or text that separates them by commas."""
+    """A list of names or addresses, or text with commas between them."""
     found = value.split(",") if isinstance(value, str) else value
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise _refused(f"a list, or text with commas{_such_as(rule)}", value)

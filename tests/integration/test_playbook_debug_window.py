@@ -139,7 +139,7 @@ def test_a_change_that_comes_after_the_restore_is_announced(mixed: Fleet, playbo
     mixed.nodes[0].fault("PUT", "/maintain/v1/log/outputlevel", Fault("delay", seconds=5), times=1)
     run = playbook(NAME, inventory, extra_vars={"levels": "naming=debug", "seconds": 1})
     assert run.returncode == 2
-    assert "MAY BE RAISED on node1: it was restored, but has not answered a change before" in run.output
+    assert "MAY BE RAISED on node1: it was restored, but has not answered an earlier change" in run.output
     # The process that watches looks for the late change after the play, and restores the level again.
     wait_until(lambda: processes_in(tmp_path) == [], "no process watches any more")
     assert levels(mixed) == before

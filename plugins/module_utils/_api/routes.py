@@ -121,7 +121,7 @@ def is_polaris(client: Client) -> bool:
 
 
 def require_polaris(client: Client) -> None:
-    """Fail if ``GET /`` is answered as no Polaris server does it, not even with its maintenance API switched off."""
+    """Fail if no Polaris server answers ``GET /`` like this, not even with its maintenance API switched off."""
     reply = client.send(_BANNER_PAGE.request(accept="*/*"))
     if (reply.status == 200 and reply.text == _BANNER) or _is_not_mounted(reply):
         return

@@ -12,7 +12,7 @@ from .._rebalance import open_ports
 from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
 from .._text import counted
 
-#: How many ports of a client are listed, and on how many nodes each has a line of its own.
+#: How many ports of a client are listed, and up to how many nodes each has a line of its own.
 PORTS = 10
 NODES = 10
 #: What a node that counts grpc does not count (polaris v1.18.1 common/conn/limit: both report the protocol grpc).

@@ -43,7 +43,10 @@ def summarize(run: Run) -> Summary:
         certain = is_answer(raised) or (raised.get("changed") and not raised.get("outcome_unknown"))
         state, why = "STILL RAISED" if certain else "MAY BE RAISED", node.reason("polaris_restored").rstrip(".")
         if node.answer("polaris_restored") is not None:
-            state, why = "MAY BE RAISED", "it was restored, but has not answered a change before, and may still make it"
+            state, why = (
+                "MAY BE RAISED",
+                "it was restored, but has not answered an earlier change, and may still make it",
+            )
         text = f"{state} on {node.name}: {why}.{who_goes_on(node)} {by_hand(node.name, plan['levels'])}"
         lines.append(Line(text, failure=True))
     lines += failures("FAILED", failed)
@@ -84,7 +87,7 @@ def who_goes_on(node: Node) -> str:
 
 
 def is_raised(node: Node) -> bool:
-    """Whether the window may have changed a node and has not certainly restored it."""
+    """Whether the window may have changed a node, and it is not certain that it was restored."""
     restored = node.answer("polaris_restored")
     return bool(plan_on(node)["levels"]) and (restored is None or bool(restored.get("late")))
 
@@ -129,7 +132,7 @@ def clock_of(node: Node) -> t.Mapping[str, t.Any]:
 
 
 def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
-    """The warnings, before the wait, about nodes that nobody else restores if the play cannot, or too early."""
+    """The warnings before the wait: nodes that nothing restores if the play cannot, or that are restored too early."""
     none = {node: switch_of(node)["missing"] for node in nodes if "missing" in switch_of(node)}
     early = {node: why for node, why in none.items() if "name" in switch_of(node)}
     for node in early:

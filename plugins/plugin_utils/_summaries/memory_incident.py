@@ -10,7 +10,7 @@ import typing as t
 from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, is_answer, on
 from .._text import counted, size
 
-#: On how many nodes each has lines of its own.
+#: Up to this many nodes, each has lines of its own.
 NODES = 10
 
 
