@@ -34,7 +34,9 @@ def warm_up() -> t.Optional[Outcome]:
     """
     if not HAS_REQUESTS or multiprocessing.parent_process() is not None:
         return None
-    params = validated(spec(), {"url": "http://127.0.0.1", "token": "warm-up"}).params
+    # The time limit is for the case that another process connects to the listener first.
+    options = {"url": "http://127.0.0.1", "token": "warm-up", "timeout": 1, "retries": 0}
+    params = validated(spec(), options).params
     try:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ours = socket.create_connection(listener.getsockname())

@@ -24,7 +24,8 @@ def test_a_task_runs_from_its_arguments_to_its_result() -> None:
 def test_a_proxy_of_the_environment_does_not_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        monkeypatch.delenv("no_proxy", raising=False)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
         outcome = _warm_up.warm_up()
         assert outcome is not None
         assert not outcome.result.get("failed")
