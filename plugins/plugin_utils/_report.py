@@ -301,7 +301,7 @@ class Fleet:
 
     @property
     def unread(self) -> int:
-        """How many addresses of the cluster's nodes were not read, because nodes did not answer."""
+        """How many addresses of the cluster's nodes were not read, mostly because nodes did not answer."""
         size = max((node.cluster_size or 0 for node in self.nodes), default=0)
         return max(size - len({address for node in self.nodes for address in node.registered}), 0)
 

@@ -123,12 +123,13 @@ def large_heaps(fleet: Fleet) -> t.List[str]:
 
 
 def vacant(fleet: Fleet) -> t.List[t.Tuple[str, str]]:
-    """Elected jobs without a valid leader, and the address of the node that says so."""
+    """Elected jobs without a valid leader, and the address of the last one, or else the nodes that say so."""
     return [
-        (entry["elect_key"], leader["host"])
+        (entry["elect_key"], where)
         for entry in fleet.leaders
         for leader in entry["leaders"]
         if not leader["valid"]
+        for where in ([leader["host"]] if leader["host"] else leader["said_by"])
     ]
 
 
@@ -144,8 +145,10 @@ def unlisted(fleet: Fleet) -> t.List[str]:
 
 
 def unlisted_by(fleet: Fleet) -> t.List[str]:
-    """The nodes that did not list their part of the cluster, if something is missing because of that."""
-    return [] if fleet.limit or not fleet.unread else [node.name for node in fleet.nodes if not node.registered]
+    """The nodes that did not list their part of the cluster, or else all of them, if the list is not complete."""
+    if fleet.limit or not fleet.unread:
+        return []
+    return [node.name for node in fleet.nodes if not node.registered] or [node.name for node in fleet.nodes]
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -358,9 +361,9 @@ RULES: t.Tuple[Rule, ...] = (
         "An elected job has no leader",
         "No valid leader for {found}. Look at the logs of those nodes; on a boltdb store only a restart brings the "
         "leader back.",
-        lambda fleet: sorted({host for _key, host in vacant(fleet)}),
+        lambda fleet: sorted({where for _key, where in vacant(fleet)}),
         everywhere("polaris_leader_info"),
-        found=lambda fleet: ", ".join(sorted({key for key, _host in vacant(fleet)})),
+        found=lambda fleet: ", ".join(sorted({key for key, _where in vacant(fleet)})),
         noun="address",
     ),
     Rule(

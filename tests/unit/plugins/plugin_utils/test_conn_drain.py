@@ -179,6 +179,7 @@ def test_a_refusal_and_what_is_open() -> None:
         f"REFUSED: {refusal['msg']}",
         "open: node1 1, node2 1",
     ]
+    assert NOT_COUNTED not in texts(of)
     assert of.data["refused"] == refusal["msg"]
     assert of.data["open"] == {"node1": 1, "node2": 1}
 

@@ -25,8 +25,11 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import Fleet, read_node, report_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_page import TEMPLATES, environment, render
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_rules import warnings_of
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.fleet_report import figures
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Run
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.fleet_report import (
+    figures,
+    summarize,
+)
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, Run
 
 MIB = 1024 * 1024
 HOSTILE = """<script>alert("1")</script>'&{{ 7 * 7 }}{% raw %}<!--]]>"""
@@ -262,6 +265,41 @@ def test_nodes_of_the_cluster_that_were_not_asked() -> None:
     assert limited["registered"] == ["10.0.0.1", "fd00::5"]
 
 
+def test_the_summary_shows_the_worst_findings_and_counts_the_others() -> None:
+    open_to_all = {"anyone": True, "default_token": True, "default_password": True}
+    server = {
+        "auth": {"auth": False},
+        "features": {"profile": True},
+        "protocols": [],
+        "node_addresses": ["127.0.0.1:8091", "10.0.0.77:8091"],
+        "lets_in": open_to_all,
+        "not_read": [{"what": "metrics", "kind": "timeout", "msg": "no answer"}],
+        "leaders": [{"elect_key": "a", "host": "10.0.0.1", "valid": False, "ctime": 1}],
+        "levels": {"naming": "none", "store": "debug"},
+    }
+    given: Values = dict.fromkeys(["generated", "service", "limit", "compare", "page", "data", "language"], "")
+    given |= {"polaris_namespace": "default", "heartbeats": False, "inventory": [], "mode": "0640"}
+    node = Node("node1", {"polaris_fleet_server": host(1, server=server)["polaris_fleet_server"]})
+    lines = [line.text for line in summarize(Run([node], given=given)).lines]
+    findings = [line for line in lines if line.startswith(("CRITICAL: ", "warning: ", "note: "))]
+    assert [line.partition(":")[0] for line in findings] == ["CRITICAL"] * 3 + ["warning"] * 5
+    assert "and 3 more findings, on the page" in lines
+
+
+def test_a_job_that_no_node_has_taken_yet() -> None:
+    report = fleet_report([host(1, leaders=[{"elect_key": "a", "host": "", "valid": False, "ctime": 1}]), host(2)])
+    assert warned(report) == {"nobody_leads": ["node1"]}
+
+
+def test_connections_of_the_report_itself_are_left_out_or_mentioned() -> None:
+    assert "connections: 312 (grpc 306, http 6)" in figures(fleet_report([host(1), host(2), host(3)]))
+    behind_a_proxy = fleet_report([host(1, own_connections=None), host(2)])
+    assert behind_a_proxy["connections"]["with_own"] == ["node1"]
+    assert "connections: 211 (grpc 203, http 8 with those of this report)" in figures(behind_a_proxy)
+    not_counted = host(3, own_connections=None, connections={"grpc": {"total": 1}}, server={"protocols": ["grpc"]})
+    assert fleet_report([not_counted])["connections"]["with_own"] == []
+
+
 def test_nodes_of_a_large_cluster_that_nobody_has_listed() -> None:
     first = {"node_addresses": ["10.0.0.1:8091", "10.0.0.2:8091"], "node_count": 4}
     second = {**first, "node_addresses": ["10.0.0.3:8091"]}
@@ -270,6 +308,8 @@ def test_nodes_of_a_large_cluster_that_nobody_has_listed() -> None:
     assert warned(report)["not_listed"] == ["node3"]
     assert next(each for each in report["warnings"] if each["id"] == "not_listed")["found"] == "1"
     assert "not_listed" not in warned(fleet_report(hosts, limit="node1:node2:node3"))
+    # The list changed while it was read: every node listed something, and yet an address is missing.
+    assert warned(fleet_report(hosts[:2]))["not_listed"] == ["node1", "node2"]
     second["node_addresses"] = ["10.0.0.3:8091", "10.0.0.4:8091"]
     assert "not_listed" not in warned(fleet_report([host(1, server=first), host(2, server=second), gone(3)]))
 
