@@ -45,7 +45,7 @@ options:
       - The share of this task in the list of the cluster's nodes, for a play that reads every node of a large cluster.
         V(3/200) is the third of 200 tasks.
       - Each task returns the addresses of some nodes, in RV(node_addresses), so that all tasks together know all nodes.
-        RV(nodes) is V(null) then.
+        RV(nodes) is V(null) then. If there are too few tasks for that, each reads the whole list.
       - Without this option, each task reads the whole list. In a cluster of 200 nodes, that takes up to 20 requests of
         each task, and each result contains 200 nodes in full.
     type: str
@@ -217,7 +217,7 @@ node_addresses:
 node_count:
   description:
     - The number of addresses that the whole list has. V(null) if that is unknown.
-    - If all tasks together have fewer, some of them failed.
+    - If all tasks together have fewer addresses, the list is not complete, mostly because tasks failed.
   type: int
   returned: success, if O(nodes_share)
   sample: 2
@@ -252,7 +252,7 @@ own_connections:
   description:
     - How many of the C(http) connections in RV(connections) are those of this task itself.
     - V(null) if that is unknown, because the server lists none of them. This happens behind a proxy, and where
-      something between here and the server translates addresses.
+      something between here and the server translates addresses. Also V(null) if the server does not count C(http).
   type: int
   returned: success, if O(gather) has V(connections)
   sample: 5

@@ -263,6 +263,8 @@ def test_parts_of_the_api_that_are_switched_off(make_fleet: MakeFleet, make_clie
 
 def enlarged(fleet: Fleet, size: int) -> list[str]:
     """Register other nodes until the cluster has this size, all in the same second; the addresses of all."""
+    for row in fleet.store.rows.values():
+        row.modified = 1e9
     for number in range(size - len(fleet.nodes)):
         fleet.store.register(
             "polaris.checker", "Polaris", f"10.{number // 250}.0.{number % 250}", 8091, version="v1.18.1", modified=1e9
@@ -287,15 +289,25 @@ def test_many_tasks_read_the_nodes_of_a_large_cluster_together(make_fleet: MakeF
     assert sorted(found) == everything
 
 
+def test_each_page_has_its_tasks(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+    fleet = make_fleet(profile="v1.17.1")
+    everything = enlarged(fleet, 250)
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
+    # This version always returns the same order.
+    found = {address for number in (1, 2) for address in look(client, nodes_share=f"{number}/60")["node_addresses"]}
+    assert sorted(found) == everything
+
+
 @pytest.mark.parametrize(("size", "tasks"), [(250, 59), (99, 1)])
 def test_too_few_tasks_read_all_nodes_each(
     size: int, tasks: int, make_fleet: MakeFleet, make_client: MakeClient
 ) -> None:
     fleet = make_fleet(nodes=2)
-    everything = enlarged(fleet, size)
+    fleet.store.register("polaris.checker", "Polaris", "fd00::5", 8091, version="v1.18.1")
+    everything = {address.replace("fd00::5", "[fd00::5]") for address in enlarged(fleet, size - 1)}
     result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), nodes_share=f"1/{tasks}")
-    assert sorted(result["node_addresses"]) == everything
-    assert result["node_count"] == size
+    assert set(result["node_addresses"]) == everything
+    assert result["node_count"] == size == len(everything)
 
 
 def test_without_its_own_entry_the_version_of_a_node_is_unknown(make_fleet: MakeFleet, make_client: MakeClient) -> None:
@@ -322,13 +334,16 @@ def test_a_share_that_is_none_is_refused_before_anything_is_sent(
 
 def test_another_server_is_a_result_and_not_a_failure(fleet: Fleet, make_client: MakeClient) -> None:
     fleet.nodes[0].fault("*", "*", Fault("status", status=200, body="<html>Welcome</html>"))
-    result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner))
-    assert result == {
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
+    nothing: dict[str, Any] = {
         "changed": False,
         "is_polaris": False,
         **dict.fromkeys(["version", "oldest_version", "features", "own_host", "nodes", "auth", "protocols", "lets_in"]),
         "not_read": [],
     }
+    assert look(client) == nothing
+    more = dict.fromkeys(["connections", "own_connections", "node_addresses", "node_count"])
+    assert look(client, "connections", nodes_share="1/2") == {**nothing, **more}
 
 
 def test_a_gateway_that_hides_calls_leaves_them_open(fleet: Fleet, make_client: MakeClient) -> None:
@@ -366,6 +381,13 @@ def test_one_task_reads_a_whole_node_as_the_modules_do(make_fleet: MakeFleet, ma
     assert result["connections"]["eureka"] is None
     assert result["not_read"] == []
     assert all(result[part] for part in PARTS)
+
+
+def test_connections_of_the_probes_are_own_connections(fleet: Fleet, make_client: MakeClient) -> None:
+    client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
+    fleet.clear_requests()
+    look(client, "connections", probe_defaults=True)
+    assert {request.peer for request in fleet.requests} == client.own_addresses
 
 
 def test_connections_of_the_task_itself_that_have_other_names_there_are_unknown() -> None:
