@@ -122,8 +122,7 @@ def _listing(client: Client, wanted: Query, most_requests: t.Optional[int]) -> L
     read. On a MySQL store, from v1.17.2 on, instances that changed in the same second are also ordered differently in
     every answer: of 2000 registered at once, 20 pages show some 1300. So pages count as the whole list only if all
     report the same total and contain that many instances. Otherwise instances are read by id prefix (most ids are
-    hexadecimal), in answers of one page each. If the first pages contain an
-    instance twice, the others are not read, because they could not help.
+    hexadecimal), in answers of one page each. If the first pages contain an instance twice, the others are not read.
     """
     first = _page(client, wanted)
     if first.complete or (most_requests is not None and math.ceil(first.amount / PAGE) > most_requests):
