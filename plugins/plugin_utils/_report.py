@@ -299,11 +299,19 @@ class Fleet:
         """The hosts of all nodes of the cluster, as far as they were read."""
         return sorted({host_of(address) for node in self.nodes for address in node.registered})
 
-    @property
+    @cached_property
     def unread(self) -> int:
-        """How many addresses of the cluster's nodes were not read, mostly because nodes did not answer."""
-        size = max((node.cluster_size or 0 for node in self.nodes), default=0)
-        return max(size - len({address for node in self.nodes for address in node.registered}), 0)
+        """How many addresses of the cluster's nodes were not read, mostly because nodes did not answer.
+
+        Lists that have an address in common are those of one cluster; an inventory may have nodes of several.
+        """
+        clusters: t.List[t.Tuple[int, t.Set[str]]] = []
+        for node in self.nodes:
+            size, addresses = node.cluster_size or 0, set(node.registered)
+            same = [cluster for cluster in clusters if cluster[1] & addresses]
+            clusters = [cluster for cluster in clusters if cluster not in same]
+            clusters.append((max([size, *(each for each, _other in same)]), addresses.union(*(of for _, of in same))))
+        return sum(max(size - len(addresses), 0) for size, addresses in clusters)
 
     @cached_property
     def heartbeats(self) -> Heartbeats:

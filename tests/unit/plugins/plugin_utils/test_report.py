@@ -302,15 +302,20 @@ def test_connections_of_the_report_itself_are_left_out_or_mentioned() -> None:
 
 def test_nodes_of_a_large_cluster_that_nobody_has_listed() -> None:
     first = {"node_addresses": ["10.0.0.1:8091", "10.0.0.2:8091"], "node_count": 4}
-    second = {**first, "node_addresses": ["10.0.0.3:8091"]}
+    # (All nodes read the first page, so their lists have addresses in common.)
+    second = {**first, "node_addresses": ["10.0.0.1:8091", "10.0.0.3:8091"]}
     hosts = [host(1, server=first), host(2, server=second), gone(3)]
     report = fleet_report(hosts)
     assert warned(report)["not_listed"] == ["node3"]
     assert next(each for each in report["warnings"] if each["id"] == "not_listed")["found"] == "1"
     assert "not_listed" not in warned(fleet_report(hosts, limit="node1:node2:node3"))
+    # Nodes of another cluster do not make up for those that are missing.
+    other = {"node_addresses": ["10.0.1.1:8091", "10.0.1.2:8091"], "node_count": 2}
+    report = fleet_report([*hosts, host(4, server=other), host(5, server={**first, "node_count": 4})])
+    assert next(each for each in report["warnings"] if each["id"] == "not_listed")["found"] == "1"
     # The list changed while it was read: every node listed something, and yet an address is missing.
     assert warned(fleet_report(hosts[:2]))["not_listed"] == ["node1", "node2"]
-    second["node_addresses"] = ["10.0.0.3:8091", "10.0.0.4:8091"]
+    second["node_addresses"] = ["10.0.0.1:8091", "10.0.0.3:8091", "10.0.0.4:8091"]
     assert "not_listed" not in warned(fleet_report([host(1, server=first), host(2, server=second), gone(3)]))
 
 
