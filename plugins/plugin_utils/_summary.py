@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 Result = t.Mapping[str, t.Any]
 
+#: Up to this many nodes, each has lines of its own. In a larger fleet, a summary stays readable.
+OWN_LINES = 10
+
 
 def is_answer(result: t.Any) -> bool:
     """Whether a registered result is an answer: it exists, and is not failed, unreachable or skipped.

@@ -9,12 +9,11 @@ import typing as t
 
 from ...module_utils._errors import listed
 from .._rebalance import open_ports
-from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
+from .._summary import OWN_LINES, Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
 from .._text import counted
 
-#: How many ports of a client are listed, and up to how many nodes each has a line of its own.
+#: How many ports of a client are listed.
 PORTS = 10
-NODES = 10
 #: What a node that counts grpc does not count (polaris v1.18.1 common/conn/limit: both report the protocol grpc).
 NOT_COUNTED = (
     "not counted, and still open: IPv6 connections, and those to config-grpc where service-grpc is counted (or the "
@@ -84,7 +83,7 @@ def ports(connections: t.Sequence[Result]) -> t.List[int]:
 
 def told(what: str, found: t.Mapping[Node, t.Sequence[int]], *, failure: bool = False) -> t.List[Line]:
     """What happened to which ports: a line for each node; if there are many, one line with the number on each."""
-    if len(found) <= NODES:
+    if len(found) <= OWN_LINES:
         lines = [f"{what} on {node.name}: {len(numbers)} ({port_list(numbers)})" for node, numbers in found.items()]
     else:
         lines = [f"{what}: " + ", ".join(f"{node.name} {len(numbers)}" for node, numbers in found.items())]

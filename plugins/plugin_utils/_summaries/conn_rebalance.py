@@ -9,11 +9,9 @@ import math
 import typing as t
 
 from .._rebalance import Plan, Rules, make_plan, open_ports
-from .._summary import Line, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
+from .._summary import OWN_LINES, Line, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
 from .._text import counted
 
-#: In a larger cluster, only this many nodes get their own line: those with the most connections.
-NODES = 10
 #: The length of the longest bar.
 BAR = 20
 
@@ -71,8 +69,8 @@ def table(run: Run, plan: Result, closed: t.Mapping[str, int], after: t.Optional
     """A line for each node; in a larger cluster for those with most connections, and one for the others."""
     nodes: t.Mapping[str, Result] = plan["nodes"]
     shown = list(nodes)
-    if len(shown) > NODES:
-        shown = sorted(nodes, key=lambda name: -nodes[name]["count"])[:NODES]
+    if len(shown) > OWN_LINES:
+        shown = sorted(nodes, key=lambda name: -nodes[name]["count"])[:OWN_LINES]
     width = max(map(len, shown))
     now = {} if after is None else {name: node.count for name, node in after.nodes.items()}
     peak = max([node["count"] for node in nodes.values()] + [*now.values(), 1])

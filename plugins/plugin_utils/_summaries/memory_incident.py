@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import typing as t
 
-from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, is_answer, on
+from .._summary import (
+    OWN_LINES,
+    Line,
+    Node,
+    Result,
+    Run,
+    Summarizer,
+    Summary,
+    dry,
+    failed_data,
+    failures,
+    is_answer,
+    on,
+)
 from .._text import counted, size
-
-#: Up to this many nodes, each has lines of its own.
-NODES = 10
 
 
 def summarize(run: Run) -> Summary:
@@ -79,7 +89,7 @@ def outcome_unknown(node: Node) -> bool:
 def freed_lines(heaps: t.Mapping[Node, int], freed: t.Mapping[Node, Result], would: bool) -> t.List[str]:
     """How much memory each node returned: a line for each; if there are many, one for all."""
     verb = "would free" if would else "freed"
-    if len(freed) <= NODES:
+    if len(freed) <= OWN_LINES:
         return [f"{verb} on {node.name}: {story(heaps[node], answer, would)}" for node, answer in freed.items()]
     known = {node.name: answer["released"] for node, answer in freed.items() if answer["released"] is not None}
     unknown = [node.name for node in freed if node.name not in known]
@@ -97,7 +107,7 @@ def file_lines(files: t.Sequence[t.Mapping[str, str]]) -> t.List[str]:
 
     :param files: for each node: kind -> file name, ``NODE-KIND-MOMENT.pb.gz``.
     """
-    if len(files) <= NODES:
+    if len(files) <= OWN_LINES:
         return ["  ".join(each.values()) for each in files]
     kind = next(iter(files[0]))
     names = [each[kind].rpartition(f"-{kind}-") for each in files]
