@@ -15,6 +15,16 @@ Report = t.Mapping[str, t.Any]
 
 #: The figures of the summary whose changes are reported.
 FIGURES = ("nodes", "read", "connections", "memory_in_use", "memory_releasable", "deviating_levels", "overdue")
+#: What was tried for a finding: its id -> the key of ``probes``.
+PROBED = {
+    "no_authentication": "anyone",
+    "anyone_reads": "anyone",
+    "default_password": "default_password",
+    "default_token": "default_token",
+}
+#: Findings about whether a node was read, and those that need nothing but the node that they name.
+READING = ("not_read", "read_in_part")
+OF_ONE_NODE = ("pprof_open", "pprof_switchable", "limits_off", "grpc_not_counted", "loopback")
 
 
 def absolute(path: str) -> Path:
@@ -52,7 +62,7 @@ def earlier_report(text: str, path: str, names: t.Iterable[str]) -> Values:
     before = {str(node.get("name")) for node in report["nodes"] if isinstance(node, dict)}
     if before and not before & set(names):
         raise ValueError(f"compare: {path} is a report of another fleet: it has none of these hosts.")
-    parts: t.Dict[str, t.Any] = {"warnings": list, "summary": dict, "generated": str}
+    parts: t.Dict[str, t.Any] = {"warnings": list, "summary": dict, "generated": str, "heartbeats": dict}
     keys = {"name", "version", "oldest_version", "status", "connections_total", "memory", "levels"}
     if not all(isinstance(report.get(name), kind) for name, kind in parts.items()) or not all(
         isinstance(node, dict) and keys <= set(node) for node in report["nodes"]
@@ -73,6 +83,7 @@ def changes_of(now: Report, before: Report) -> Values:
     old = {node["name"]: node for node in before["nodes"]}
     new = {node["name"]: node for node in now["nodes"]}
     both = [name for name in new if name in old]
+    gone, unchecked = missing(now, before)
     return {
         "since": before["generated"],
         "figures": {
@@ -92,7 +103,8 @@ def changes_of(now: Report, before: Report) -> Values:
             if old[name]["levels"] is not None and levels.get(scope) != level
         ],
         "warnings_new": findings(now, before),
-        "warnings_gone": findings(before, now),
+        "warnings_gone": gone,
+        "warnings_unchecked": unchecked,
     }
 
 
@@ -113,3 +125,34 @@ def findings(these: Report, those: Report) -> t.List[Values]:
         if where:
             found.append({**{key: entry[key] for key in ("severity", "id", "title", "noun")}, "where": where})
     return found
+
+
+def missing(now: Report, before: Report) -> t.Tuple[t.List[Values], t.List[Values]]:
+    """The warnings that only the earlier report has: those that are gone, and those that were not checked again."""
+    parts: t.Tuple[t.List[Values], t.List[Values]] = ([], [])
+    for entry in findings(before, now):
+        checked = {place: is_checked(entry["id"], place, now, before) for place in entry["where"]}
+        for found, wanted in zip(parts, (True, False)):
+            where = [place for place in entry["where"] if checked[place] is wanted]
+            if where:
+                found.append({**entry, "where": where})
+    return parts
+
+
+def is_checked(finding: str, place: str, now: Report, before: Report) -> bool:
+    """Whether this report would name the finding at this place again if it were still true."""
+    node = next((node for node in now["nodes"] if node["name"] == place), None)
+    if finding in READING:
+        return node is not None
+    if finding in PROBED:
+        return node is not None and node["probes"][PROBED[finding]] is not None
+    if finding in OF_ONE_NODE:
+        return node is not None and node["status"] == "ok"
+    # The others compare the nodes, or any node may know more.
+    whole = not now["limit"] and all(node["status"] == "ok" for node in now["nodes"])
+    return whole and (finding != "overdue_heartbeats" or instances_of(now) == instances_of(before))
+
+
+def instances_of(report: Report) -> t.Tuple[t.Any, t.Any]:
+    """The namespace and the service whose heartbeats were read."""
+    return report["heartbeats"].get("namespace"), report["heartbeats"].get("service")

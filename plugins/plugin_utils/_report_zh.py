@@ -63,6 +63,7 @@ ZH: t.Dict[str, str] = {
     "Nodes gone:": "消失的节点：",
     "New:": "新出现：",
     "Gone:": "已消失：",
+    "Not checked again:": "本次未检查：",
     "Node": "节点",
     "State": "状态",
     "Version": "版本",

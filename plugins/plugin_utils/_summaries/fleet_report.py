@@ -139,8 +139,8 @@ def changed(changes: Result) -> t.Iterator[str]:
     if changes["levels"]:
         nodes = list(dict.fromkeys(each["node"] for each in changes["levels"]))
         yield f"  {counted(len(changes['levels']), 'log level')} changed ({listed(nodes, PLACES)})"
-    for what in ("new", "gone"):
-        for entry in changes[f"warnings_{what}"]:
+    for key, what in (("new", "new"), ("gone", "gone"), ("unchecked", "not checked again")):
+        for entry in changes[f"warnings_{key}"]:
             yield f"  {what}: {entry['title']} ({listed(entry['where'], PLACES)})"
 
 

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import SCHEMA, Fleet, Node, report_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import (
+    SCHEMA,
+    Fleet,
+    Node,
+    Probes,
+    report_of,
+)
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report_changes import (
     changes_of,
     earlier_report,
@@ -74,6 +80,42 @@ def test_findings_are_new_and_gone_by_their_place() -> None:
     changes = changes_of(now, before)
     assert [(entry["id"], entry["where"]) for entry in changes["warnings_new"]] == [("limits_off", ["b"])]
     assert [(entry["id"], entry["where"]) for entry in changes["warnings_gone"]] == [("limits_off", ["a"])]
+
+
+@pytest.mark.parametrize(
+    ("now", "gone", "unchecked"),
+    [
+        ({"a": "asked", "b": "asked"}, ["default_password"], []),
+        ({"a": "asked", "b": "not probed"}, [], ["default_password"]),
+        ({"a": "asked"}, [], ["default_password"]),
+        ({"a": "asked", "b": "down"}, [], ["default_password"]),
+    ],
+)
+def test_a_finding_that_was_not_checked_again_is_not_gone(
+    now: dict[str, str], gone: list[str], unchecked: list[str]
+) -> None:
+    probes = {"asked": {"probes": Probes(False, False, False)}, "not probed": {}}
+    before = report(node("a"), node("b", probes=Probes(False, False, True)))
+    later = report(*(Node(name) if how == "down" else node(name, **probes[how]) for name, how in now.items()))
+    changes = changes_of(later, before)
+    assert [entry["id"] for entry in changes["warnings_gone"]] == gone
+    assert [(entry["id"], entry["where"]) for entry in changes["warnings_unchecked"]] == [
+        (each, ["b"]) for each in unchecked
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "gone"),
+    [({}, True), ({"limit": "a"}, False), ({"namespace": ""}, False), ({"service": "other"}, False)],
+)
+def test_overdue_instances_are_gone_only_if_all_nodes_were_asked_for_them(changed: dict[str, str], gone: bool) -> None:
+    late = {"id": "i", "namespace": "default", "service": "pay", "host": "10.0.0.1", "port": 1, "found": True}
+    late = {**late, "overdue": True, "age_seconds": 99, "ttl": 5, "health_check": True, "last_heartbeat": "x"}
+    told = Fleet((node("a", heartbeats=(late,)),), "", namespace="default")
+    fleet = Fleet((node("a", heartbeats=()),), "", **{"namespace": "default", **changed})
+    changes = changes_of(report_of(fleet, warnings_of(fleet)), report_of(told, warnings_of(told)))
+    found = changes["warnings_gone" if gone else "warnings_unchecked"]
+    assert [(entry["id"], entry["where"]) for entry in found] == [("overdue_heartbeats", ["pay 10.0.0.1:1"])]
 
 
 def test_a_report_survives_its_file() -> None:
