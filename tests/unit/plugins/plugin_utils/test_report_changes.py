@@ -94,9 +94,9 @@ def test_findings_are_new_and_gone_by_their_place() -> None:
 def test_a_finding_that_was_not_checked_again_is_not_gone(
     now: dict[str, str], gone: list[str], unchecked: list[str]
 ) -> None:
-    probes = {"asked": {"probes": Probes(False, False, False)}, "not probed": {}}
+    probes = {"asked": Probes(False, False, False), "not probed": Probes()}
     before = report(node("a"), node("b", probes=Probes(False, False, True)))
-    later = report(*(Node(name) if how == "down" else node(name, **probes[how]) for name, how in now.items()))
+    later = report(*(Node(name) if how == "down" else node(name, probes=probes[how]) for name, how in now.items()))
     changes = changes_of(later, before)
     assert [entry["id"] for entry in changes["warnings_gone"]] == gone
     assert [(entry["id"], entry["where"]) for entry in changes["warnings_unchecked"]] == [
@@ -108,7 +108,7 @@ def test_a_finding_that_was_not_checked_again_is_not_gone(
     ("changed", "gone"),
     [({}, True), ({"limit": "a"}, False), ({"namespace": ""}, False), ({"service": "other"}, False)],
 )
-def test_overdue_instances_are_gone_only_if_all_nodes_were_asked_for_them(changed: dict[str, str], gone: bool) -> None:
+def test_overdue_instances_are_gone_only_if_all_nodes_were_asked_for_them(changed: dict[str, Any], gone: bool) -> None:
     late = {"id": "i", "namespace": "default", "service": "pay", "host": "10.0.0.1", "port": 1, "found": True}
     late = {**late, "overdue": True, "age_seconds": 99, "ttl": 5, "health_check": True, "last_heartbeat": "x"}
     told = Fleet((node("a", heartbeats=(late,)),), "", namespace="default")
