@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._answers import Json, Query, Reply, Request, expect
+from .._answers import Json, Query, Reply, Request, expect, is_rate_limited
 from .._client import Client
 from .._errors import PolarisError
 
@@ -115,7 +115,7 @@ def is_polaris(client: Client) -> bool:
     """Whether ``GET /`` returns the banner, as it does if the maintenance API is switched on."""
     # The route declares no content type, so any Accept but */* is refused with 406 (seen on v1.12.2 to HEAD).
     reply = client.send(_BANNER_PAGE.request(accept="*/*"))
-    if reply.status >= 500:
+    if reply.status >= 500 or is_rate_limited(reply):
         expect(reply, client.url)
     return reply.status == 200 and reply.text == _BANNER
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -102,6 +103,15 @@ def test_the_published_way_is_not_tried_after_another_failure(fleet: Fleet, make
 @pytest.mark.parametrize(("body", "polaris"), [("Polaris Server", True), ("Polaris Server v2", False), ("", False)])
 def test_the_banner(fleet: Fleet, make_client: MakeClient, body: str, polaris: bool) -> None:
     assert routes.is_polaris(answering(fleet, make_client, body, 200, "/")) is polaris
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, 429002), (403, 403001), (429, None)])
+def test_too_many_requests_do_not_show_another_server(
+    status: int, code: int | None, fleet: Fleet, make_client: MakeClient
+) -> None:
+    body = "" if code is None else json.dumps({"code": code, "info": "server limit the ip access"})
+    with pytest.raises(PolarisError, match="limits the request rate"):
+        routes.is_polaris(answering(fleet, make_client, body, status, "/"))
 
 
 # Login
