@@ -130,7 +130,7 @@ def read_node(name: str, address: str, results: Given) -> Node:
     server = result(results, "server") or {}
     if not server.get("is_polaris"):
         if "is_polaris" in server:
-            server = {"msg": f"{server.get('url')} answers, but is not a Polaris server."}
+            server = {**server, "msg": f"{server.get('url')} answers, but is not a Polaris server."}
         return Node(name, address, url=server.get("url"), failures=(failure("server", server),))
     failures = [
         Failure(NAMES.get(str(each["what"]), str(each["what"])), each.get("kind"), str(each.get("msg") or "no answer"))

@@ -85,7 +85,12 @@ def rare_versions(fleet: Fleet) -> t.List[str]:
 
 
 def known_versions(fleet: Fleet) -> t.List[t.Tuple[str, t.List[str]]]:
-    return [(version, names) for version, names in fleet.versions if version is not None]
+    """The versions, without nodes that may be newer than what could be read of them shows."""
+    known = {node.name for node in fleet.nodes if node.version or node.status == "ok"}
+    parts = [
+        (version, [name for name in names if name in known]) for version, names in fleet.versions if version is not None
+    ]
+    return sorted((part for part in parts if part[1]), key=lambda part: -len(part[1]))
 
 
 def deviating(fleet: Fleet) -> t.List[str]:

@@ -163,6 +163,21 @@ def test_another_server_is_not_read() -> None:
     assert report["summary"]["connections"] is None
 
 
+def test_another_server_at_the_address_of_a_node_is_in_the_inventory() -> None:
+    other = host(1, server={"is_polaris": False, "own_host": None})
+    listed = host(2, server={"node_addresses": ["10.0.0.1:8091", "10.0.0.2:8091"], "node_count": 2})
+    assert warned(fleet_report([other, listed])) == {"not_read": ["node1"]}
+
+
+def test_a_version_that_was_not_read_in_full_is_not_another_version() -> None:
+    """The oldest version that can do what was seen is no evidence then."""
+    bound: Values = {"version": None, "oldest_version": "v1.8.0"}
+    refused = {"what": "features", "kind": "timeout", "msg": "no answer"}
+    part = host(1, server=bound, not_read=[refused])
+    assert warned(fleet_report([part, host(2), host(3)])) == {"read_in_part": ["node1"]}
+    assert warned(fleet_report([host(1, server=bound), host(2), host(3)])) == {"mixed_versions": ["node1"]}
+
+
 def test_one_failed_read_leaves_the_rest_of_the_node() -> None:
     refused = [{"what": "levels", "kind": "auth", "msg": "the token is not valid"}]
     report = fleet_report([host(1, levels=None, not_read=refused)])
