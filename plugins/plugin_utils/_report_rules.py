@@ -86,7 +86,9 @@ def rare_versions(fleet: Fleet) -> t.List[str]:
 
 def known_versions(fleet: Fleet) -> t.List[t.Tuple[str, t.List[str]]]:
     """The versions, without nodes that may be newer than what could be read of them shows."""
-    known = {node.name for node in fleet.nodes if node.version or node.status == "ok"}
+    known = {
+        node.name for node in fleet.nodes if node.version or all(each.what == "heartbeats" for each in node.failures)
+    }
     parts = [
         (version, [name for name in names if name in known]) for version, names in fleet.versions if version is not None
     ]

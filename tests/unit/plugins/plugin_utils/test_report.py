@@ -176,6 +176,10 @@ def test_a_version_that_was_not_read_in_full_is_not_another_version() -> None:
     part = host(1, server=bound, not_read=[refused])
     assert warned(fleet_report([part, host(2), host(3)])) == {"read_in_part": ["node1"]}
     assert warned(fleet_report([host(1, server=bound), host(2), host(3)])) == {"mixed_versions": ["node1"]}
+    # As on every server up to v1.14.1: its heartbeats do not show its version.
+    no_beats = host(1, server=bound, heartbeats={"failed": True, "msg": "no answer"})
+    found = warned(fleet_report([no_beats, host(2), host(3)], "", "default"))
+    assert found == {"read_in_part": ["node1"], "mixed_versions": ["node1"]}
 
 
 def test_one_failed_read_leaves_the_rest_of_the_node() -> None:
