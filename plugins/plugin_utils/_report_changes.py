@@ -22,9 +22,22 @@ PROBED = {
     "default_password": "default_password",
     "default_token": "default_token",
 }
-#: Findings about whether a node was read, and those that need nothing but the node that they name.
-READING = ("not_read", "read_in_part")
-OF_ONE_NODE = ("pprof_open", "pprof_switchable", "limits_off", "grpc_not_counted", "loopback")
+#: What findings are read from: a key of the node that they name, and of all nodes if they compare them.
+READ_FROM = {
+    "pprof_open": "pprof",
+    "pprof_switchable": "pprof_switchable",
+    "limits_off": "protocols",
+    "grpc_not_counted": "protocols",
+}
+COMPARED = {
+    "overloaded": "connections",
+    "large_heap": "memory",
+    "mixed_versions": "oldest_version",
+    "deviating_levels": "levels",
+    "silenced_scopes": "levels",
+    "debug_everywhere": "levels",
+    "nobody_leads": "leaders",
+}
 
 
 def absolute(path: str) -> Path:
@@ -131,26 +144,34 @@ def missing(now: Report, before: Report) -> t.Tuple[t.List[Values], t.List[Value
     """The warnings that only the earlier report has: those that are gone, and those that were not checked again."""
     parts: t.Tuple[t.List[Values], t.List[Values]] = ([], [])
     for entry in findings(before, now):
-        checked = {place: is_checked(entry["id"], place, now, before) for place in entry["where"]}
+        places = set(checked(entry, now, before))
         for found, wanted in zip(parts, (True, False)):
-            where = [place for place in entry["where"] if checked[place] is wanted]
+            where = [place for place in entry["where"] if (place in places) is wanted]
             if where:
                 found.append({**entry, "where": where})
     return parts
 
 
-def is_checked(finding: str, place: str, now: Report, before: Report) -> bool:
-    """Whether this report would name the finding at this place again if it were still true."""
-    node = next((node for node in now["nodes"] if node["name"] == place), None)
-    if finding in READING:
-        return node is not None
+def checked(entry: Report, now: Report, before: Report) -> t.List[str]:
+    """The places of an earlier finding that this report would name again if it were still true."""
+    finding, where = entry["id"], entry["where"]
+    nodes = {node["name"]: node for node in now["nodes"]}
+    here = [place for place in where if place in nodes]
+    if finding in ("not_read", "read_in_part"):
+        return here
     if finding in PROBED:
-        return node is not None and node["probes"][PROBED[finding]] is not None
-    if finding in OF_ONE_NODE:
-        return node is not None and node["status"] == "ok"
-    # The others compare the nodes, or any node may know more.
-    whole = not now["limit"] and all(node["status"] == "ok" for node in now["nodes"])
-    return whole and (finding != "overdue_heartbeats" or instances_of(now) == instances_of(before))
+        return [place for place in here if nodes[place]["probes"][PROBED[finding]] is not None]
+    if finding in READ_FROM:
+        return [place for place in here if is_read(nodes[place], READ_FROM[finding])]
+    if finding == "overdue_heartbeats":
+        whole = now["heartbeats"]["complete"] and instances_of(now) == instances_of(before)
+    else:
+        whole = all(is_read(node, COMPARED.get(finding, "")) for node in now["nodes"])
+    return list(where) if whole and not now["limit"] else []
+
+
+def is_read(node: Report, key: str) -> bool:
+    return node["status"] == "ok" or node.get(key) is not None
 
 
 def instances_of(report: Report) -> t.Tuple[t.Any, t.Any]:

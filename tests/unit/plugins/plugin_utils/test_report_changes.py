@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._report import (
     SCHEMA,
+    Failure,
     Fleet,
     Node,
     Probes,
@@ -28,6 +29,7 @@ def node(name: str, grpc: int = 100, **changes: Any) -> Node:
     told: dict[str, Any] = {
         "is_polaris": True,
         "version": "v1.18.1",
+        "oldest_version": "v1.17.2",
         "protocols": ("grpc",),
         "connections": {"grpc": grpc},
         "levels": {"naming": "info", "store": "info"},
@@ -102,6 +104,16 @@ def test_a_finding_that_was_not_checked_again_is_not_gone(
     assert [(entry["id"], entry["where"]) for entry in changes["warnings_unchecked"]] == [
         (each, ["b"]) for each in unchecked
     ]
+
+
+def test_a_finding_is_gone_if_only_something_else_of_its_node_was_not_read() -> None:
+    """Up to v1.14.1, no node shows its heartbeats."""
+    failed = (Failure("heartbeats", "server", "no answer"),)
+    before = report(node("a", pprof=True, failures=failed), node("b", version="v1.19.0"), node("c"))
+    changes = changes_of(report(node("a", pprof=False, failures=failed), node("b"), node("c")), before)
+    assert [entry["id"] for entry in changes["warnings_gone"]] == ["pprof_open", "mixed_versions"]
+    unread = changes_of(report(node("a", pprof=None, failures=failed), node("b"), Node("c")), before)
+    assert [entry["id"] for entry in unread["warnings_unchecked"]] == ["pprof_open", "mixed_versions"]
 
 
 @pytest.mark.parametrize(
