@@ -16,7 +16,7 @@ from ..module_utils._addresses import PLACEHOLDERS
 from . import _heartbeats
 from ._host_variables import is_local
 from ._rebalance import Answer, RefusedError, Rules, check_hosts, decide, open_ports
-from ._report_changes import absolute, read_earlier
+from ._report_changes import absolute, is_data, read_earlier
 from ._summary import Node, Run
 from ._text import counted
 
@@ -157,6 +157,12 @@ def report_files(run: Run) -> Plan:
             f"dest must be a file for the page, such as report.html, in a folder that exists on the machine that runs "
             f"this playbook (not .json, which is the name of the data file); got {run.given['dest']}. No server "
             f"was asked."
+        )
+    # The user did not name this file, which may be the inventory.
+    if data.exists() and not is_data(data):
+        raise RefusedError(
+            f"dest: the data of the report would replace {data}, which is not the data of a fleet report: choose "
+            f"another name for the page. No server was asked."
         )
     if run.given["compare"] is not None:
         try:

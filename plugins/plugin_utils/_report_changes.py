@@ -45,6 +45,16 @@ def absolute(path: str) -> Path:
     return Path(path).expanduser().resolve()
 
 
+def is_data(file: Path) -> bool:
+    """Whether a file is empty, or the data of a fleet report, of any version of this collection."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        report = json.loads(text) if text.strip() else {"schema": SCHEMA, "nodes": []}
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(report, dict) and "schema" in report and isinstance(report.get("nodes"), list)
+
+
 def read_earlier(path: str, names: t.Iterable[str]) -> Values:
     """The report in this file. Raises ValueError with a sentence."""
     try:

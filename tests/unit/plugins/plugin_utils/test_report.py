@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -407,6 +408,18 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
         with pytest.raises(RefusedError, match="dest must be a file for the page"):
             report_files(Run((), given={"dest": str(dest), "compare": None, "moment": "now"}))
     assert (tmp_path / "fifo.html").is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"),
+    [('{"all": {"hosts": {}}}', True), ("no JSON", True), ("", False), ('{"schema": 1, "nodes": []}', False)],
+)
+def test_the_data_replaces_only_the_data_of_a_report(tmp_path: Path, content: str, refused: bool) -> None:
+    """With -i fleet.json, dest=fleet.html means the inventory."""
+    (tmp_path / "fleet.json").write_text(content)
+    run = Run((), given={"dest": str(tmp_path / "fleet.html"), "compare": None, "moment": "now"})
+    with pytest.raises(RefusedError, match=r"would replace .*fleet\.json") if refused else nullcontext():
+        report_files(run)
 
 
 def test_every_filter_of_the_templates_exists() -> None:
