@@ -119,9 +119,13 @@ def figures(report: Result) -> t.Iterator[str]:
     if summary["deviating_levels"] is not None:
         yield f"log levels that deviate: {summary['deviating_levels']}"
     if summary["overdue"] is not None:
-        overdue = report["heartbeats"]["overdue"]
-        longest = f", silent for up to {age(overdue[0]['age_seconds'])}" if overdue else ""
-        yield f"overdue heartbeats: {summary['overdue']}{longest}"
+        heartbeats = report["heartbeats"]
+        overdue = heartbeats["overdue"]
+        more = f", silent for up to {age(overdue[0]['age_seconds'])}" if overdue else ""
+        if not heartbeats["instances"]:
+            # Mostly because a name is misspelled.
+            more = f", because no instances are listed in {heartbeats['namespace']}/{heartbeats['service'] or '*'}"
+        yield f"overdue heartbeats: {summary['overdue']}{more}"
 
 
 def changed(changes: Result) -> t.Iterator[str]:

@@ -422,6 +422,13 @@ def test_the_data_replaces_only_the_data_of_a_report(tmp_path: Path, content: st
         report_files(run)
 
 
+def test_no_overdue_heartbeats_because_there_are_no_instances() -> None:
+    none = fleet_report([host(1)], "", "defautl", "pay")
+    assert list(figures(none))[-1] == "overdue heartbeats: 0, because no instances are listed in defautl/pay"
+    some = fleet_report([host(1, heartbeats={"instances": [beat("early", 1)]})], "", "default")
+    assert list(figures(some))[-1] == "overdue heartbeats: 0"
+
+
 def test_every_filter_of_the_templates_exists() -> None:
     """Jinja misses the filter of a branch only when it takes that branch."""
     made = environment("en")
