@@ -310,7 +310,8 @@ class Fleet:
             size, addresses = node.cluster_size or 0, set(node.registered)
             same = [cluster for cluster in clusters if cluster[1] & addresses]
             clusters = [cluster for cluster in clusters if cluster not in same]
-            clusters.append((max([size, *(each for each, _other in same)]), addresses.union(*(of for _, of in same))))
+            sizes, lists = [each for each, _list in same], [each for _size, each in same]
+            clusters.append((max([size, *sizes]), addresses.union(*lists)))
         return sum(max(size - len(addresses), 0) for size, addresses in clusters)
 
     @cached_property

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -65,13 +65,16 @@ WRITES = frozenset({"POST", "PUT", "DELETE"})
 Result = dict[str, Any]
 
 
-@dataclass
 class At(Rule):
-    """A fault, or an action of somebody else, at one of the requests that ``when`` allows."""
+    """A fault, or an action of somebody else, at one of the requests that ``when`` allows.
 
-    when: Callable[[], bool] = field(default=lambda: True)
-    #: Somebody else acts just before the server handles the request, which is not changed.
-    act: Callable[[], None] | None = None
+    With ``act``, somebody else acts just before the server handles the request, which is not changed.
+    """
+
+    # (Not a dataclass: ansible-test does not find its base, and then takes these for its only fields.)
+    def __init__(self, *rule: Any, when: Callable[[], bool], act: Callable[[], None] | None = None) -> None:
+        super().__init__(*rule)
+        self.when, self.act = when, act
 
     def meets(self, method: str, path: str, text: str) -> bool:
         if not self.when() or not super().meets(method, path, text):
