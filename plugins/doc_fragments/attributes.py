@@ -34,6 +34,19 @@ attributes:
     details: This module only reads.
 """
 
+    # For modules that only the playbooks of this collection use.
+    INTERNAL = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: N/A
+    details: This module is not for use on its own.
+"""
+
     ACTION_GROUP = r"""
 options: {}
 attributes:

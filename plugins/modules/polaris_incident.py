@@ -13,13 +13,9 @@ description:
   - Internal to the playbook C(polarismesh.maintenance.memory_incident); it may change at any time.
   - Reads the size of the heap. If it is large, saves the profiles of the server in a folder of the controller. Where
     the connection of the host is not local, they are first saved there in a temporary folder, which is removed.
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change without changing it.
-    support: full
-  diff_mode:
-    description: Will show what changed (or, in check mode, would change) in diff mode.
-    support: none
+extends_documentation_fragment:
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.internal
 options:
   dest:
     description: The folder for the profiles, on the controller. It is created if it does not exist.

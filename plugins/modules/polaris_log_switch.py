@@ -19,14 +19,12 @@ description:
   - The switch removes the files that Ansible keeps on the node for an asynchronous task.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
+extends_documentation_fragment:
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.internal
 attributes:
   check_mode:
-    description: Can run in check mode and say what would change without changing it.
-    support: full
     details: Does nothing in check mode.
-  diff_mode:
-    description: Will show what changed (or, in check mode, would change) in diff mode.
-    support: none
   platform:
     description: The operating systems of the node.
     support: full

@@ -21,14 +21,12 @@ description:
     levels, and ends that job.
   - V(wait) waits. At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
   - V(watch), V(wait) and V(release) run once for all hosts, V(open), V(clock) and V(restore) on every host.
+extends_documentation_fragment:
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.internal
 attributes:
   check_mode:
-    description: Can run in check mode and say what would change without changing it.
-    support: full
     details: Does not wait in check mode.
-  diff_mode:
-    description: Will show what changed (or, in check mode, would change) in diff mode.
-    support: none
 options:
   step:
     description: What to do.

@@ -15,13 +15,9 @@ description:
   - Internal to the playbooks of this collection; it may change at any time.
   - Decides what a playbook does after it has read all its hosts, or fails with the reason why nothing may be done.
   - Runs on the controller, once for all hosts. It asks no server.
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change without changing it.
-    support: full
-  diff_mode:
-    description: Will show what changed (or, in check mode, would change) in diff mode.
-    support: none
+extends_documentation_fragment:
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.internal
 options:
   plan:
     description: The name of the plan.

@@ -15,13 +15,9 @@ description:
   - Internal to the playbook C(polarismesh.maintenance.fleet_report); it may change at any time.
   - Reads everything about a server that the report shows. If the server leads the health checks of its cluster, also
     reads the heartbeats.
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change without changing it.
-    support: full
-  diff_mode:
-    description: Will show what changed (or, in check mode, would change) in diff mode.
-    support: none
+extends_documentation_fragment:
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.internal
 options:
   given:
     description: The variables of the playbook, as M(polarismesh.maintenance.polaris_variables) returns them.

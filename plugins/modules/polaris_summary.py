@@ -15,13 +15,9 @@ description:
   - Internal to the playbooks of this collection; it may change at any time.
   - Prints what a playbook did on all its hosts, and hands the same on as custom stats, under the key C(polaris).
   - Runs on the controller, once for all hosts.
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change without changing it.
-    support: full
-  diff_mode:
-    description: Will show what changed (or, in check mode, would change) in diff mode.
-    support: none
+extends_documentation_fragment:
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.internal
 options:
   runbook:
     description: The name of the playbook.

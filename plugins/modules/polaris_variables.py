@@ -16,13 +16,9 @@ description:
   - Reads the variables of a playbook, as users and surveys write them, before any server is asked, and refuses all that
     are wrong in one message. An empty or null variable counts as not given.
   - Runs on the controller.
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change without changing it.
-    support: full
-  diff_mode:
-    description: Will show what changed (or, in check mode, would change) in diff mode.
-    support: none
+extends_documentation_fragment:
+  - polarismesh.maintenance.attributes
+  - polarismesh.maintenance.attributes.internal
 options:
   variables:
     description:
