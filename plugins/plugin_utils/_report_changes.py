@@ -10,34 +10,12 @@ import typing as t
 from pathlib import Path
 
 from ._report import SCHEMA, Values
+from ._report_rules import RULES, all_of_it
 
 Report = t.Mapping[str, t.Any]
 
 #: The figures of the summary whose changes are reported.
 FIGURES = ("nodes", "read", "connections", "memory_in_use", "memory_releasable", "deviating_levels", "overdue")
-#: What was tried for a finding: its id -> the key of ``probes``.
-PROBED = {
-    "no_authentication": "anyone",
-    "anyone_reads": "anyone",
-    "default_password": "default_password",
-    "default_token": "default_token",
-}
-#: What findings are read from: a key of the node that they name, and of all nodes if they compare them.
-READ_FROM = {
-    "pprof_open": "pprof",
-    "pprof_switchable": "pprof_switchable",
-    "limits_off": "protocols",
-    "grpc_not_counted": "protocols",
-}
-COMPARED = {
-    "overloaded": "connections",
-    "large_heap": "memory",
-    "mixed_versions": "oldest_version",
-    "deviating_levels": "levels",
-    "silenced_scopes": "levels",
-    "debug_everywhere": "levels",
-    "nobody_leads": "leaders",
-}
 
 
 def absolute(path: str) -> Path:
@@ -49,10 +27,18 @@ def is_data(file: Path) -> bool:
     """Whether a file is empty, or the data of a fleet report, of any version of this collection."""
     try:
         text = file.read_text(encoding="utf-8")
-        report = json.loads(text) if text.strip() else {"schema": SCHEMA, "nodes": []}
-    except (OSError, ValueError, RecursionError):
+    except (OSError, UnicodeDecodeError):
         return False
-    return isinstance(report, dict) and "schema" in report and isinstance(report.get("nodes"), list)
+    return not text.strip() or "schema" in (parsed(text) or ())
+
+
+def parsed(text: str) -> t.Optional[Values]:
+    """The report in this text; None if it is something else."""
+    try:
+        report = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return report if isinstance(report, dict) and isinstance(report.get("nodes"), list) else None
 
 
 def read_earlier(path: str, names: t.Iterable[str]) -> Values:
@@ -70,12 +56,9 @@ def earlier_report(text: str, path: str, names: t.Iterable[str]) -> Values:
     :param names: the hosts of this run, to detect a report on another fleet.
     :raises ValueError: it cannot be compared; the text is a sentence.
     """
-    try:
-        report = json.loads(text)
-    except (ValueError, RecursionError):
-        report = None
+    report = parsed(text)
     foreign = ValueError(f"compare: {path} is not the JSON file of a fleet report.")
-    if not isinstance(report, dict) or not isinstance(report.get("nodes"), list):
+    if report is None:
         raise foreign
     if report.get("schema") != SCHEMA:
         raise ValueError(
@@ -164,24 +147,16 @@ def missing(now: Report, before: Report) -> t.Tuple[t.List[Values], t.List[Value
 
 def checked(entry: Report, now: Report, before: Report) -> t.List[str]:
     """The places of an earlier finding that this report would name again if it were still true."""
-    finding, where = entry["id"], entry["where"]
     nodes = {node["name"]: node for node in now["nodes"]}
-    here = [place for place in where if place in nodes]
-    if finding in ("not_read", "read_in_part"):
-        return here
-    if finding in PROBED:
-        return [place for place in here if nodes[place]["probes"][PROBED[finding]] is not None]
-    if finding in READ_FROM:
-        return [place for place in here if is_read(nodes[place], READ_FROM[finding])]
-    if finding == "overdue_heartbeats":
+    rule = next((rule for rule in RULES if rule.id == entry["id"]), None)
+    if rule is not None and rule.alone:
+        return [place for place in entry["where"] if place in nodes and rule.was_read(nodes[place])]
+    if entry["id"] == "overdue_heartbeats":
         whole = now["heartbeats"]["complete"] and instances_of(now) == instances_of(before)
     else:
-        whole = all(is_read(node, COMPARED.get(finding, "")) for node in now["nodes"])
-    return list(where) if whole and not now["limit"] else []
-
-
-def is_read(node: Report, key: str) -> bool:
-    return node["status"] == "ok" or node.get(key) is not None
+        # (A rule of another version of this collection may need anything.)
+        whole = all(map(rule.was_read if rule is not None else all_of_it, now["nodes"]))
+    return list(entry["where"]) if whole and not now["limit"] else []
 
 
 def instances_of(report: Report) -> t.Tuple[t.Any, t.Any]:

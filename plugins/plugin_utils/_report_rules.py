@@ -29,6 +29,23 @@ _PLAIN_SCOPE = re.compile(r"[A-Za-z0-9_.-]+")
 Where = t.Callable[[Fleet], t.Sequence[str]]
 Command = t.Callable[[Fleet, t.Sequence[str]], str]
 Found = t.Callable[[Fleet], str]
+#: Whether enough of a node was read to make a finding; the node as in the data file.
+WasRead = t.Callable[[t.Mapping[str, t.Any]], bool]
+
+
+def all_of_it(node: t.Mapping[str, t.Any]) -> bool:
+    """The whole node was read."""
+    return bool(node["status"] == "ok")
+
+
+def part(key: str) -> WasRead:
+    """The whole node was read, or at least this part of it."""
+    return lambda node: all_of_it(node) or node.get(key) is not None
+
+
+def probe(key: str) -> WasRead:
+    """This was tried on the node."""
+    return lambda node: node["probes"][key] is not None
 
 
 @dataclass(frozen=True)
@@ -38,6 +55,8 @@ class Rule:
     :param advice: what it means and what to do; ``{found}`` in it is replaced by the text of ``found``.
     :param where: the nodes concerned, or what ``noun`` says.
     :param command: the command that helps, or that checks afterwards.
+    :param was_read: what of a node it is made from.
+    :param alone: whether each place is a node that is judged by itself. If not, all nodes are compared.
     """
 
     severity: str
@@ -48,6 +67,8 @@ class Rule:
     command: Command
     found: t.Optional[Found] = None
     noun: str = "node"
+    was_read: WasRead = all_of_it
+    alone: bool = False
 
     def apply(self, fleet: Fleet) -> t.Optional[Values]:
         where = list(self.where(fleet))
@@ -230,6 +251,8 @@ RULES: t.Tuple[Rule, ...] = (
         "true under auth in polaris-server.yaml and restart, or close the port to others.",
         nodes(lambda node: node.probes.anyone and not node.authenticates),
         module("polaris_server_info"),
+        was_read=probe("anyone"),
+        alone=True,
     ),
     Rule(
         "warning",
@@ -239,6 +262,8 @@ RULES: t.Tuple[Rule, ...] = (
         "up to v1.17.1) under auth in polaris-server.yaml and restart. The command fails once it is fixed.",
         nodes(lambda node: node.probes.anyone and node.authenticates),
         module("polaris_log_level_info", "token=invalid"),
+        was_read=probe("anyone"),
+        alone=True,
     ),
     Rule(
         "critical",
@@ -248,6 +273,8 @@ RULES: t.Tuple[Rule, ...] = (
         "command fails once it is fixed.",
         nodes(lambda node: node.probes.default_password),
         module("polaris_log_level_info", "username=polaris", "password=polaris"),
+        was_read=probe("default_password"),
+        alone=True,
     ),
     Rule(
         "critical",
@@ -257,6 +284,8 @@ RULES: t.Tuple[Rule, ...] = (
         "does not change the token.",
         nodes(lambda node: node.probes.default_token),
         runbook("fleet_report", "-e", "heartbeats=false", "-e", "dest=report.html", whole=True),
+        was_read=probe("default_token"),
+        alone=True,
     ),
     Rule(
         "warning",
@@ -266,6 +295,8 @@ RULES: t.Tuple[Rule, ...] = (
         "Set enablePprof: false under the api-http apiserver, or close the port to others.",
         nodes(lambda node: node.pprof),
         module("polaris_server_info"),
+        was_read=part("pprof"),
+        alone=True,
     ),
     Rule(
         "note",
@@ -274,6 +305,8 @@ RULES: t.Tuple[Rule, ...] = (
         "POST /maintain/v1/pprof/enable needs no account on these versions. Close the port to others.",
         nodes(lambda node: node.pprof_switchable and not node.pprof),
         module("polaris_server_info"),
+        was_read=part("pprof_switchable"),
+        alone=True,
     ),
     Rule(
         "critical",
@@ -282,6 +315,8 @@ RULES: t.Tuple[Rule, ...] = (
         "They are missing from every sum of this report. The reasons are listed under Not read.",
         nodes(lambda node: node.status == "failed"),
         module("polaris_server_info"),
+        was_read=part("status"),
+        alone=True,
     ),
     Rule(
         "warning",
@@ -290,6 +325,8 @@ RULES: t.Tuple[Rule, ...] = (
         "What is missing is listed under Not read.",
         nodes(lambda node: node.status == "partial"),
         module("polaris_server_info"),
+        was_read=part("status"),
+        alone=True,
     ),
     Rule(
         "warning",
@@ -300,6 +337,8 @@ RULES: t.Tuple[Rule, ...] = (
         "server exits at startup.",
         nodes(lambda node: node.protocols == ()),
         module("polaris_conn_info", "protocol=grpc"),
+        was_read=part("protocols"),
+        alone=True,
     ),
     Rule(
         "note",
@@ -308,6 +347,8 @@ RULES: t.Tuple[Rule, ...] = (
         "Other protocols are counted, grpc is not. Set connLimit under service-grpc in polaris-server.yaml.",
         nodes(lambda node: node.protocols and "grpc" not in node.protocols),
         module("polaris_conn_info", "protocol=grpc"),
+        was_read=part("protocols"),
+        alone=True,
     ),
     Rule(
         "warning",
@@ -317,6 +358,7 @@ RULES: t.Tuple[Rule, ...] = (
         "connection ends. The command shows what would be closed; without --check it closes the surplus.",
         overloaded,
         runbook("conn_rebalance", "--check", whole=True),
+        was_read=part("connections"),
     ),
     Rule(
         "warning",
@@ -326,6 +368,7 @@ RULES: t.Tuple[Rule, ...] = (
         "1G and then frees memory there; min_size changes that size.",
         large_heaps,
         runbook("memory_incident", "-e", "dest=profiles"),
+        was_read=part("memory"),
     ),
     Rule(
         "warning",
@@ -335,6 +378,7 @@ RULES: t.Tuple[Rule, ...] = (
         rare_versions,
         module("polaris_server_info"),
         found=lambda fleet: ", ".join(f"{version} ({len(names)})" for version, names in known_versions(fleet)),
+        was_read=part("oldest_version"),
     ),
     Rule(
         "warning",
@@ -343,6 +387,7 @@ RULES: t.Tuple[Rule, ...] = (
         "A debug window may still be open. Levels are lost at a restart; the command sets the usual levels now.",
         deviating,
         usual_levels,
+        was_read=part("levels"),
     ),
     Rule(
         "warning",
@@ -352,6 +397,7 @@ RULES: t.Tuple[Rule, ...] = (
         usually("none"),
         to_info("none"),
         found=lambda fleet: ", ".join(scopes_at(fleet, "none")),
+        was_read=part("levels"),
     ),
     Rule(
         "note",
@@ -361,6 +407,7 @@ RULES: t.Tuple[Rule, ...] = (
         usually("debug"),
         to_info("debug"),
         found=lambda fleet: ", ".join(scopes_at(fleet, "debug")),
+        was_read=part("levels"),
     ),
     Rule(
         "warning",
@@ -372,6 +419,7 @@ RULES: t.Tuple[Rule, ...] = (
         everywhere("polaris_leader_info"),
         found=lambda fleet: ", ".join(sorted({key for key, _where in vacant(fleet)})),
         noun="address",
+        was_read=part("leaders"),
     ),
     Rule(
         "warning",
