@@ -72,6 +72,12 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
+def host_and_port(address: str) -> t.Tuple[str, str]:
+    """The parts of ``host:port``; the host without brackets."""
+    host, _colon, port = address.rpartition(":")
+    return host.strip("[]"), port
+
+
 def sibling_url(url: str, host: str, port: t.Optional[int] = None) -> str:
     """The URL of another node of the cluster of ``url``: the same scheme, base path and, without ``port``, port."""
     parts = urlsplit(url)

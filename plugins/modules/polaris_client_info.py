@@ -77,6 +77,7 @@ error:
   sample: {kind: unsupported, status: 404, code: null, info: Not Found, method: GET, path: /maintain/v1/report/clients}
 """
 
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._addresses import host_and_port
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import server
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._model import ReportedClient
@@ -89,11 +90,11 @@ SPEC = spec()
 def described(reported: ReportedClient) -> Result:
     """One client. The labels with a meaning to Prometheus get their own keys."""
     labels = dict(reported.labels)
-    host, _colon, port = reported.target.rpartition(":")
+    host, port = host_and_port(reported.target)
     scheme, path = labels.pop("__scheme__", "http"), labels.pop("__metrics_path__", "/metrics")
     return {
         "id": labels.pop("__meta_polaris_client_id", None),
-        "host": host.strip("[]"),
+        "host": host,
         "port": int(port) if port.isdecimal() else None,
         "url": f"{scheme}://{reported.target}/{path.lstrip('/')}",
         "labels": labels,

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
-from ..module_utils._addresses import address_order
+from ..module_utils._addresses import address_order, host_and_port
 from ._heartbeats import newest_heartbeats
 
 Values = t.Dict[str, t.Any]
@@ -196,11 +196,6 @@ def heartbeats_read(failures: t.List[Failure], registered: t.Optional[Given]) ->
     return tuple(registered["instances"])
 
 
-def host_of(address: str) -> str:
-    """The host of ``host:port``, as nodes register it: an IPv6 address without brackets."""
-    return address.rpartition(":")[0].strip("[]")
-
-
 def connections_read(gathered: t.Optional[Given], own: t.Optional[int]) -> t.Optional[t.Dict[str, int]]:
     """Protocol -> open connections; None if that could not be read. Protocols that are not counted are left out.
 
@@ -297,7 +292,7 @@ class Fleet:
     @cached_property
     def registered(self) -> t.List[str]:
         """The hosts of all nodes of the cluster, as far as they were read."""
-        return sorted({host_of(address) for node in self.nodes for address in node.registered})
+        return sorted({host_and_port(address)[0] for node in self.nodes for address in node.registered})
 
     @cached_property
     def unread(self) -> int:

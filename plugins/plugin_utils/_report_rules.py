@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from statistics import median
 from urllib.parse import urlsplit
 
-from ..module_utils._addresses import PLACEHOLDERS
+from ..module_utils._addresses import PLACEHOLDERS, host_and_port
 from ._heartbeats import named
 from ._rebalance import Rules, bounds, closing
-from ._report import SEVERITIES, Fleet, Node, Values, host_of
+from ._report import SEVERITIES, Fleet, Node, Values
 
 COLLECTION = "polarismesh.maintenance"
 #: A heap is far larger than the others if it has more than this many times their median, and this many bytes more.
@@ -456,7 +456,7 @@ RULES: t.Tuple[Rule, ...] = (
         "Nodes are registered as 127.0.0.1",
         "Others cannot find them by that address. Set self_address (from v1.17.2 on) or probe_address in "
         "polaris-server.yaml.",
-        nodes(lambda node: any(host_of(address) in PLACEHOLDERS for address in node.registered)),
+        nodes(lambda node: any(host_and_port(address)[0] in PLACEHOLDERS for address in node.registered)),
         module("polaris_server_info"),
     ),
 )

@@ -31,8 +31,8 @@ _SAMPLE = 8
 _READINGS = 2
 _LONGEST_BEGINNING = 4
 _HEX = "0123456789abcdef"
-# How many tasks have to read each page of a list that they read together. Even if each answer has its own order and
-# half of the nodes do not answer, they practically never miss an entry (1,000 entries: once in 400,000 times).
+# How many tasks there have to be for each page of a list that they read together. If half of the nodes do not answer,
+# they miss a page of a list of 1,000 entries once in some 4,000 times; the number of entries shows that.
 _READERS = 20
 
 _INVALID_PARAMETER = 400103

@@ -50,9 +50,9 @@ def summarize(run: Run) -> Summary:
         lines.append(Line("open: " + ", ".join(f"{node.name} {count}" for node, count in opened.items())))
     elif closed and protocol == "grpc" and plan and not plan["nodes_known"]:
         lines.append(Line(f"NOT CHECKED whether {client} is a node of the cluster: no node is registered there"))
-    lines += told(verb, closed)
-    lines += told("STILL LISTED", remaining, failure=True)
-    lines += told("ended by the client itself", gone)
+    lines += port_lines(verb, closed)
+    lines += port_lines("STILL LISTED", remaining, failure=True)
+    lines += port_lines("ended by the client itself", gone)
     lines += failures("FAILED", failed)
     if none_open:
         lines.append(Line(f"none open on {len(none_open)} ({', '.join(none_open)})"))
@@ -81,7 +81,7 @@ def ports(connections: t.Sequence[Result]) -> t.List[int]:
     return [int(connection["port"]) for connection in connections]
 
 
-def told(what: str, found: t.Mapping[Node, t.Sequence[int]], *, failure: bool = False) -> t.List[Line]:
+def port_lines(what: str, found: t.Mapping[Node, t.Sequence[int]], *, failure: bool = False) -> t.List[Line]:
     """What happened to which ports: a line for each node; if there are many, one line with the number on each."""
     if len(found) <= OWN_LINES:
         lines = [f"{what} on {node.name}: {len(numbers)} ({port_list(numbers)})" for node, numbers in found.items()]
