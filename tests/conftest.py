@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,10 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 # Tests use neither a terminal's colours nor a proxy; the simulated fleet is on loopback.
 os.environ["ANSIBLE_NOCOLOR"] = "1"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+
+# A shell's background job ignores Ctrl-C, and so would each process that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The speed of the machine must not decide whether a property holds.
 hypothesis.settings.register_profile(
