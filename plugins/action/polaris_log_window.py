@@ -37,6 +37,7 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain imp
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, is_playing
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
+    ends_early,
     is_late,
     plan_of,
     plan_on,
@@ -51,8 +52,9 @@ display = Display()
 LOG_LEVEL = "polaris_log_level"
 SWITCH = "polarismesh.maintenance.polaris_log_switch"
 
+STEPS = ["watch", "open", "opened", "extend", "wait", "restore", "release"]
 OPTIONS: t.Dict[str, t.Any] = {
-    "step": {"type": "str", "required": True, "choices": ["watch", "open", "clock", "wait", "restore", "release"]},
+    "step": {"type": "str", "required": True, "choices": STEPS},
     "levels": {"type": "dict", "default": {}},
     "ignore_unknown_scopes": {"type": "bool", "default": False},
     "seconds": {"type": "int", "default": 300},
@@ -63,6 +65,9 @@ AT_TERMINAL = 5
 IN_LOG = 60
 #: How long after the end of the window the switch on a node restores, in seconds: after the play, and within 5.
 GRACE = 3
+#: How many seconds longer it waits for each round of nodes after its own: enough for a round in which a server or SSH
+#: does not answer. Only a slower play has to contact its nodes once more, which prints another line for each.
+ROUND = 10
 #: How long the switch may live beyond the window: before it is armed, and while its server does not answer.
 OVERTIME = 900
 
@@ -77,7 +82,8 @@ class ActionModule(ActionBase):
         steps: t.Dict[str, t.Callable[[t.Dict[str, t.Any], t.Dict[str, t.Any]], Result]] = {
             "watch": self._watch,
             "open": self._open,
-            "clock": self._clock,
+            "opened": self._opened,
+            "extend": self._extend,
             "wait": self._wait,
             "restore": self._restore,
             "release": self._release,
@@ -110,6 +116,11 @@ class ActionModule(ActionBase):
                 f"The process that restores the levels if this play is killed could not be started ({error}). "
                 f"No levels were changed."
             ) from error
+
+    def _opened(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """Name the nodes whose switch would restore the levels before the window ends."""
+        nodes = [node_of(name, host) for name, host in hosts_of(task_vars)]
+        return {"early": ends_early(nodes, time.monotonic() + options["seconds"])}
 
     def _wait(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         if self._task.check_mode:
@@ -164,21 +175,33 @@ class ActionModule(ActionBase):
                 f"No process would restore the levels of this node if this play was killed ({error}): run the whole "
                 f"playbook. They are not changed."
             ) from error
+        results = [looked]
         switch: Result = {}
+        hosts, forks = task_vars["ansible_play_hosts_all"], context.CLIARGS["forks"]
+        seconds = options["seconds"] + GRACE + ROUND * rounds_after(hosts.index(name), len(hosts), forks)
         if self._connection.transport != "local":
-            switch = self._set_switch(secrets.token_hex(16), plan, options["seconds"] + GRACE, task_vars)
-        raised = self._raise(plan, task_vars)
-        warnings = [*looked.get("warnings", ()), *raised.get("warnings", ())]
-        return {**raised, "plan": plan, "switch": switch, **({"warnings": warnings} if warnings else {})}
+            switch = self._set_switch(secrets.token_hex(16), plan, seconds, task_vars)
+        results.append(self._raise(plan, task_vars))
+        if "name" in switch and is_answer(results[-1]):
+            results.append(self._start_clock(switch, plan, seconds, task_vars))
+            switch = results[-1]["switch"]
+        warnings = [warning for result in results for warning in result.get("warnings", ())]
+        raised = {**results[1], **results[-1], "plan": plan, "switch": switch}
+        return {**raised, **({"warnings": warnings} if warnings else {})}
 
-    def _clock(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Tell the switch that the window is open now, on all nodes.
-
-        If opening it took longer than the window, the switch has already restored the levels. Then raise them again.
-        """
+    def _extend(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+        """Give the switch more time, because the window was opened on the other nodes so late."""
         node = node_of("", task_vars)
-        plan, seconds = plan_on(node), options["seconds"] + GRACE
         switch = node.result("polaris_raised")["switch"]
+        return self._start_clock(switch, plan_on(node), options["seconds"] + GRACE, task_vars)
+
+    def _start_clock(
+        self, switch: Result, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]
+    ) -> Result:
+        """Tell the switch that all levels are raised, and to restore them after ``seconds``.
+
+        If that has come too late, the switch has already restored the levels. Then raise them again.
+        """
         armed = self._arm(switch["name"], plan, seconds, False, task_vars)
         gone = armed.get("gone")
         raised: Result = {}
@@ -257,7 +280,8 @@ class ActionModule(ActionBase):
         if not is_answer(armed):
             return {"missing": reason(armed), "gone": (armed.get("error") or {}).get("kind") == "unsupported"}
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-        return {"name": name, "until": until, "restored": armed.get("restored")}
+        ends = time.monotonic() + seconds
+        return {"name": name, "until": until, "ends": ends, "restored": armed.get("restored")}
 
     def _on_node(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any], limit: int = 0) -> Result:
         """Run polaris_log_switch on the node; with a limit, in the background for that many seconds."""
@@ -301,6 +325,11 @@ def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[
 def node_of(name: str, variables: t.Mapping[str, t.Any]) -> Node:
     """A host of the play, and what the window registered there."""
     return Node(name, {register: plain(variables[register]) for register in SUMMARY.registers if register in variables})
+
+
+def rounds_after(position: int, hosts: int, forks: int) -> int:
+    """How many rounds of as many nodes as there are forks come after that of the node at this position, 0 or more."""
+    return (hosts - 1 - position) // forks
 
 
 def asked_from_here(host: t.Mapping[str, t.Any]) -> bool:

@@ -210,7 +210,7 @@ def restore(
     # From here, the URL of the others may lead to another server, which must get neither the levels nor the token.
     for name in sorted(raised.keys() - accounts.keys()):
         say(
-            f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
+            f"The play is gone. On {name}, a job there restores the log levels after the end of the window, unless a "
             f"warning said that it did not start. {_were(raised[name])}"
         )
     here = {name: entry for name, entry in raised.items() if name in accounts}

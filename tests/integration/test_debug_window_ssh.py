@@ -153,6 +153,7 @@ def test_closed_by_the_play(node: Machine, servers: list[Server], playbook: Play
     assert searcher.looks > 10
     assert levels(servers) == ["info"] * 3
     assert "WARNING" not in run.output
+    assert run.of("Give the job more time") == []
     assert [len(result["switch"]["name"]) for result in run.of("Open the window")] == [32] * 3
     # One PUT each for the raise and for the restore: the switch has sent none.
     assert [len(each.writes()) for each in servers] == [2, 2, 2]
@@ -167,9 +168,12 @@ def test_a_slow_node_closes_no_window(delay: int, servers: list[Server], playboo
     variables = {"levels": "naming=debug", "seconds": 1}
     run = playbook(NAME, inventory(servers, polaris_timeout=60), extra_vars=variables).ok()
     assert "WARNING" not in run.output
-    raised = {entry.host: entry.result for entry in run.results if entry.task == "Start the clock of the job"}
+    raised = {entry.host: entry.result for entry in run.results if entry.task == "Give the job more time"}
     assert [raised[name]["levels"]["naming"] for name in ("node1", "node2")] == ["debug"] * 2
-    assert [len(each.writes()) for each in servers[:2]] == [4, 4]
+    # Each raise is restored. (On a busy machine, the switch may also be early while its own node is raised.)
+    for writes in (len(each.writes()) for each in servers[:2]):
+        assert writes >= 4
+        assert writes % 2 == 0
     assert levels(servers) == ["info"] * 3
 
 

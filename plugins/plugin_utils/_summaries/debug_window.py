@@ -98,7 +98,7 @@ def not_opened(node: Node) -> t.Optional[str]:
         return node.reason("polaris_watch")
     if "polaris_raised" in node.results and node.answer("polaris_raised") is None:
         return node.reason("polaris_raised")
-    again = clock_of(node)
+    again = extended_on(node)
     return None if not again or is_answer(again) else reason(again)
 
 
@@ -120,15 +120,20 @@ def is_late(raised: t.Mapping[str, t.Any]) -> bool:
 
 def switch_of(node: Node) -> t.Mapping[str, t.Any]:
     """The switch on a node, with its ``name`` and the time ``until`` which it waits, or why it is ``missing``."""
-    return clock_of(node).get("switch") or node.result("polaris_raised").get("switch") or {}
+    return extended_on(node).get("switch") or node.result("polaris_raised").get("switch") or {}
 
 
-def clock_of(node: Node) -> t.Mapping[str, t.Any]:
-    """What the switch answered when the window was open on all nodes; empty without a switch."""
-    clock = node.result("polaris_clock")
+def extended_on(node: Node) -> t.Mapping[str, t.Any]:
+    """What the switch answered when it was given more time; empty if it was not."""
+    extended = node.result("polaris_extended")
     # (That of an earlier window in the same run has another name.)
-    names = [(result.get("switch") or {}).get("name") for result in (clock, node.result("polaris_raised"))]
-    return clock if names[0] is not None and names[0] == names[1] else {}
+    names = [(result.get("switch") or {}).get("name") for result in (extended, node.result("polaris_raised"))]
+    return extended if names[0] is not None and names[0] == names[1] else {}
+
+
+def ends_early(nodes: t.Sequence[Node], end: float) -> t.List[str]:
+    """The nodes whose switch would restore the levels before the ``end`` of the window, by time.monotonic."""
+    return [node.name for node in nodes if "name" in switch_of(node) and switch_of(node)["ends"] < end]
 
 
 def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
@@ -168,7 +173,7 @@ SUMMARY = Summarizer(
     (
         "polaris_raised",
         "polaris_watch",
-        "polaris_clock",
+        "polaris_extended",
         "polaris_window",
         "polaris_restored",
         "polaris_released",

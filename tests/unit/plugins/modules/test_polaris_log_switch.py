@@ -71,7 +71,7 @@ def test_it_restores_what_still_has_the_level_of_the_window(
     assert tell(name, "disarm") == {"changed": False, "found": False, "restored": False}
 
 
-def test_the_clock_starts_anew_when_the_window_opens(
+def test_the_clock_starts_anew_when_a_switch_is_armed_again(
     fleet: Fleet, waiting: tuple[str, threading.Thread], tell: Callable[..., dict[str, Any]]
 ) -> None:
     """Another node was slow to raise. The levels of this one stay until the end of the window."""

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.polarismesh.maintenance.plugins.action.polaris_log_window import rounds_after
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
+    ends_early,
     is_late,
     is_raised,
     switch_of,
@@ -114,13 +116,26 @@ def test_a_node_that_was_restored_before_the_play_came_to_it_is_named() -> None:
     ]
 
 
-def test_the_switch_restores_later_once_the_window_is_open_on_all_nodes() -> None:
+def test_only_a_switch_that_restores_before_the_end_of_the_window_needs_more_time() -> None:
+    early = node("a", polaris_raised={"switch": {"name": "5d41", "ends": 99.5}})
+    in_time = node("b", polaris_raised={"switch": {"name": "77aa", "ends": 100.5}})
+    missing = node("c", polaris_raised={"switch": {"missing": "no pipelining"}})
+    assert ends_early([early, in_time, missing, node("d")], 100) == ["a"]
+
+
+def test_the_last_round_of_nodes_waits_for_nobody() -> None:
+    assert [rounds_after(position, 6, 2) for position in range(6)] == [2, 2, 1, 1, 0, 0]
+    assert [rounds_after(position, 5, 2) for position in range(5)] == [2, 1, 1, 0, 0]
+    assert rounds_after(0, 5, 5) == 0
+
+
+def test_a_switch_that_was_given_more_time_restores_later() -> None:
     raised = {**ANSWER, "switch": {"name": "5d41", "until": "early"}}
     later = {"switch": {"name": "5d41", "until": "late"}}
     earlier_window = {"switch": {"name": "77aa", "until": "long ago"}}
-    assert switch_of(node("a", polaris_raised=raised, polaris_clock=later))["until"] == "late"
-    assert switch_of(node("a", polaris_raised=raised, polaris_clock=earlier_window))["until"] == "early"
-    assert switch_of(node("a", polaris_clock=earlier_window)) == {}
+    assert switch_of(node("a", polaris_raised=raised, polaris_extended=later))["until"] == "late"
+    assert switch_of(node("a", polaris_raised=raised, polaris_extended=earlier_window))["until"] == "early"
+    assert switch_of(node("a", polaris_extended=earlier_window)) == {}
 
 
 def test_a_node_that_could_not_be_raised_again_has_failed() -> None:
@@ -128,8 +143,8 @@ def test_a_node_that_could_not_be_raised_again_has_failed() -> None:
     raised = {**ANSWER, "switch": {"name": "5d41", "until": "early"}}
     clock = {"switch": {"name": "5d41", "until": "late"}, "failed": True, "msg": "disk full"}
     stale = {**clock, "switch": {"name": "77aa"}}
-    assert "FAILED on a: disk full" in lines(node("a", polaris_raised=raised, polaris_clock=clock))
-    assert lines(node("a", polaris_raised=raised, polaris_clock=stale)) == lines(node("a", polaris_raised=raised))
+    assert "FAILED on a: disk full" in lines(node("a", polaris_raised=raised, polaris_extended=clock))
+    assert lines(node("a", polaris_raised=raised, polaris_extended=stale)) == lines(node("a", polaris_raised=raised))
 
 
 def test_nodes_without_a_switch_are_one_line_for_each_reason() -> None:
