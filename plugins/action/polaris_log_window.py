@@ -36,12 +36,15 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_vari
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, is_playing
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
+    GRACE,
+    ROUND,
     SUMMARY,
-    ends_early,
     is_late,
     plan_of,
     plan_on,
+    rounds_after,
     switch_of,
+    to_extend,
     without_switch,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, is_answer, reason
@@ -63,11 +66,6 @@ OPTIONS: t.Dict[str, t.Any] = {
 #: How often the remaining time is shown, at a terminal and in a log, in seconds.
 AT_TERMINAL = 5
 IN_LOG = 60
-#: How long after the end of the window the switch on a node restores, in seconds: after the play, and within 5.
-GRACE = 3
-#: How many seconds longer it waits for each round of nodes after its own: enough for a round in which a server or SSH
-#: does not answer. Only a slower play has to contact its nodes once more, which prints another line for each.
-ROUND = 10
 #: How long the switch may live beyond the window: before it is armed, and while its server does not answer.
 OVERTIME = 900
 
@@ -120,15 +118,17 @@ class ActionModule(ActionBase):
     def _opened(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Name the nodes whose switch would restore the levels before the window ends."""
         nodes = [node_of(name, host) for name, host in hosts_of(task_vars)]
-        return {"early": ends_early(nodes, time.monotonic() + options["seconds"])}
+        end = time.monotonic() + options["seconds"]
+        return {"early": to_extend(nodes, end, context.CLIARGS["forks"])}
 
     def _wait(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         if self._task.check_mode:
             return {"waited": 0, "ended_by": "check mode"}
-        for line in without_switch([node_of(name, host) for name, host in hosts_of(task_vars)]):
+        started = time.monotonic()
+        nodes = [node_of(name, host) for name, host in hosts_of(task_vars)]
+        for line in without_switch(nodes, started + options["seconds"]):
             # (A task's warnings are shown only when it ends.)
             tell(f"[WARNING]: {line}")
-        started = time.monotonic()
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         # Never fail: a task that runs once and fails takes the other hosts out of the play with raised levels.
         ended_by = wait(options["seconds"])
@@ -191,9 +191,13 @@ class ActionModule(ActionBase):
 
     def _extend(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Give the switch more time, because the window was opened on the other nodes so late."""
-        node = node_of("", task_vars)
+        name = task_vars["inventory_hostname"]
+        node = node_of(name, task_vars)
+        early, forks = list(task_vars["polaris_opened"]["early"]), context.CLIARGS["forks"]
+        # Its own round counts, too: the play cannot extend a switch once more.
+        rounds = 1 + rounds_after(early.index(name), len(early), forks)
         switch = node.result("polaris_raised")["switch"]
-        return self._start_clock(switch, plan_on(node), options["seconds"] + GRACE, task_vars)
+        return self._start_clock(switch, plan_on(node), options["seconds"] + GRACE + ROUND * rounds, task_vars)
 
     def _start_clock(
         self, switch: Result, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]
@@ -204,13 +208,15 @@ class ActionModule(ActionBase):
         """
         armed = self._arm(switch["name"], plan, seconds, False, task_vars)
         gone = armed.get("gone")
+        # (If an earlier answer was lost, it no longer matters why.)
+        known = {key: value for key, value in switch.items() if key == "name" or (key != "missing" and not gone)}
         raised: Result = {}
         if gone or armed.get("restored"):
             record(task_vars, "raising", plan)
             if gone:
                 armed = self._set_switch(switch["name"], plan, seconds, task_vars)
             raised = self._raise(plan, task_vars)
-        return {**raised, "switch": {**switch, **armed}}
+        return {**raised, "switch": {**known, **armed}}
 
     def _raise(self, plan: t.Mapping[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Raise what the journal has, even if somebody else has set a level since.
@@ -276,11 +282,12 @@ class ActionModule(ActionBase):
         It is ``gone`` if the node answered that it is not running. It may already have ``restored`` the levels.
         """
         task = {"step": "arm", "name": name, "seconds": seconds, "raising": raising}
+        # Its clock starts between now and the answer, which may come seconds later.
+        ends = time.monotonic() + seconds
         armed = self._on_node({**task, **order(variables_of(self, task_vars), plan)}, task_vars)
         if not is_answer(armed):
             return {"missing": reason(armed), "gone": (armed.get("error") or {}).get("kind") == "unsupported"}
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-        ends = time.monotonic() + seconds
         return {"name": name, "until": until, "ends": ends, "restored": armed.get("restored")}
 
     def _on_node(self, task: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any], limit: int = 0) -> Result:
@@ -325,11 +332,6 @@ def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[
 def node_of(name: str, variables: t.Mapping[str, t.Any]) -> Node:
     """A host of the play, and what the window registered there."""
     return Node(name, {register: plain(variables[register]) for register in SUMMARY.registers if register in variables})
-
-
-def rounds_after(position: int, hosts: int, forks: int) -> int:
-    """How many rounds of as many nodes as there are forks come after that of the node at this position, 0 or more."""
-    return (hosts - 1 - position) // forks
 
 
 def asked_from_here(host: t.Mapping[str, t.Any]) -> bool:

@@ -13,6 +13,14 @@ from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failur
 from .._text import counted
 from .log_level import kept_lines
 
+#: How long after the end of the window the switch on a node restores, in seconds: after the play, and within 5.
+GRACE = 3
+#: How many seconds longer it waits for each round of nodes after its own: enough for a round in which a server or SSH
+#: does not answer. Only a slower play has to contact its nodes once more, which prints another line for each.
+ROUND = 10
+#: By how many seconds a switch must outlast the window, for the time between two tasks.
+MARGIN = 1
+
 
 def summarize(run: Run) -> Summary:
     nodes = [(node, plan_on(node)) for node in run.nodes]
@@ -79,7 +87,7 @@ def by_hand(name: str, levels: t.Mapping[str, t.Any]) -> str:
 def who_goes_on(node: Node) -> str:
     """Who tries to restore a node after the play."""
     switch = switch_of(node)
-    if switch.get("name"):
+    if "until" in switch:
         return f" The job on the node restores it at {switch['until']}."
     if node.name in node.result("polaris_released").get("left", ()):
         return f" Process {node.result('polaris_watch').get('pid')} on this machine tries again after the play."
@@ -119,7 +127,10 @@ def is_late(raised: t.Mapping[str, t.Any]) -> bool:
 
 
 def switch_of(node: Node) -> t.Mapping[str, t.Any]:
-    """The switch on a node, with its ``name`` and the time ``until`` which it waits, or why it is ``missing``."""
+    """The switch on a node: its ``name``, and the time ``until`` which it waits, or why it is ``missing``.
+
+    With both, it may be running, but has not answered. It ``ends`` at the same time, by time.monotonic.
+    """
     return extended_on(node).get("switch") or node.result("polaris_raised").get("switch") or {}
 
 
@@ -131,17 +142,39 @@ def extended_on(node: Node) -> t.Mapping[str, t.Any]:
     return extended if names[0] is not None and names[0] == names[1] else {}
 
 
-def ends_early(nodes: t.Sequence[Node], end: float) -> t.List[str]:
+def rounds_after(position: int, hosts: int, forks: int) -> int:
+    """How many rounds of as many nodes as there are forks come after that of the node at this position, 0 or more."""
+    return (hosts - 1 - position) // forks
+
+
+def ends_early(nodes: t.Sequence[Node], end: float) -> t.List[Node]:
     """The nodes whose switch would restore the levels before the ``end`` of the window, by time.monotonic."""
-    return [node.name for node in nodes if "name" in switch_of(node) and switch_of(node)["ends"] < end]
+    return [node for node in nodes if not_opened(node) is None and switch_of(node).get("ends", end) < end]
 
 
-def without_switch(nodes: t.Sequence[Node]) -> t.List[str]:
-    """The warnings before the wait: nodes that nothing restores if the play cannot, or that are restored too early."""
-    none = {node: switch_of(node)["missing"] for node in nodes if "missing" in switch_of(node)}
-    early = {node: why for node, why in none.items() if "name" in switch_of(node)}
-    for node in early:
-        del none[node]
+def to_extend(nodes: t.Sequence[Node], end: float, forks: int) -> t.List[str]:
+    """The nodes whose switch needs more time, so that none restores the levels before the ``end`` of the window.
+
+    To contact these nodes delays that end on all others.
+    """
+    early: t.List[Node] = []
+    while True:
+        rounds = 1 + rounds_after(0, len(early), forks)
+        found = ends_early(nodes, end + MARGIN + ROUND * rounds)
+        if len(found) == len(early):
+            return [node.name for node in early]
+        early = found
+
+
+def without_switch(nodes: t.Sequence[Node], end: float) -> t.List[str]:
+    """The warnings before the wait: nodes that nothing restores if the play cannot, or that are restored too early.
+
+    :param end: of the window, by time.monotonic.
+    """
+    switches = {node: switch_of(node) for node in nodes}
+    none = {node: each["missing"] for node, each in switches.items() if "missing" in each and "ends" not in each}
+    slow = "the play took too long to contact the other nodes"
+    early = {node: switches[node].get("missing", slow) for node in ends_early(nodes, end)}
     lines = failures("If this play is killed or loses its network, the levels stay raised", none)
     lines += failures("The job that restores the levels may end the window early, or has ended it", early)
     return [line.text for line in lines]

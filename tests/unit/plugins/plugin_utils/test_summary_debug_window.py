@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.action.polaris_log_window import rounds_after
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
-    ends_early,
     is_late,
     is_raised,
+    rounds_after,
     switch_of,
+    to_extend,
     without_switch,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, Run
@@ -110,17 +110,46 @@ def test_a_node_that_was_restored_before_the_play_came_to_it_is_named() -> None:
         "restored on 2 (a, b)",
         "already restored on 1 (a), by the job there or by somebody else",
     ]
-    deaf = {"switch": {"name": "5d41", "until": "early", "missing": "it is not running"}}
-    assert without_switch([node("a", polaris_raised=deaf)]) == [
+    deaf = {"switch": {"name": "5d41", "until": "early", "ends": 99, "missing": "it is not running"}}
+    assert without_switch([node("a", polaris_raised=deaf)], 100) == [
         "The job that restores the levels may end the window early, or has ended it on a: it is not running"
     ]
+    assert without_switch([node("a", polaris_raised=deaf)], 98) == []
+
+
+def ending(name: str, ends: float, **result: Any) -> Node:
+    return node(name, polaris_raised={**result, "switch": {"name": name * 4, "until": "", "ends": ends}})
 
 
 def test_only_a_switch_that_restores_before_the_end_of_the_window_needs_more_time() -> None:
-    early = node("a", polaris_raised={"switch": {"name": "5d41", "ends": 99.5}})
-    in_time = node("b", polaris_raised={"switch": {"name": "77aa", "ends": 100.5}})
     missing = node("c", polaris_raised={"switch": {"missing": "no pipelining"}})
-    assert ends_early([early, in_time, missing, node("d")], 100) == ["a"]
+    assert to_extend([ending("a", 102), ending("b", 150), missing, node("d")], 100, forks=5) == []
+    assert to_extend([ending("a", 100), ending("b", 150), missing, node("d")], 100, forks=5) == ["a"]
+    assert to_extend([ending("a", 1, failed=True, msg="disk full")], 100, forks=5) == []
+
+
+def test_the_window_ends_later_by_the_time_that_it_takes_to_extend_switches() -> None:
+    """Those that would have lasted until then without it need more time as well."""
+    nodes = [ending("a", 99), ending("b", 108), ending("c", 116), ending("d", 150)]
+    assert to_extend(nodes, 100, forks=5) == ["a", "b"]
+    assert to_extend(nodes, 100, forks=1) == ["a", "b", "c"]
+
+
+def test_a_switch_that_was_not_given_enough_time_is_named() -> None:
+    """Contacting the other nodes took even longer than that."""
+    in_time, failed = ending("b", 100.5), ending("c", 1, failed=True, msg="disk full")
+    (warning,) = without_switch([ending("a", 99.5), in_time, failed], 100)
+    assert warning.endswith("has ended it on a: the play took too long to contact the other nodes")
+
+
+def test_a_job_that_is_known_to_be_gone_restores_nothing() -> None:
+    """And no other one could be started on the node."""
+    raised = node("a", polaris_raised={**ANSWER, "switch": {"name": "5d41", "missing": "no space"}})
+    assert without_switch([raised], 100) == [
+        "If this play is killed or loses its network, the levels stay raised on a: no space"
+    ]
+    lost = node("a", polaris_raised=raised.result("polaris_raised"), polaris_restored=LOST)
+    assert not any("The job on the node restores it" in text for text in lines(lost))
 
 
 def test_the_last_round_of_nodes_waits_for_nobody() -> None:
@@ -150,6 +179,6 @@ def test_a_node_that_could_not_be_raised_again_has_failed() -> None:
 def test_nodes_without_a_switch_are_one_line_for_each_reason() -> None:
     missing = [node(name, polaris_raised={"switch": {"missing": "no pipelining"}}) for name in "ab"]
     with_one = node("c", polaris_raised={"switch": {"name": "5d41", "until": ""}})
-    assert without_switch([*missing, with_one, node("d")]) == [
+    assert without_switch([*missing, with_one, node("d")], 100) == [
         "If this play is killed or loses its network, the levels stay raised on 2 (a, b): no pipelining"
     ]

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, PolarisMesh Maintenance contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What debug_window knows of the job on a node, from its answers. A list of answers replaces the node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.polarismesh.maintenance.plugins.action import polaris_log_window
+from ansible_collections.polarismesh.maintenance.plugins.action.polaris_log_window import ActionModule
+
+PLAN = {"levels": {"naming": "info"}, "set": {"naming": "debug"}, "url": "http://10.0.0.1:8090"}
+RUNNING = {"changed": True, "found": True, "restored": False}
+LOST = {"failed": True, "msg": "the host could not be reached"}
+GONE = {"failed": True, "msg": "it is not running", "error": {"kind": "unsupported"}}
+
+
+Answer = Callable[[], dict[str, Any]]
+
+
+def started_clock(monkeypatch: pytest.MonkeyPatch, switch: dict[str, Any], *answers: Answer) -> dict[str, Any]:
+    """The switch after its clock was started."""
+    left = list(answers)
+
+    action = ActionModule.__new__(ActionModule)
+    monkeypatch.setattr(ActionModule, "_on_node", lambda *dummy: left.pop(0)())
+    monkeypatch.setattr(ActionModule, "_raise", lambda *dummy: {"changed": True})
+    monkeypatch.setattr(ActionModule, "_is_pipelining_enabled", lambda *dummy: True)
+    monkeypatch.setattr(polaris_log_window, "variables_of", lambda *dummy: {})
+    monkeypatch.setattr(polaris_log_window, "order", lambda *dummy: {})
+    monkeypatch.setattr(polaris_log_window, "record", lambda *dummy: None)
+    clock: dict[str, Any] = action._start_clock(switch, PLAN, 60, {})["switch"]
+    return clock
+
+
+def test_it_ends_by_the_clock_of_the_node_which_started_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments: list[float] = []
+
+    def answer() -> dict[str, Any]:
+        moments.append(time.monotonic())
+        return RUNNING
+
+    clock = started_clock(monkeypatch, {"name": "5d41", "until": "", "ends": 0}, answer)
+    assert clock["ends"] <= moments[0] + 60
+
+
+def test_a_lost_answer_does_not_matter_once_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = {"name": "5d41", "until": "early", "ends": 900}
+    lost = started_clock(monkeypatch, switch, lambda: LOST)
+    assert (lost["missing"], lost["ends"], lost["until"]) == (LOST["msg"], 900, "early")
+    assert "missing" not in started_clock(monkeypatch, lost, lambda: RUNNING)
+
+
+def test_a_job_that_is_gone_and_not_replaced_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = started_clock(monkeypatch, {"name": "5d41", "until": "early", "ends": 900}, lambda: GONE, lambda: LOST)
+    assert clock["missing"] == LOST["msg"]
+    assert not {"until", "ends"} & clock.keys()
