@@ -181,7 +181,12 @@ class ActionModule(ActionBase):
         seconds = options["seconds"] + GRACE + ROUND * rounds_after(hosts.index(name), len(hosts), forks)
         if self._connection.transport != "local":
             switch = self._set_switch(secrets.token_hex(16), plan, seconds, task_vars)
-        results.append(self._raise(plan, task_vars))
+        noted = plan
+        if "missing" in switch:
+            # If the play is killed before it warns, the process that watches does.
+            noted = {**plan, "missing": switch["missing"]}
+            record(task_vars, "raising", noted)
+        results.append(self._raise(noted, task_vars))
         if "name" in switch and is_answer(results[-1]):
             results.append(self._start_clock(switch, plan, seconds, task_vars))
             switch = results[-1]["switch"]

@@ -48,7 +48,8 @@ class Entry:
     """What the window does to a node.
 
     :param state: a node that stays ``raising`` may still make a change that it has not answered.
-    :param plan: its ``url``, the old ``levels`` of the scopes that the window changes, and those that it ``set``.
+    :param plan: its ``url``, the old ``levels`` of the scopes that the window changes, and those that it ``set``;
+        for a node that this process does not restore, why the job that would do it is ``missing``.
     """
 
     state: State
@@ -209,6 +210,10 @@ def restore(
     raised = {name: entry for name, entry in journal.items() if entry.state != "restored"}
     # From here, the URL of the others may lead to another server, which must get neither the levels nor the token.
     for name in sorted(raised.keys() - accounts.keys()):
+        if "missing" in raised[name].plan:
+            missing = str(raised[name].plan["missing"]).rstrip(".")
+            say(f"The play is gone. MAY BE RAISED on {name}: nothing restores it ({missing}). {_were(raised[name])}")
+            continue
         say(
             f"The play is gone. On {name}, a job there restores the log levels after the end of the window, unless a "
             f"warning said that it did not start. {_were(raised[name])}"

@@ -149,3 +149,12 @@ def test_a_node_that_restores_itself_is_only_told(monkeypatch: pytest.MonkeyPatc
     journal["ssh2"] = _watch.Entry("restored", PLAN)
     (line,) = said_of(journal, monkeypatch)
     assert line.startswith("The play is gone. On ssh1, a job there restores the log levels after the end of the window")
+
+
+def test_a_node_without_a_job_is_not_said_to_restore_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The play may be killed before it warns that the job did not start."""
+    journal = {"ssh1": _watch.Entry("raising", {**PLAN, "missing": "no pipelining."})}
+    (line,) = said_of(journal, monkeypatch)
+    assert line.startswith(
+        "The play is gone. MAY BE RAISED on ssh1: nothing restores it (no pipelining). Its levels were:"
+    )
