@@ -62,7 +62,11 @@ class PolarisAction(ActionBase):
         task_vars = task_vars or {}
         result: Result = super().run(tmp, task_vars)
         arguments = self.completed_arguments(task_vars)
-        if self._in_process(task_vars):
+        odd = [name for name, value in arguments.options.items() if has_odd_key(value)]
+        if odd:
+            msg = f"A key in {odd[0]} is neither text nor a number, for example a date: write it in quotes."
+            result.update({"failed": True, "msg": msg, **invalid(msg, arguments.options.get("url"))})
+        elif self._in_process(task_vars):
             result.update(self._perform(arguments, task_vars))
         else:
             result.update(self._execute(arguments, task_vars))
@@ -216,6 +220,15 @@ def as_json(value: t.Any) -> t.Any:
         return value.isoformat()
     # This includes the vaulted text of ansible-core up to 2.18, which is not a str.
     return str(value)
+
+
+def has_odd_key(value: t.Any) -> bool:
+    """Whether a mapping in the value has a key that JSON does not have; ansible-core would not send it to a module."""
+    if isinstance(value, t.Mapping):
+        return any(
+            not (key is None or isinstance(key, (str, int, float))) or has_odd_key(item) for key, item in value.items()
+        )
+    return isinstance(value, (list, tuple)) and any(map(has_odd_key, value))
 
 
 def _json_key(key: t.Any) -> str:
