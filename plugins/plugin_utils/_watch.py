@@ -215,7 +215,7 @@ def restore(
             say(f"The play is gone. MAY BE RAISED on {name}: nothing restores it ({missing}). {_were(raised[name])}")
             continue
         say(
-            f"The play is gone. On {name}, a job there restores the log levels after the end of the window, unless a "
+            f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
             f"warning said that it did not start. {_were(raised[name])}"
         )
     here = {name: entry for name, entry in raised.items() if name in accounts}
