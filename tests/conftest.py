@@ -45,7 +45,7 @@ os.environ["ANSIBLE_REMOTE_TEMP"] = str(CACHE / "ansible" / "tmp")
 # (Ansible looks for a job's state in the home directory of the password file; the job writes it to $HOME.)
 os.environ["ANSIBLE_ASYNC_DIR"] = str(CACHE / "ansible" / "async")
 # Tests ignore the user's own configuration. (Ansible requires a file of this name: it refuses os.devnull.)
-CACHE.mkdir(exist_ok=True)
+(CACHE / "code").mkdir(parents=True, exist_ok=True)
 (CACHE / "ansible.cfg").touch()
 os.environ["ANSIBLE_CONFIG"] = str(CACHE / "ansible.cfg")
 # `pytest` may be called by its full path without an activated environment: use the programs next to it.

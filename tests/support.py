@@ -22,6 +22,8 @@ from tests.simulator import Fleet
 
 CALLBACKS = Path(__file__).parent / "callback"
 ROOT = Path(__file__).parent.parent
+#: The environment of each Python that runs a module; see tests/interpreter/sitecustomize.py.
+INTERPRETER = {"PYTHONPATH": str(ROOT / "tests/interpreter"), "POLARIS_TEST_CODE": str(ROOT / ".cache/code")}
 
 Play = dict[str, Any]
 
@@ -78,6 +80,7 @@ def environment_of(results: Path, extra: Mapping[str, str | None] | None = None)
         if not name.startswith("POLARIS_") and name != "PYTHONUNBUFFERED"
     }
     environment |= {
+        **INTERPRETER,
         "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
         "ANSIBLE_CALLBACKS_ENABLED": "results",
         "POLARIS_TEST_RESULTS": str(results),

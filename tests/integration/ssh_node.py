@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients import until
+from tests.support import INTERPRETER
 
 ROOT = Path(__file__).parents[2]
 SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
@@ -238,6 +239,7 @@ def sshd(made: Machine) -> Iterator[None]:
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     made.temporary.mkdir(exist_ok=True)
     made.temporary.chmod(0o1777)
+    environment = {"TMPDIR": made.temporary, **INTERPRETER}
     settings = {
         "ListenAddress": f"{made.address}:{made.port}",
         "HostKey": made.folder / "host_key",
@@ -249,7 +251,7 @@ def sshd(made: Machine) -> Iterator[None]:
         "UsePAM": "no",
         "UseDNS": "no",
         "PidFile": "none",
-        "SetEnv": f"TMPDIR={made.temporary}",
+        "SetEnv": " ".join(f"{name}={value}" for name, value in environment.items()),
         "Subsystem": "sftp internal-sftp",
     }
     config = made.folder / "sshd_config"
