@@ -299,4 +299,4 @@ def test_a_killed_window_leaves_the_controllers_own_127_0_0_1_alone(
             process.wait(SECONDS)
             assert until(lambda: near.nodes[0].levels["naming"] == "info", SECONDS)
         assert other.requests == []
-        assert "On node, a job there restores the log levels after the end of the window" in output.read_text()
+        assert "On node, a job there restores the log levels at the end of the window" in output.read_text()

@@ -148,7 +148,7 @@ def test_a_node_that_restores_itself_is_only_told(monkeypatch: pytest.MonkeyPatc
     journal = {name: _watch.Entry("raised", PLAN) for name in ("ssh1", "ssh2")}
     journal["ssh2"] = _watch.Entry("restored", PLAN)
     (line,) = said_of(journal, monkeypatch)
-    assert line.startswith("The play is gone. On ssh1, a job there restores the log levels after the end of the window")
+    assert line.startswith("The play is gone. On ssh1, a job there restores the log levels at the end of the window")
 
 
 def test_a_node_without_a_job_is_not_said_to_restore_itself(monkeypatch: pytest.MonkeyPatch) -> None:
