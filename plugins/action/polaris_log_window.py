@@ -199,10 +199,9 @@ class ActionModule(ActionBase):
         name = task_vars["inventory_hostname"]
         node = node_of(name, task_vars)
         early, forks = list(task_vars["polaris_opened"]["early"]), context.CLIARGS["forks"]
-        # Its own round counts, too: the play cannot extend a switch once more.
-        rounds = 1 + rounds_after(early.index(name), len(early), forks)
+        seconds = options["seconds"] + GRACE + ROUND * rounds_after(early.index(name), len(early), forks)
         switch = node.result("polaris_raised")["switch"]
-        return self._start_clock(switch, plan_on(node), options["seconds"] + GRACE + ROUND * rounds, task_vars)
+        return self._start_clock(switch, plan_on(node), seconds, task_vars)
 
     def _start_clock(
         self, switch: Result, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]

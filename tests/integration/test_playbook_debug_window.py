@@ -226,8 +226,10 @@ def test_each_node_that_is_not_local_prints_two_lines(
     inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner, **remote)
     variables = {"levels": "naming=debug", "seconds": 3}
     run = playbook(NAME, inventory, extra_vars=variables, args=["--forks", "1"], env=flaky(tmp_path)).ok()
-    assert run.output.count(": [node2]") == 2
-    assert run.of("Give the job more time") == []
+    # (On a busy machine, the second job may be late because it answers slowly. Then both may need more time.)
+    early = run.one("See which jobs on nodes would end the window early")["early"]
+    assert early == [] or "node2" in early
+    assert run.output.count(": [node2]") == 2 + ("node2" in early)
     assert "restored on 2 (node1, node2)" in run.output
     assert "WARNING" not in run.output
     assert levels(fleet) == before

@@ -13,13 +13,14 @@ from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failur
 from .._text import counted
 from .log_level import kept_lines
 
-#: How long after the end of the window the switch on a node restores, in seconds: after the play, and within 5.
-GRACE = 3
+#: How much longer than the window the switch on a node waits, in seconds. The window opens some time after the switch
+#: was armed, so it restores after the play, and within 5.
+GRACE = 4
 #: How many seconds longer it waits for each round of nodes after its own: enough for a round in which a server or SSH
 #: does not answer. Only a slower play has to contact its nodes once more, which prints another line for each.
 ROUND = 10
 #: By how many seconds a switch must outlast the window, for the time between two tasks.
-MARGIN = 1
+MARGIN = 0.5
 
 
 def summarize(run: Run) -> Summary:
@@ -157,13 +158,14 @@ def to_extend(nodes: t.Sequence[Node], end: float, forks: int) -> t.List[str]:
 
     To contact these nodes delays that end on all others.
     """
-    early: t.List[Node] = []
-    while True:
-        rounds = 1 + rounds_after(0, len(early), forks)
-        found = ends_early(nodes, end + MARGIN + ROUND * rounds)
+    early = ends_early(nodes, end + MARGIN)
+    while early:
+        delay = GRACE + ROUND * rounds_after(0, len(early), forks)
+        found = ends_early(nodes, end + MARGIN + delay)
         if len(found) == len(early):
-            return [node.name for node in early]
+            break
         early = found
+    return [node.name for node in early]
 
 
 def without_switch(nodes: t.Sequence[Node], end: float) -> t.List[str]:

@@ -130,7 +130,7 @@ def test_only_a_switch_that_restores_before_the_end_of_the_window_needs_more_tim
 
 def test_the_window_ends_later_by_the_time_that_it_takes_to_extend_switches() -> None:
     """Those that would have lasted until then without it need more time as well."""
-    nodes = [ending("a", 99), ending("b", 108), ending("c", 116), ending("d", 150)]
+    nodes = [ending("a", 99), ending("b", 103), ending("c", 113), ending("d", 150)]
     assert to_extend(nodes, 100, forks=5) == ["a", "b"]
     assert to_extend(nodes, 100, forks=1) == ["a", "b", "c"]
 
