@@ -202,7 +202,7 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
             f"{client.url} has no log scope {', '.join(unknown)}; it has {', '.join(before)}: correct the name, or set "
             f"ignore_unknown_scopes if the nodes differ; nothing was changed.",
         )
-    expected = params.get("expected")
+    expected = params["expected"]
     todo, kept = split(changes(wanted, before), before, expected or {})
     after = set_levels(client, before, todo) if todo and not check_mode else {**before, **todo}
     result: Result = {

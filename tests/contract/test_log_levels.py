@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.modules import polaris_log_level
 from tests.contract.server import Server
+from tests.unit.options import params_of
 
 LEVELS = "/maintain/v1/log/outputlevel"
 
 
-def params(**options: object) -> dict[str, object]:
-    return {"levels": None, "scope": None, "level": None, "ignore_unknown_scopes": False, **options}
+def params(**options: Any) -> dict[str, Any]:
+    return params_of(polaris_log_level.SPEC, **options)
 
 
 def test_levels_are_read_in_the_form_of_the_server(server: Server) -> None:

@@ -17,19 +17,20 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._client im
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._levels import changes, partial
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import (
+    SPEC,
     run,
     unknown_scopes,
     wanted_levels,
 )
 from tests.simulator import Fault, Fleet
+from tests.unit.options import params_of
 
 PATH = "/maintain/v1/log/outputlevel"
 MakeClient = Callable[..., Client]
 
 
 def params(**options: Any) -> dict[str, Any]:
-    none = dict.fromkeys(("levels", "scope", "level", "expected"))
-    return {**none, "ignore_unknown_scopes": False, **options}
+    return params_of(SPEC, **options)
 
 
 # Decisions
