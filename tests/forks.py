@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ansible's programs for the tests, imported once: imports take half of the CPU time of a short ansible-playbook.
 
-A nursery is a process that has imported ansible-playbook and ansible-inventory, and forks for each run. After these
-imports, a run is a separate process, as if it had been executed. Ansible reads its settings while it is imported, so
-each set of settings has its own nursery. Nothing of the collection is imported before the fork, but requests is.
+A nursery is a process that has imported ansible-playbook, ansible-inventory and requests, but nothing of the collection.
+It forks for each run. After these imports, a run is a separate process, as if it had been executed, except that it does
+not collect garbage. Ansible reads its settings while it is imported, so each set of settings has its own nursery.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def serve(connection: socket.socket) -> None:
     """Fork for each request; answer with the process's id, and with its exit code when it has ended."""
     for module in PROGRAMS.values():
         importlib.import_module(module)
-    # (A test may hide it.)
+    # (One test hides it.)
     with contextlib.suppress(ImportError):
         importlib.import_module("requests")
     from ansible.config import manager
@@ -127,7 +127,7 @@ def serve(connection: socket.socket) -> None:
     importlib.import_module("ansible_collections.ansible.builtin")
     # A run must not remove the temporary directory that all of them share.
     atexit.unregister(manager.cleanup_tmp_file)
-    # Looking for garbage takes a tenth of the CPU time of a run.
+    # Garbage collection takes a tenth of the CPU time of a run.
     gc.disable()
     while True:
         length, descriptors, _flags, _address = socket.recv_fds(connection, 4, 2)

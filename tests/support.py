@@ -22,7 +22,7 @@ from tests.simulator import Fleet
 
 CALLBACKS = Path(__file__).parent / "callback"
 ROOT = Path(__file__).parent.parent
-#: The environment of each Python that runs a module; see tests/interpreter/sitecustomize.py.
+#: The environment variables for tests/interpreter/sitecustomize.py.
 INTERPRETER = {"PYTHONPATH": str(ROOT / "tests/interpreter"), "POLARIS_TEST_CODE": str(ROOT / ".cache/code")}
 
 Play = dict[str, Any]
@@ -73,7 +73,7 @@ def inventory_of(fleet: Fleet, **variables: Any) -> dict[str, Any]:
 
 def environment_of(results: Path, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The environment of a playbook under test: the caller's, without Polaris accounts, with the results callback."""
-    # Without the latter, output arrives at the time when users would see it.
+    # Without PYTHONUNBUFFERED, output arrives at the time when users would see it.
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -81,6 +81,7 @@ def environment_of(results: Path, extra: Mapping[str, str | None] | None = None)
     }
     environment |= {
         **INTERPRETER,
+        "PYTHONPATH": os.pathsep.join(filter(None, [INTERPRETER["PYTHONPATH"], environment.get("PYTHONPATH")])),
         "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
         "ANSIBLE_CALLBACKS_ENABLED": "results",
         "POLARIS_TEST_RESULTS": str(results),

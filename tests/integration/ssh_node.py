@@ -251,7 +251,7 @@ def sshd(made: Machine) -> Iterator[None]:
         "UsePAM": "no",
         "UseDNS": "no",
         "PidFile": "none",
-        "SetEnv": " ".join(f"{name}={value}" for name, value in environment.items()),
+        "SetEnv": " ".join(f'"{name}={value}"' for name, value in environment.items()),
         "Subsystem": "sftp internal-sftp",
     }
     config = made.folder / "sshd_config"

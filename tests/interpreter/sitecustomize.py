@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each Python that the tests start imports this. It keeps the compiled code of what is imported from an archive.
+"""Keeps the compiled code of what is imported from a zip archive, in a folder that all processes of the tests share.
 
-Ansible sends a module with its imports, as source code in an archive. Compiling them takes a third of the CPU time of
-a task.
+Ansible packs a module and what it imports into such an archive, as source code. Compiling that takes a third of the CPU
+time of a task. Python imports this file when it starts, because tests/support.py puts this folder on PYTHONPATH.
 """
 
 # (Only what takes no time to import.)
@@ -20,7 +20,10 @@ compile_source = zipimport._compile_source  # type: ignore[attr-defined]
 
 
 def kept(path: str, source: bytes) -> CodeType:
-    """The compiled source: from a file, or compiled now, and kept if this account may write there."""
+    """The compiled source: from a file, or compiled now, and kept if this account may write to the folder.
+
+    The file's name has the version of Python and the hash of the source, so no file is ever out of date.
+    """
     name = f"{os.path.basename(path)}-{sys.implementation.cache_tag}-{_imp.source_hash(0, source).hex()}"
     file = os.path.join(FOLDER, name)
     code: CodeType
@@ -28,7 +31,8 @@ def kept(path: str, source: bytes) -> CodeType:
         with open(file, "rb") as found:
             code = marshal.loads(found.read())
             return code
-    except OSError:
+    except (OSError, EOFError, ValueError, TypeError):
+        # (The others: the file is damaged, for example because the machine lost power.)
         code = compile_source(path, source)
     try:
         own = f"{file}-{os.getpid()}"
