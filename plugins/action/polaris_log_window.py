@@ -195,7 +195,7 @@ class ActionModule(ActionBase):
         return {**raised, **({"warnings": warnings} if warnings else {})}
 
     def _extend(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Give the switch more time, because the window was opened on the other nodes so late."""
+        """Give the switch more time, because the other nodes were raised so late."""
         name = task_vars["inventory_hostname"]
         node = node_of(name, task_vars)
         early, forks = list(task_vars["polaris_opened"]["early"]), context.CLIARGS["forks"]
@@ -213,7 +213,8 @@ class ActionModule(ActionBase):
         armed = self._arm(switch["name"], plan, seconds, False, task_vars)
         gone = armed.get("gone")
         # (If an earlier answer was lost, it no longer matters why.)
-        known = {key: value for key, value in switch.items() if key == "name" or (key != "missing" and not gone)}
+        last = {key: value for key, value in switch.items() if key != "missing"}
+        known = {"name": switch["name"]} if gone else last
         raised: Result = {}
         if gone or armed.get("restored"):
             record(task_vars, "raising", plan)

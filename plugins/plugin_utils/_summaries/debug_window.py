@@ -144,7 +144,7 @@ def extended_on(node: Node) -> t.Mapping[str, t.Any]:
 
 
 def rounds_after(position: int, hosts: int, forks: int) -> int:
-    """How many rounds of as many nodes as there are forks come after that of the node at this position, 0 or more."""
+    """How many rounds of ``forks`` hosts come after the round of the host at this position."""
     return (hosts - 1 - position) // forks
 
 
@@ -156,7 +156,7 @@ def ends_early(nodes: t.Sequence[Node], end: float) -> t.List[Node]:
 def to_extend(nodes: t.Sequence[Node], end: float, forks: int) -> t.List[str]:
     """The nodes whose switch needs more time, so that none restores the levels before the ``end`` of the window.
 
-    To contact these nodes delays that end on all others.
+    Giving these nodes more time delays that end on all nodes.
     """
     early = ends_early(nodes, end + MARGIN)
     while early:
@@ -178,7 +178,7 @@ def without_switch(nodes: t.Sequence[Node], end: float) -> t.List[str]:
     slow = "the play took too long to contact the other nodes"
     early = {node: switches[node].get("missing", slow) for node in ends_early(nodes, end)}
     lines = failures("If this play is killed or loses its network, the levels stay raised", none)
-    lines += failures("The job that restores the levels may end the window early, or has ended it", early)
+    lines += failures("The job that restores the levels may do so before the window ends, or already has,", early)
     return [line.text for line in lines]
 
 

@@ -112,7 +112,7 @@ def test_a_node_that_was_restored_before_the_play_came_to_it_is_named() -> None:
     ]
     deaf = {"switch": {"name": "5d41", "until": "early", "ends": 99, "missing": "it is not running"}}
     assert without_switch([node("a", polaris_raised=deaf)], 100) == [
-        "The job that restores the levels may end the window early, or has ended it on a: it is not running"
+        "The job that restores the levels may do so before the window ends, or already has, on a: it is not running"
     ]
     assert without_switch([node("a", polaris_raised=deaf)], 98) == []
 
@@ -139,7 +139,7 @@ def test_a_switch_that_was_not_given_enough_time_is_named() -> None:
     """Contacting the other nodes took even longer than that."""
     in_time, failed = ending("b", 100.5), ending("c", 1, failed=True, msg="disk full")
     (warning,) = without_switch([ending("a", 99.5), in_time, failed], 100)
-    assert warning.endswith("has ended it on a: the play took too long to contact the other nodes")
+    assert warning.endswith("already has, on a: the play took too long to contact the other nodes")
 
 
 def test_a_job_that_is_known_to_be_gone_restores_nothing() -> None:
