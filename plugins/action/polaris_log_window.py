@@ -261,9 +261,10 @@ class ActionModule(ActionBase):
             task = {"step": "disarm", "name": switch["name"], "url": plan["url"]}
             disarmed = self._on_node(task, task_vars)
             if not is_answer(disarmed):
+                until = f" at {switch['until']}" if "until" in switch else ""
                 result.setdefault("warnings", []).append(
                     f"The job on the node that restores the levels could not be stopped ({reason(disarmed)}). It ends "
-                    f"by itself at {switch['until']}."
+                    f"by itself{until}."
                 )
         return result
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.action import polaris_log_window
 from ansible_collections.polarismesh.maintenance.plugins.action.polaris_log_window import ActionModule
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
 
 PLAN = {"levels": {"naming": "info"}, "set": {"naming": "debug"}, "url": "http://10.0.0.1:8090"}
 RUNNING = {"changed": True, "found": True, "restored": False}
@@ -60,3 +62,21 @@ def test_a_job_that_is_gone_and_not_replaced_has_no_end(monkeypatch: pytest.Monk
     clock = started_clock(monkeypatch, {"name": "5d41", "until": "early", "ends": 900}, lambda: GONE, lambda: LOST)
     assert clock["missing"] == LOST["msg"]
     assert not {"until", "ends"} & clock.keys()
+
+
+@pytest.mark.parametrize(("time_known", "end"), [({"until": "late"}, "by itself at late."), ({}, "by itself.")])
+def test_a_job_that_cannot_be_stopped_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, time_known: dict[str, str], end: str
+) -> None:
+    """After the first job on the node was gone, it may be unknown whether the next one runs, and until when."""
+    action = ActionModule.__new__(ActionModule)
+    monkeypatch.setattr(action, "_task", SimpleNamespace(check_mode=False), raising=False)
+    monkeypatch.setattr(ActionModule, "_on_node", lambda *dummy: LOST)
+    monkeypatch.setattr(polaris_log_window, "recorded", lambda *dummy: _watch.Entry("raised", PLAN))
+    monkeypatch.setattr(polaris_log_window, "record", lambda *dummy: None)
+    monkeypatch.setattr(polaris_log_window, "perform_action", lambda *dummy: {"changed": True})
+    raised = {"switch": {"name": "5d41", "missing": LOST["msg"], **time_known}}
+    result = action._restore({}, {"inventory_hostname": "a", "polaris_raised": raised})
+    assert result["changed"]
+    (warning,) = result["warnings"]
+    assert warning.endswith(f"could not be stopped ({LOST['msg']}). It ends {end}")
