@@ -212,7 +212,9 @@ def restore(
     for name in sorted(raised.keys() - accounts.keys()):
         if "missing" in raised[name].plan:
             missing = str(raised[name].plan["missing"]).rstrip(".")
-            say(f"The play is gone. MAY BE RAISED on {name}: nothing restores it ({missing}). {_were(raised[name])}")
+            say(
+                f"The play is gone. {_state(raised[name])} on {name}: no job restores it ({missing}). {_were(raised[name])}"
+            )
             continue
         say(
             f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
@@ -240,8 +242,7 @@ def restore(
         if not left:
             break
     for name, why in left.items():
-        state = "MAY BE RAISED" if here[name].state == "raising" else "STILL RAISED"
-        say(f"{state} on {name}: {why} {_were(here[name])}")
+        say(f"{_state(here[name])} on {name}: {why} {_were(here[name])}")
     if len(left) < len(here):
         say(f"The log levels are restored on {len(here) - len(left)} of {len(here)}.")
     late = [name for name, entry in here.items() if entry.state == "raising" and name not in left]
@@ -264,6 +265,10 @@ def _restore_again(names: t.Sequence[str], attempt: t.Callable[[str], Result], s
         failed = _failed(names, attempt, lambda line: None)
     for name, why in failed.items():
         say(f"UNKNOWN on {name}, after it was restored: {why}")
+
+
+def _state(entry: Entry) -> str:
+    return "MAY BE RAISED" if entry.state == "raising" else "STILL RAISED"
 
 
 def _were(entry: Entry) -> str:
