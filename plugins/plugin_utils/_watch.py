@@ -211,10 +211,8 @@ def restore(
     # From here, the URL of the others may lead to another server, which must get neither the levels nor the token.
     for name in sorted(raised.keys() - accounts.keys()):
         if "missing" in raised[name].plan:
-            missing = str(raised[name].plan["missing"]).rstrip(".")
-            say(
-                f"The play is gone. {_state(raised[name])} on {name}: no job restores it ({missing}). {_were(raised[name])}"
-            )
+            why = f"no job restores it ({str(raised[name].plan['missing']).rstrip('.')})."
+            say(f"The play is gone. {_state(raised[name])} on {name}: {why} {_were(raised[name])}")
             continue
         say(
             f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
