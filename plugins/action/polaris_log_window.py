@@ -55,7 +55,7 @@ display = Display()
 LOG_LEVEL = "polaris_log_level"
 SWITCH = "polarismesh.maintenance.polaris_log_switch"
 
-STEPS = ["watch", "open", "opened", "extend", "wait", "restore", "release"]
+STEPS = ["watch", "open", "find_early", "extend", "wait", "restore", "release"]
 OPTIONS: t.Dict[str, t.Any] = {
     "step": {"type": "str", "required": True, "choices": STEPS},
     "levels": {"type": "dict", "default": {}},
@@ -80,7 +80,7 @@ class ActionModule(ActionBase):
         steps: t.Dict[str, t.Callable[[t.Dict[str, t.Any], t.Dict[str, t.Any]], Result]] = {
             "watch": self._watch,
             "open": self._open,
-            "opened": self._opened,
+            "find_early": self._find_early,
             "extend": self._extend,
             "wait": self._wait,
             "restore": self._restore,
@@ -115,7 +115,7 @@ class ActionModule(ActionBase):
                 f"No levels were changed."
             ) from error
 
-    def _opened(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
+    def _find_early(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Name the nodes whose switch would restore the levels before the window ends."""
         nodes = [node_of(name, host) for name, host in hosts_of(task_vars)]
         end = time.monotonic() + options["seconds"]
@@ -198,7 +198,7 @@ class ActionModule(ActionBase):
         """Give the switch more time, because the other nodes were raised so late."""
         name = task_vars["inventory_hostname"]
         node = node_of(name, task_vars)
-        early, forks = list(task_vars["polaris_opened"]["early"]), context.CLIARGS["forks"]
+        early, forks = list(task_vars["polaris_jobs"]["early"]), context.CLIARGS["forks"]
         seconds = options["seconds"] + GRACE + ROUND * rounds_after(early.index(name), len(early), forks)
         switch = node.result("polaris_raised")["switch"]
         return self._start_clock(switch, plan_on(node), seconds, task_vars)
