@@ -221,6 +221,9 @@ class ActionModule(ActionBase):
             if gone:
                 armed = self._set_switch(switch["name"], plan, seconds, task_vars)
             raised = self._raise(plan, task_vars)
+        elif "missing" not in armed:
+            # (Its first answer may have been lost, and that recorded.)
+            record(task_vars, "raised", plan)
         return {**raised, "switch": {**known, **armed}}
 
     def _raise(self, plan: t.Mapping[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
@@ -278,7 +281,9 @@ class ActionModule(ActionBase):
         begun = self._on_node({"step": "wait", "name": name, "url": plan["url"]}, task_vars, seconds + OVERTIME)
         if not begun.get("ansible_job_id"):
             return {"missing": reason(begun)}
-        return self._arm(name, plan, seconds, True, task_vars)
+        armed = self._arm(name, plan, seconds, True, task_vars)
+        # (If only its answer was lost, the job may be running.)
+        return armed if armed.get("gone") else {"name": name, **armed}
 
     def _arm(
         self, name: str, plan: t.Mapping[str, t.Any], seconds: int, raising: bool, task_vars: t.Dict[str, t.Any]

@@ -25,19 +25,43 @@ GONE = {"failed": True, "msg": "it is not running", "error": {"kind": "unsupport
 Answer = Callable[[], dict[str, Any]]
 
 
+class Window:
+    """The action on a node that gives these answers, and what it ``recorded`` in the journal."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Answer) -> None:
+        left = list(answers)
+        self.action = ActionModule.__new__(ActionModule)
+        self.recorded: list[tuple[str, Any]] = []
+        monkeypatch.setattr(ActionModule, "_on_node", lambda *dummy: left.pop(0)())
+        monkeypatch.setattr(ActionModule, "_raise", lambda *dummy: {"changed": True})
+        monkeypatch.setattr(ActionModule, "_is_pipelining_enabled", lambda *dummy: True)
+        monkeypatch.setattr(polaris_log_window, "variables_of", lambda *dummy: {})
+        monkeypatch.setattr(polaris_log_window, "order", lambda *dummy: {})
+        monkeypatch.setattr(
+            polaris_log_window, "record", lambda dummy, state, plan: self.recorded.append((state, plan))
+        )
+
+
 def started_clock(monkeypatch: pytest.MonkeyPatch, switch: dict[str, Any], *answers: Answer) -> dict[str, Any]:
     """The switch after its clock was started."""
-    left = list(answers)
-
-    action = ActionModule.__new__(ActionModule)
-    monkeypatch.setattr(ActionModule, "_on_node", lambda *dummy: left.pop(0)())
-    monkeypatch.setattr(ActionModule, "_raise", lambda *dummy: {"changed": True})
-    monkeypatch.setattr(ActionModule, "_is_pipelining_enabled", lambda *dummy: True)
-    monkeypatch.setattr(polaris_log_window, "variables_of", lambda *dummy: {})
-    monkeypatch.setattr(polaris_log_window, "order", lambda *dummy: {})
-    monkeypatch.setattr(polaris_log_window, "record", lambda *dummy: None)
-    clock: dict[str, Any] = action._start_clock(switch, PLAN, 60, {})["switch"]
+    clock: dict[str, Any] = Window(monkeypatch, *answers).action._start_clock(switch, PLAN, 60, {})["switch"]
     return clock
+
+
+def test_a_job_whose_first_answer_was_lost_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be running, and would otherwise neither be stopped with the window nor get its end."""
+    window = Window(monkeypatch, lambda: {"ansible_job_id": "j1"}, lambda: LOST, lambda: RUNNING)
+    switch = window.action._set_switch("5d41", PLAN, 60, {})
+    assert (switch["name"], switch["missing"]) == ("5d41", LOST["msg"])
+    clock = window.action._start_clock(switch, PLAN, 60, {})["switch"]
+    assert "missing" not in clock
+    # The journal said that no job restores the levels.
+    assert window.recorded == [("raised", PLAN)]
+
+
+def test_a_job_that_is_not_running_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = Window(monkeypatch, lambda: {"ansible_job_id": "j1"}, lambda: GONE)
+    assert "name" not in window.action._set_switch("5d41", PLAN, 60, {})
 
 
 def test_it_ends_by_the_clock_of_the_node_which_started_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
