@@ -148,7 +148,7 @@ def run(case: Case, folder: Path) -> None:
         assert "Traceback" not in said or case.blow is not None, said
 
 
-CASES = int(os.environ.get("POLARIS_WINDOW_CASES", "4"))
+CASES = int(os.environ.get("POLARIS_WINDOW_CASES", "3"))
 
 
 @pytest.mark.slow

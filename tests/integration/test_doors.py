@@ -53,12 +53,13 @@ def in_short_run(case: Case) -> bool:
     return case.module == "polaris_log_level" or case.name in (succeeds, fails)
 
 
-#: In the order in which they run: check mode first, on an unchanged server.
+#: In the order in which they run: check mode first, on an unchanged server. A module that only reads does the same in
+#: check mode, so one case shows that it runs there.
 CASES = [
     Case(module, check, name)
     for module, subject in SUBJECTS.items()
     for check in (True, False)
-    for name in subject.cases
+    for name in list(subject.cases)[: 1 if check and module.endswith("_info") else None]
 ]
 
 
