@@ -62,11 +62,8 @@ class PolarisAction(ActionBase):
         task_vars = task_vars or {}
         result: Result = super().run(tmp, task_vars)
         arguments = self.completed_arguments(task_vars)
-        odd = [name for name, value in arguments.options.items() if has_odd_key(value)]
-        if odd:
-            msg = f"A key in {odd[0]} is neither text nor a number, for example a date: write it in quotes."
-            result.update({"failed": True, "msg": msg, **invalid(msg, arguments.options.get("url"))})
-        elif self._in_process(task_vars):
+        # (What JSON cannot have cannot be sent to a module. It is refused here, like any other wrong argument.)
+        if self._in_process(task_vars) or json_options(arguments.options)[1] is not None:
             result.update(self._perform(arguments, task_vars))
         else:
             result.update(self._execute(arguments, task_vars))
@@ -129,10 +126,13 @@ class PolarisAction(ActionBase):
         # This worker is a fork for this one task. What it inherits from the controller is in use until it exits.
         # Excluding that from garbage collection saves a fifth of the time of a task with ten thousand items.
         gc.freeze()
-        validation = validated(self.spec, as_json(arguments.options), self._task.action)
+        options, odd = json_options(arguments.options)
+        validation = validated(self.spec, options, self._task.action)
         params = validation.params
         secrets = validation.secrets | secrets_in(params)
         refusal = missing_required_lib("requests") if not HAS_REQUESTS else validation.error
+        if odd is not None:
+            refusal = f"A key in {odd} is neither text nor a number, for example a date: write it in quotes."
         result: Result
         warnings = list(validation.warnings)
         if refusal is not None:
@@ -197,7 +197,7 @@ def perform_action(
 
 
 def as_json(value: t.Any) -> t.Any:
-    """The arguments as a module gets them from JSON: plain values, text as keys, vaulted text decrypted.
+    """A value as a module gets it from JSON: plain values, text as keys, vaulted text decrypted.
 
     The tags that ansible-core adds to text, from 2.19 on, would also slow down the copies that the validator makes: by
     more than half a second for ten thousand instances.
@@ -222,18 +222,27 @@ def as_json(value: t.Any) -> t.Any:
     return str(value)
 
 
-def has_odd_key(value: t.Any) -> bool:
-    """Whether a mapping in the value has a key that JSON does not have; ansible-core would not send it to a module."""
-    if isinstance(value, t.Mapping):
-        return any(
-            not (key is None or isinstance(key, (str, int, float))) or has_odd_key(item) for key, item in value.items()
-        )
-    return isinstance(value, (list, tuple)) and any(map(has_odd_key, value))
+def json_options(options: t.Mapping[str, t.Any]) -> t.Tuple[t.Dict[str, t.Any], t.Optional[str]]:
+    """The options as a module gets them, and the name of one that is left out: it has a key that JSON cannot have."""
+    plain: t.Dict[str, t.Any] = {}
+    odd = None
+    for name, value in options.items():
+        try:
+            plain[name] = as_json(value)
+        except TypeError:
+            odd = name
+    return plain, odd
 
 
 def _json_key(key: t.Any) -> str:
+    """The key as JSON has it.
+
+    :raises TypeError: it is neither text nor a number. ansible-core does not send such a key to a module.
+    """
     if key is None or isinstance(key, bool):
         return {None: "null", True: "true", False: "false"}[key]
+    if not isinstance(key, (str, int, float)):
+        raise TypeError(type(key).__name__)
     return str(key)
 
 
