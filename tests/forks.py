@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ansible's programs for the tests, imported once: imports take half of the CPU time of a short ansible-playbook.
 
-A nursery is a process that has imported ansible-playbook, ansible-inventory and requests, but nothing of the
-collection. It forks for each run. After these imports, a run is a separate process, as if it had been executed, except
-that it does not collect garbage. Ansible reads its settings while it is imported, so each set of settings has its own
-nursery.
+A nursery is a process that has imported ansible-playbook, ansible-inventory and requests, and read what ansible.builtin
+contains, but nothing of the collection. It forks for each run. After these imports, a run is a separate process, as if
+it had been executed, except that it does not collect garbage. Ansible reads its settings while it is imported, so each
+set of settings has its own nursery.
 """
 
 from __future__ import annotations

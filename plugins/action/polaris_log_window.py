@@ -181,12 +181,9 @@ class ActionModule(ActionBase):
         seconds = options["seconds"] + GRACE + ROUND * rounds_after(hosts.index(name), len(hosts), forks)
         if self._connection.transport != "local":
             switch = self._set_switch(secrets.token_hex(16), plan, seconds, task_vars)
-        noted = plan
         if "missing" in switch:
-            # If the play is killed before it warns, the process that watches does.
-            noted = {**plan, "missing": switch["missing"]}
-            record(task_vars, "raising", noted)
-        results.append(self._raise(noted, task_vars))
+            record(task_vars, "raising", noted(plan, switch))
+        results.append(self._raise(noted(plan, switch), task_vars))
         if "name" in switch and is_answer(results[-1]):
             results.append(self._start_clock(switch, plan, seconds, task_vars))
             switch = results[-1]["switch"]
@@ -220,10 +217,9 @@ class ActionModule(ActionBase):
             record(task_vars, "raising", plan)
             if gone:
                 armed = self._set_switch(switch["name"], plan, seconds, task_vars)
-            raised = self._raise(plan, task_vars)
-        elif "missing" not in armed:
-            # (Its first answer may have been lost, and that recorded.)
-            record(task_vars, "raised", plan)
+            raised = self._raise(noted(plan, armed), task_vars)
+        elif "missing" in switch:
+            record(task_vars, "raised", noted(plan, armed))
         return {**raised, "switch": {**known, **armed}}
 
     def _raise(self, plan: t.Mapping[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
@@ -323,6 +319,14 @@ def record(task_vars: t.Mapping[str, t.Any], state: State, plan: t.Mapping[str, 
     """Record a new state of a node that is in the journal. If that fails, the earlier state stays, and is restored."""
     with contextlib.suppress(OSError):
         _watch.record(task_vars["polaris_watch"]["journal"], task_vars["inventory_hostname"], state, plan)
+
+
+def noted(plan: t.Mapping[str, t.Any], switch: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """The plan as the journal has it: with the reason if no job is known to run on the node.
+
+    If the play is killed before it warns of that, the process that watches does.
+    """
+    return {**plan, "missing": switch["missing"]} if "missing" in switch else plan
 
 
 def recorded(task_vars: t.Mapping[str, t.Any]) -> t.Optional[_watch.Entry]:
