@@ -36,16 +36,12 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_vari
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, is_playing
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
-    GRACE,
-    ROUND,
     SUMMARY,
+    before_wait,
     is_late,
+    overtime,
     plan_of,
-    plan_on,
-    rounds_after,
     switch_of,
-    to_extend,
-    without_switch,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, is_answer, reason
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._watch import State
@@ -55,7 +51,7 @@ display = Display()
 LOG_LEVEL = "polaris_log_level"
 SWITCH = "polarismesh.maintenance.polaris_log_switch"
 
-STEPS = ["watch", "open", "find_early", "extend", "wait", "restore", "release"]
+STEPS = ["watch", "open", "wait", "restore", "release"]
 OPTIONS: t.Dict[str, t.Any] = {
     "step": {"type": "str", "required": True, "choices": STEPS},
     "levels": {"type": "dict", "default": {}},
@@ -80,8 +76,6 @@ class ActionModule(ActionBase):
         steps: t.Dict[str, t.Callable[[t.Dict[str, t.Any], t.Dict[str, t.Any]], Result]] = {
             "watch": self._watch,
             "open": self._open,
-            "find_early": self._find_early,
-            "extend": self._extend,
             "wait": self._wait,
             "restore": self._restore,
             "release": self._release,
@@ -115,18 +109,12 @@ class ActionModule(ActionBase):
                 f"No levels were changed."
             ) from error
 
-    def _find_early(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Name the nodes whose switch would restore the levels before the window ends."""
-        nodes = [node_of(name, host) for name, host in hosts_of(task_vars)]
-        end = time.monotonic() + options["seconds"]
-        return {"early": to_extend(nodes, end, context.CLIARGS["forks"])}
-
     def _wait(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         if self._task.check_mode:
             return {"waited": 0, "ended_by": "check mode"}
         started = time.monotonic()
         nodes = [node_of(name, host) for name, host in hosts_of(task_vars)]
-        for line in without_switch(nodes, started + options["seconds"]):
+        for line in before_wait(nodes, started + options["seconds"]):
             # (A task's warnings are shown only when it ends.)
             tell(f"[WARNING]: {line}")
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
@@ -178,7 +166,7 @@ class ActionModule(ActionBase):
         results = [looked]
         switch: Result = {}
         hosts, forks = task_vars["ansible_play_hosts_all"], context.CLIARGS["forks"]
-        seconds = options["seconds"] + GRACE + ROUND * rounds_after(hosts.index(name), len(hosts), forks)
+        seconds = options["seconds"] + overtime(hosts.index(name), len(hosts), forks)
         if self._connection.transport != "local":
             switch = self._set_switch(secrets.token_hex(16), plan, seconds, task_vars)
         if "missing" in switch:
@@ -190,15 +178,6 @@ class ActionModule(ActionBase):
         warnings = [warning for result in results for warning in result.get("warnings", ())]
         raised = {**results[1], **results[-1], "plan": plan, "switch": switch}
         return {**raised, **({"warnings": warnings} if warnings else {})}
-
-    def _extend(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """Give the switch more time, because the other nodes were raised so late."""
-        name = task_vars["inventory_hostname"]
-        node = node_of(name, task_vars)
-        early, forks = list(task_vars["polaris_jobs"]["early"]), context.CLIARGS["forks"]
-        seconds = options["seconds"] + GRACE + ROUND * rounds_after(early.index(name), len(early), forks)
-        switch = node.result("polaris_raised")["switch"]
-        return self._start_clock(switch, plan_on(node), seconds, task_vars)
 
     def _start_clock(
         self, switch: Result, plan: t.Mapping[str, t.Any], seconds: int, task_vars: t.Dict[str, t.Any]

@@ -17,10 +17,9 @@ description:
     C(ansible-playbook) dies first. V(release) ends that process, unless a node is still raised.
   - V(open) reads the levels of a node, records them in a file for that process, and raises them. If the connection of
     the node is not local, it first starts a job on the node (M(polarismesh.maintenance.polaris_log_switch)) that
-    restores them by itself. V(find_early) names the nodes whose job would do that before the window ends, and V(extend)
-    gives such a job more time. V(restore) restores the levels, and ends that job.
+    restores them by itself. V(restore) restores the levels, and ends that job.
   - V(wait) waits. At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
-  - V(watch), V(find_early), V(wait) and V(release) run once for all hosts, V(open) and V(restore) on every host.
+  - V(watch), V(wait) and V(release) run once for all hosts, V(open) and V(restore) on every host.
 extends_documentation_fragment:
   - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
@@ -31,7 +30,7 @@ options:
   step:
     description: What to do.
     type: str
-    choices: [watch, open, find_early, extend, wait, restore, release]
+    choices: [watch, open, wait, restore, release]
     required: true
   levels:
     description: The levels that V(open) sets, by scope.
@@ -68,18 +67,12 @@ plan:
 switch:
   description: >-
     The job on the node that restores the levels, with its C(name) and the time C(until) which it waits, or why it is
-    C(missing). C(ends) is the same time on the clock of C(time.monotonic). C(gone) says that it was not running when it
-    was given more time, C(restored) that it had already restored the levels. Empty if the controller itself connects to
+    C(missing). C(ends) is the same time on the clock of C(time.monotonic). C(gone) says that it was not running when
+    the levels were raised, C(restored) that it had already restored them. Empty if the controller itself connects to
     the server.
   type: dict
-  returned: V(open) and V(extend)
+  returned: V(open)
   sample: {}
-early:
-  description: The nodes whose job would restore the levels before the window ends.
-  type: list
-  elements: str
-  returned: V(find_early)
-  sample: []
 late:
   description: Whether a level may still be raised, because the server had not answered a change.
   type: bool

@@ -6,21 +6,13 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import typing as t
 
-from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failures, is_answer, on, reason
+from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failures, is_answer, on
 from .._text import counted
 from .log_level import kept_lines
-
-#: How much longer than the window the switch on a node waits, in seconds. The window opens some time after the switch
-#: was armed, so it restores after the play, and within 5.
-GRACE = 4
-#: How many seconds longer it waits for each round of nodes after its own: enough for a round in which a server or SSH
-#: does not answer. Only a slower play has to contact its nodes once more, which prints another line for each.
-ROUND = 10
-#: By how many seconds a switch must outlast the window, for the time between two tasks.
-MARGIN = 0.5
 
 
 def summarize(run: Run) -> Summary:
@@ -107,8 +99,7 @@ def not_opened(node: Node) -> t.Optional[str]:
         return node.reason("polaris_watch")
     if "polaris_raised" in node.results and node.answer("polaris_raised") is None:
         return node.reason("polaris_raised")
-    again = extended_on(node)
-    return None if not again or is_answer(again) else reason(again)
+    return None
 
 
 def is_watched(node: Node) -> bool:
@@ -132,53 +123,40 @@ def switch_of(node: Node) -> t.Mapping[str, t.Any]:
 
     With both, it may be running, but has not answered. It ``ends`` at the same time, by time.monotonic.
     """
-    return extended_on(node).get("switch") or node.result("polaris_raised").get("switch") or {}
+    return node.result("polaris_raised").get("switch") or {}
 
 
-def extended_on(node: Node) -> t.Mapping[str, t.Any]:
-    """What the switch answered when it was given more time; empty if it was not."""
-    extended = node.result("polaris_extended")
-    # (That of an earlier window in the same run has another name.)
-    names = [(result.get("switch") or {}).get("name") for result in (extended, node.result("polaris_raised"))]
-    return extended if names[0] is not None and names[0] == names[1] else {}
+def overtime(position: int, hosts: int, forks: int) -> int:
+    """How much longer than the window the switch on a node waits, in seconds.
 
+    The window opens when the play has raised all nodes, and the switch should not restore the levels before the play
+    does. So it waits 4 s, a quarter of a second for each host in one round of ``forks`` hosts, and 10 s for each round
+    after that of this host, which is enough if a server or SSH does not answer. If the play takes longer, the node has
+    its new levels for the seconds of the window, but is restored before the other nodes.
 
-def rounds_after(position: int, hosts: int, forks: int) -> int:
-    """How many rounds of ``forks`` hosts come after the round of the host at this position."""
-    return (hosts - 1 - position) // forks
-
-
-def ends_early(nodes: t.Sequence[Node], end: float) -> t.List[Node]:
-    """The nodes whose switch would restore the levels before the ``end`` of the window, by time.monotonic."""
-    return [node for node in nodes if not_opened(node) is None and switch_of(node).get("ends", end) < end]
-
-
-def to_extend(nodes: t.Sequence[Node], end: float, forks: int) -> t.List[str]:
-    """The nodes whose switch needs more time, so that none restores the levels before the ``end`` of the window.
-
-    Giving these nodes more time delays that end on all nodes.
+    :param position: of the host among all hosts of the play.
     """
-    early = ends_early(nodes, end + MARGIN)
-    while early:
-        delay = GRACE + ROUND * rounds_after(0, len(early), forks)
-        found = ends_early(nodes, end + MARGIN + delay)
-        if len(found) == len(early):
-            break
-        early = found
-    return [node.name for node in early]
+    rounds_after = (hosts - 1 - position) // forks
+    return 4 + min(hosts, forks) // 4 + 10 * rounds_after
 
 
-def without_switch(nodes: t.Sequence[Node], end: float) -> t.List[str]:
+def before_wait(nodes: t.Sequence[Node], end: float) -> t.List[str]:
     """The warnings before the wait: nodes that nothing restores if the play cannot, or that are restored too early.
 
     :param end: of the window, by time.monotonic.
     """
     switches = {node: switch_of(node) for node in nodes}
     none = {node: each["missing"] for node, each in switches.items() if "missing" in each and "ends" not in each}
-    slow = "the play took too long to contact the other nodes"
-    early = {node: switches[node].get("missing", slow) for node in ends_early(nodes, end)}
     lines = failures("If this play is killed or loses its network, the levels stay raised", none)
-    lines += failures("The job that restores the levels may do so before the window ends, or already has,", early)
+    slow = "the play took too long to contact the other nodes"
+    early = {
+        node: each.get("missing", slow)
+        for node, each in switches.items()
+        if not_opened(node) is None and each.get("ends", end) < end
+    }
+    if early:
+        seconds = math.ceil(end - min(switches[node]["ends"] for node in early))
+        lines += failures(f"The job there restores the levels up to {seconds} s before the window ends", early)
     return [line.text for line in lines]
 
 
@@ -208,7 +186,6 @@ SUMMARY = Summarizer(
     (
         "polaris_raised",
         "polaris_watch",
-        "polaris_extended",
         "polaris_window",
         "polaris_restored",
         "polaris_released",

@@ -13,12 +13,10 @@ import pytest
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
+    before_wait,
     is_late,
     is_raised,
-    rounds_after,
-    switch_of,
-    to_extend,
-    without_switch,
+    overtime,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, Run
 
@@ -111,74 +109,49 @@ def test_a_node_that_was_restored_before_the_play_came_to_it_is_named() -> None:
         "already restored on 1 (a), by the job there or by somebody else",
     ]
     deaf = {"switch": {"name": "5d41", "until": "early", "ends": 99, "missing": "it is not running"}}
-    assert without_switch([node("a", polaris_raised=deaf)], 100) == [
-        "The job that restores the levels may do so before the window ends, or already has, on a: it is not running"
+    assert before_wait([node("a", polaris_raised=deaf)], 100) == [
+        "The job there restores the levels up to 1 s before the window ends on a: it is not running"
     ]
-    assert without_switch([node("a", polaris_raised=deaf)], 98) == []
+    assert before_wait([node("a", polaris_raised=deaf)], 98) == []
 
 
 def ending(name: str, ends: float, **result: Any) -> Node:
     return node(name, polaris_raised={**result, "switch": {"name": name * 4, "until": "", "ends": ends}})
 
 
-def test_only_a_switch_that_restores_before_the_end_of_the_window_needs_more_time() -> None:
+def test_a_node_that_is_restored_before_the_end_of_the_window_is_named() -> None:
+    """The play took long to raise the others. Each has had the levels for the seconds of the window by then."""
     missing = node("c", polaris_raised={"switch": {"missing": "no pipelining"}})
-    assert to_extend([ending("a", 102), ending("b", 150), missing, node("d")], 100, forks=5) == []
-    assert to_extend([ending("a", 100), ending("b", 150), missing, node("d")], 100, forks=5) == ["a"]
-    assert to_extend([ending("a", 1, failed=True, msg="disk full")], 100, forks=5) == []
-
-
-def test_the_window_ends_later_by_the_time_that_it_takes_to_extend_switches() -> None:
-    """Those that would have lasted until then without it need more time as well."""
-    nodes = [ending("a", 99), ending("b", 103), ending("c", 113), ending("d", 150)]
-    assert to_extend(nodes, 100, forks=5) == ["a", "b"]
-    assert to_extend(nodes, 100, forks=1) == ["a", "b", "c"]
-
-
-def test_a_switch_that_was_not_given_enough_time_is_named() -> None:
-    """Contacting the other nodes took even longer than that."""
-    in_time, failed = ending("b", 100.5), ending("c", 1, failed=True, msg="disk full")
-    (warning,) = without_switch([ending("a", 99.5), in_time, failed], 100)
-    assert warning.endswith("already has, on a: the play took too long to contact the other nodes")
+    assert before_wait([ending("a", 100), ending("b", 150), node("d")], 100) == []
+    failed = ending("e", 1, failed=True, msg="disk full")
+    assert before_wait([ending("a", 99.5), ending("b", 73.8), missing, ending("d", 100), failed], 100)[1:] == [
+        (
+            "The job there restores the levels up to 27 s before the window ends on 2 (a, b): the play took too long "
+            "to contact the other nodes"
+        )
+    ]
 
 
 def test_a_job_that_is_known_to_be_gone_restores_nothing() -> None:
     """And no other one could be started on the node."""
     raised = node("a", polaris_raised={**ANSWER, "switch": {"name": "5d41", "missing": "no space"}})
-    assert without_switch([raised], 100) == [
+    assert before_wait([raised], 100) == [
         "If this play is killed or loses its network, the levels stay raised on a: no space"
     ]
     lost = node("a", polaris_raised=raised.result("polaris_raised"), polaris_restored=LOST)
     assert not any("The job on the node restores it" in text for text in lines(lost))
 
 
-def test_the_last_round_of_nodes_waits_for_nobody() -> None:
-    assert [rounds_after(position, 6, 2) for position in range(6)] == [2, 2, 1, 1, 0, 0]
-    assert [rounds_after(position, 5, 2) for position in range(5)] == [2, 1, 1, 0, 0]
-    assert rounds_after(0, 5, 5) == 0
-
-
-def test_a_switch_that_was_given_more_time_restores_later() -> None:
-    raised = {**ANSWER, "switch": {"name": "5d41", "until": "early"}}
-    later = {"switch": {"name": "5d41", "until": "late"}}
-    earlier_window = {"switch": {"name": "77aa", "until": "long ago"}}
-    assert switch_of(node("a", polaris_raised=raised, polaris_extended=later))["until"] == "late"
-    assert switch_of(node("a", polaris_raised=raised, polaris_extended=earlier_window))["until"] == "early"
-    assert switch_of(node("a", polaris_extended=earlier_window)) == {}
-
-
-def test_a_node_that_could_not_be_raised_again_has_failed() -> None:
-    """Its switch had restored it before the last node was raised."""
-    raised = {**ANSWER, "switch": {"name": "5d41", "until": "early"}}
-    clock = {"switch": {"name": "5d41", "until": "late"}, "failed": True, "msg": "disk full"}
-    stale = {**clock, "switch": {"name": "77aa"}}
-    assert "FAILED on a: disk full" in lines(node("a", polaris_raised=raised, polaris_extended=clock))
-    assert lines(node("a", polaris_raised=raised, polaris_extended=stale)) == lines(node("a", polaris_raised=raised))
+def test_a_job_waits_for_the_rounds_of_nodes_after_its_own() -> None:
+    """Not longer than 5 s where there is one round of a few nodes."""
+    assert [overtime(position, 6, 2) for position in range(6)] == [24, 24, 14, 14, 4, 4]
+    assert [overtime(position, 5, 2) for position in range(5)] == [24, 14, 14, 4, 4]
+    assert [overtime(0, hosts, 100) for hosts in (1, 3, 7, 61, 100, 200)] == [4, 4, 5, 19, 29, 39]
 
 
 def test_nodes_without_a_switch_are_one_line_for_each_reason() -> None:
     missing = [node(name, polaris_raised={"switch": {"missing": "no pipelining"}}) for name in "ab"]
     with_one = node("c", polaris_raised={"switch": {"name": "5d41", "until": ""}})
-    assert without_switch([*missing, with_one, node("d")], 100) == [
+    assert before_wait([*missing, with_one, node("d")], 100) == [
         "If this play is killed or loses its network, the levels stay raised on 2 (a, b): no pipelining"
     ]
