@@ -400,8 +400,8 @@ def test_runbooks_that_need_the_whole_fleet_refuse_slices(
     part = jobs.sliced(inventory(fleet), 3)[0]
     reasons = {
         "conn_rebalance": ({}, "an average over part of the cluster is misleading"),
-        "fleet_report": ({"dest": str(tmp_path / "report.html")}, "a report on part of the fleet"),
-        "heartbeat_audit": ({}, "what the nodes of the other slices have heard would be missing"),
+        "fleet_report": ({"dest": str(tmp_path / "report.html")}, "the report compares all nodes with each other"),
+        "heartbeat_audit": ({}, "heartbeats that only the nodes of other slices have received would be missing"),
         "instance_clean": ({"instances": '[{"id": "abc"}]'}, "every slice would clean the same store"),
     }
     started = {
