@@ -17,6 +17,21 @@ attributes:
     description:
       - When run twice in a row with the same options, the second run changes nothing.
       - This assumes that nobody else changes the server in between.
+  action_group:
+    description: Use C(group/polarismesh.maintenance.polaris) in C(module_defaults) to set the common options once.
+    support: full
+    membership:
+      - polarismesh.maintenance.polaris
+  async:
+    description: Can be run with C(async). The task then runs as a module, in its own interpreter.
+    support: full
+  in_process:
+    description:
+      - With a local connection, the task runs inside the worker process of the controller and starts no interpreter of
+        its own, which is many times faster for a fleet. The results are the same.
+      - With C(become), C(async) or C(environment), with any other connection, or if the variable C(polaris_in_process)
+        is V(false), it runs as a module.
+    support: full
 """
 
     # For modules that only read.
@@ -34,41 +49,18 @@ attributes:
     details: This module only reads.
 """
 
-    # For modules that only the playbooks of this collection use.
+    # Instead of the first one, for modules that only the playbooks of this collection use.
     INTERNAL = r"""
 options: {}
 attributes:
   check_mode:
+    description: Can run in check mode and report what would change without changing it.
     support: full
   diff_mode:
+    description: Will show what changed (or, in check mode, would change) in diff mode.
     support: none
   idempotent:
+    description: When run twice in a row with the same options, the second run changes nothing.
     support: N/A
     details: This module is not for use on its own.
-"""
-
-    ACTION_GROUP = r"""
-options: {}
-attributes:
-  action_group:
-    description: Use C(group/polarismesh.maintenance.polaris) in C(module_defaults) to set the common options once.
-    support: full
-    membership:
-      - polarismesh.maintenance.polaris
-"""
-
-    # plugin_utils/action.py
-    IN_PROCESS = r"""
-options: {}
-attributes:
-  async:
-    description: Can be run with C(async). The task then runs as a module, in its own interpreter.
-    support: full
-  in_process:
-    description:
-      - With a local connection, the task runs inside the worker process of the controller and starts no interpreter of
-        its own, which is many times faster for a fleet. The results are the same.
-      - With C(become), C(async) or C(environment), with any other connection, or if the variable C(polaris_in_process)
-        is V(false), it runs as a module.
-    support: full
 """

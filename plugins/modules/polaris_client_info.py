@@ -19,8 +19,6 @@ extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.info_module
-  - polarismesh.maintenance.attributes.action_group
-  - polarismesh.maintenance.attributes.in_process
 seealso:
   - module: polarismesh.maintenance.polaris_conn_info
 author:

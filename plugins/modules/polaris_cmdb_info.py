@@ -17,8 +17,6 @@ extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.info_module
-  - polarismesh.maintenance.attributes.action_group
-  - polarismesh.maintenance.attributes.in_process
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)
 """

@@ -20,8 +20,6 @@ description:
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
-  - polarismesh.maintenance.attributes.action_group
-  - polarismesh.maintenance.attributes.in_process
 attributes:
   check_mode:
     support: full
@@ -141,17 +139,14 @@ connections:
     protocol:
       description: Its protocol.
       type: str
-      returned: success
       sample: grpc
     host:
       description: The address of the client.
       type: str
-      returned: success
       sample: 10.0.0.7
     port:
       description: The port of the client.
       type: int
-      returned: success
       sample: 51324
 count:
   description: The number of RV(connections).
@@ -173,17 +168,14 @@ not_closed:
     protocol:
       description: Its protocol.
       type: str
-      returned: success
       sample: grpc
     host:
       description: The address of the client.
       type: str
-      returned: success
       sample: 10.0.0.8
     port:
       description: The port of the client, or V(null) if the task named the whole host.
       type: int
-      returned: success
       sample: 51330
     reason:
       description:
@@ -193,7 +185,6 @@ not_closed:
         - V(failed) - the task failed before this connection was closed.
         - V(unknown) - the task failed, and it is unknown whether this connection was closed.
       type: str
-      returned: success
       sample: not_open
 error:
   description: What failed. The notes describe its keys and kinds.

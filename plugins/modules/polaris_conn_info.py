@@ -18,8 +18,6 @@ description:
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
-  - polarismesh.maintenance.attributes.action_group
-  - polarismesh.maintenance.attributes.in_process
   - polarismesh.maintenance.attributes.info_module
 options:
   protocol:
@@ -133,25 +131,21 @@ stats:
     host:
       description: The address of the client.
       type: str
-      returned: success
       sample: 10.0.0.7
     amount:
       description: How many connections it holds.
       type: int
-      returned: success
       sample: 2
     last_access:
       description:
         - When the server accepted the newest of its connections, on the clock and in the time zone of the server.
         - This is not the time when it last sent something.
       type: str
-      returned: success
       sample: "2024-01-02T03:04:05+08:00"
     actives:
       description: The client's end of each connection.
       type: list
       elements: str
-      returned: success
       sample: ["10.0.0.7:51324", "10.0.0.7:51326"]
 node_hosts:
   description: The addresses of all nodes of the cluster as they registered themselves, sorted. V(null) if they could

@@ -14,7 +14,6 @@ description:
   - Reads the size of the heap. If it is large, saves the profiles of the server in a folder of the controller. Where
     the connection of the host is not local, they are first saved there in a temporary folder, which is removed.
 extends_documentation_fragment:
-  - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
 options:
   dest:

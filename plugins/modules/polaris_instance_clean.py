@@ -24,8 +24,6 @@ extends_documentation_fragment:
   - polarismesh.maintenance.connection.parallel
   - polarismesh.maintenance.instance
   - polarismesh.maintenance.attributes
-  - polarismesh.maintenance.attributes.action_group
-  - polarismesh.maintenance.attributes.in_process
 attributes:
   check_mode:
     support: full

@@ -14,8 +14,6 @@ description:
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.attributes
-  - polarismesh.maintenance.attributes.action_group
-  - polarismesh.maintenance.attributes.in_process
   - polarismesh.maintenance.attributes.info_module
 seealso:
   - module: polarismesh.maintenance.polaris_log_level

@@ -19,7 +19,6 @@ description:
   - The switch removes the files that Ansible keeps on the node for an asynchronous task.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
-  - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
 attributes:
   check_mode:

@@ -21,7 +21,6 @@ description:
   - V(wait) waits. At a terminal, Enter or Ctrl-C ends the wait, and the play goes on to restore the levels.
   - V(watch), V(wait) and V(release) run once for all hosts, V(open) and V(restore) on every host.
 extends_documentation_fragment:
-  - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
 attributes:
   check_mode:

@@ -16,7 +16,6 @@ description:
   - Decides what a playbook does after it has read all its hosts, or fails with the reason why nothing may be done.
   - Runs on the controller, once for all hosts. It asks no server.
 extends_documentation_fragment:
-  - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
 options:
   plan:

@@ -16,7 +16,6 @@ description:
   - Reads everything about a server that the report shows. If the server leads the health checks of its cluster, also
     reads the heartbeats.
 extends_documentation_fragment:
-  - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
 options:
   given:

@@ -21,8 +21,6 @@ extends_documentation_fragment:
   - polarismesh.maintenance.connection.parallel
   - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.info_module
-  - polarismesh.maintenance.attributes.action_group
-  - polarismesh.maintenance.attributes.in_process
 options:
   gather:
     description:

@@ -16,7 +16,6 @@ description:
   - Prints what a playbook did on all its hosts, and hands the same on as custom stats, under the key C(polaris).
   - Runs on the controller, once for all hosts.
 extends_documentation_fragment:
-  - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
 options:
   runbook:

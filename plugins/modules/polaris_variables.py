@@ -17,7 +17,6 @@ description:
     are wrong in one message. An empty or null variable counts as not given.
   - Runs on the controller.
 extends_documentation_fragment:
-  - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
 options:
   variables:
