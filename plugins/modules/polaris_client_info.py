@@ -10,8 +10,7 @@ module: polaris_client_info
 short_description: List the clients that report themselves to a Polaris server
 version_added: 1.0.0
 description:
-  - Lists the SDK clients that gave a Polaris cluster an address at which Prometheus finds their metrics. The server
-    nodes are part of that list.
+  - Lists the SDK clients that reported an address for Prometheus to scrape, and the server nodes.
   - Clients without such an address are not listed; M(polarismesh.maintenance.polaris_conn_info) counts all clients
     that have a connection.
   - Servers up to v1.15 do not have this call. It needs no account.
@@ -53,15 +52,15 @@ clients:
       type: str
       sample: 6ee00a4745051cac8eea18eea47ab9ab6e47b30c
     host:
-      description: The host of its metrics.
+      description: The host that serves its metrics.
       type: str
       sample: 10.0.0.7
     port:
-      description: The port of its metrics.
+      description: The port that serves its metrics.
       type: int
       sample: 28080
     url:
-      description: Where its metrics are.
+      description: The URL of its metrics.
       type: str
       sample: http://10.0.0.7:28080/metrics
     labels:
@@ -86,7 +85,7 @@ SPEC = spec()
 
 
 def described(reported: ReportedClient) -> Result:
-    """One client. The labels with a meaning to Prometheus get their own keys."""
+    """One client in the keys of a result. Labels with a meaning in Prometheus get keys of their own."""
     labels = dict(reported.labels)
     host, port = host_and_port(reported.target)
     scheme, path = labels.pop("__scheme__", "http"), labels.pop("__metrics_path__", "/metrics")

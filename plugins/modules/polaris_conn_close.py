@@ -11,10 +11,9 @@ short_description: Close connections of clients to a Polaris server
 version_added: 1.0.0
 description:
   - Closes single connections of a client, or all connections from one client address, on one Polaris server.
-  - First looks up which connections are open, and counts them; then closes them, each by its host and port. If none of
-    the connections is open, nothing is sent.
-  - Only the connections that were counted are closed. A connection that the client opens meanwhile is left alone, so a
-    client that reconnects at once is not disconnected twice.
+  - Looks up which connections are open, then closes these, each by its host and port. If none is open, nothing is sent.
+  - A connection that the client opens meanwhile is left alone, so a client that reconnects at once is not disconnected
+    twice.
   - Connections belong to one server node. To close the connections of a client in a whole fleet, run this task on every
     node, or use the playbook C(polarismesh.maintenance.conn_drain).
 extends_documentation_fragment:
@@ -56,8 +55,7 @@ options:
     description:
       - Several connections or hosts.
       - All are checked before the first request. An error names the position in the list, which starts at V(0).
-      - The same connection, or the same host, named twice counts once, with the larger O(connections[].min_connections)
-        of the two.
+      - A connection or host that is named twice counts once, with the larger O(connections[].min_connections).
     type: list
     elements: dict
     suboptions:
@@ -75,8 +73,7 @@ options:
         type: raw
         aliases: [amount]
   max_connections:
-    description:
-      - Fail, with C(error.kind=guard) and nothing closed, if more connections than this would be closed.
+    description: Fail with C(error.kind=guard), and close nothing, if more connections than this would be closed.
     type: int
 notes:
   - A server that is asked to close a port it does not know closes B(all) connections of that host, and the response
@@ -84,8 +81,8 @@ notes:
     request. One risk remains. If the client itself ends one of these connections while that request is on its way, the
     server closes all connections of that client. A warning says where this may have happened.
   - For V(http), the connection of this task itself is one of the connections of its host. It is left open, with a
-    warning, unless its port is given. If addresses are translated on the way to the server, it cannot be told apart
-    from the others. If it is closed then, its response is lost, and the task looks up again what was closed.
+    warning, unless its port is given. If addresses are translated on the way to the server, the task cannot recognize
+    it. If it is then closed with the others, the response is lost, and the task looks up what was closed.
   - Connections from other nodes of the cluster are closed like those of any client. With the heartbeat checker
     C(heartbeatLeader), a node does not open such a V(grpc) connection again until it is restarted, and healthy
     instances become unhealthy. The playbooks C(polarismesh.maintenance.conn_drain) and
@@ -319,7 +316,7 @@ class Selection:
 
 
 class LeftOut(t.NamedTuple):
-    """What was asked for and is not closed, and why; without a port the whole host."""
+    """A connection, or (without a port) a host, that the task names and does not close, and why."""
 
     protocol: str
     host: str
@@ -329,9 +326,9 @@ class LeftOut(t.NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """What the server lists of some hosts at one moment.
+    """The connections of some hosts, as the server lists them at one moment.
 
-    :param own: the connection that carried the answer, if it is one of them.
+    :param own: the one that carried the answer, if it is listed.
     """
 
     hosts: t.Dict[Key, HostConnections]
@@ -349,7 +346,7 @@ class View:
 
 
 def selected(params: Params) -> t.List[Selection]:
-    """What the task asks for, all of it checked. What is named twice counts once, with the larger min_connections."""
+    """What the task asks for, validated, each connection and host once, with the largest min_connections."""
     if params["connections"] is None:
         return [_selection(params, "")]
     if not params["connections"]:
@@ -384,7 +381,7 @@ class Plan:
 
 
 def planned(selections: t.Sequence[Selection], view: View) -> Plan:
-    """The open connections that the selections mean."""
+    """The open connections that match the selections."""
     close = Ports()
     left_out: t.List[LeftOut] = []
     own_meant = False
@@ -408,7 +405,7 @@ def planned(selections: t.Sequence[Selection], view: View) -> Plan:
 
 
 def check_limit(close: Ports, limit: t.Optional[int]) -> None:
-    """Fail where more than ``limit`` connections would be closed."""
+    """Fail if more than ``limit`` connections would be closed."""
     if limit is None or len(close) <= limit:
         return
     hosts = close.hosts()
@@ -423,7 +420,7 @@ def check_limit(close: Ports, limit: t.Optional[int]) -> None:
 
 
 def may_have_hit_bystanders(bystanders: Ports, after: View) -> t.List[Key]:
-    """The hosts whose bystanders are all gone: the server may have got a port that had just closed.
+    """The hosts whose bystanders are all gone: the server may have been asked for a port that had just closed.
 
     If one bystander is left, the server has not closed all connections of the host.
     """
@@ -446,7 +443,7 @@ def addresses(view: View, keys: t.Iterable[Key], without: t.Optional[Ports] = No
 class Report:
     """The outcome of a plan so far.
 
-    :param unknown: sent, and the answer was lost.
+    :param unknown: sent, but the answer was lost.
     :param bystanders: other connections of the same hosts, as listed before the last request for that host.
     """
 
@@ -467,7 +464,7 @@ class Report:
 
 
 def look(client: Client, keys: t.Iterable[Key]) -> View:
-    """What the server lists of these hosts now."""
+    """The connections of these hosts, as the server lists them now."""
     names_of: t.Dict[str, t.List[str]] = {}
     for protocol, host in keys:
         names_of.setdefault(protocol, []).append(host)
@@ -531,17 +528,17 @@ def close_batch(client: Client, key: Key, batch: t.List[int], view: View, report
             raise
         late = ""
         if view.own is not None and view.own in report.unknown:
-            lost = f"{view.own.address} was the connection of this task itself, so that the answer was cut off"
+            lost = f"{view.own.address} was the connection of this task itself, so the answer was cut off"
         elif key[0] == "http" and error.kind == "server":
             lost = (
                 "the answer was cut off, as happens when the connection of this task itself is closed with the others "
-                "(it could not be told apart, because something on the way translates addresses)"
+                "(it could not be recognized, because something on the way translates addresses)"
             )
         else:
             lost = f"the answer to a request was lost ({error.msg.rstrip('.')})"
             others = len(report.bystanders[key])
             if others:
-                # The server may act only now, and then not find a port that the client itself has just closed.
+                # The server may still act on the request, and may not find a port that the client has just closed.
                 late = (
                     f" If the client itself ended one of them, {client.url} may still close all other connections of "
                     f"{key[1]} ({key[0]}, {others})."
@@ -552,7 +549,7 @@ def close_batch(client: Client, key: Key, batch: t.List[int], view: View, report
 
 
 def settled(client: Client, keys: t.Sequence[Key], closed: Ports) -> View:
-    """The last read of the list: when none of the closed connections is listed any more, or after the last pause."""
+    """The server's list once none of the closed connections is in it any more, or after the last pause."""
     view = look(client, keys)
     for pause in PAUSES:
         if not view.listed(closed):
@@ -563,7 +560,7 @@ def settled(client: Client, keys: t.Sequence[Key], closed: Ports) -> View:
 
 
 def afterthoughts(url: str, report: Report, after: View, remaining: Ports) -> t.List[str]:
-    """What the operator should know about a success."""
+    """The warnings of a success."""
     bystanders = Ports(report.bystanders)
     warnings = [
         f"all other connections of {key[1]} ({key[0]}, {len(bystanders.of(key))}) ended at the same time: either the "
@@ -573,14 +570,14 @@ def afterthoughts(url: str, report: Report, after: View, remaining: Ports) -> t.
     ]
     if remaining:
         warnings.append(
-            f"{url} still lists {len(remaining)} of the closed connections: look again, they may have been opened anew "
-            f"from the same ports."
+            f"{url} still lists {len(remaining)} of the closed connections: check again; the client may have reopened "
+            f"them from the same ports."
         )
     return warnings
 
 
 def interrupted(client: Client, error: PolarisError, close: Ports, report: Report) -> None:
-    """Add what happened to each connection to the error of a task that stopped halfway."""
+    """Add the outcome for each connection to the error of a task that stopped halfway."""
     if report.unknown:
         try:
             left = look(client, report.unknown.hosts()).listed(report.unknown)
@@ -590,15 +587,15 @@ def interrupted(client: Client, error: PolarisError, close: Ports, report: Repor
             report.closed |= report.unknown - left
             report.unknown = Ports()
     known = {entry[:3] for entry in report.left_out}
-    open_still = [connection for connection in close - report.closed if connection not in known]
+    not_closed = [connection for connection in close - report.closed if connection not in known]
     report.left_out.extend(
-        LeftOut(*connection, "unknown" if connection in report.unknown else "failed") for connection in open_still
+        LeftOut(*connection, "unknown" if connection in report.unknown else "failed") for connection in not_closed
     )
-    failed = len(open_still) - len(report.unknown)
+    failed = len(not_closed) - len(report.unknown)
     counts = ((len(report.closed), "closed"), (failed, "not closed"), (len(report.unknown), "unknown"))
-    told = ", ".join(f"{count} {name}" for count, name in counts if count) or "none was closed"
+    outcome = ", ".join(f"{count} {name}" for count, name in counts if count) or "none was closed"
     late = " A request whose answer was lost may still take effect." if error.outcome_unknown and failed else ""
-    error.msg = f"{error.msg.rstrip('.')}. Of the {len(close)} connections to close: {told}.{late}"
+    error.msg = f"{error.msg.rstrip('.')}. Of the {len(close)} connections to close: {outcome}.{late}"
     error.partial = report.result()
 
 

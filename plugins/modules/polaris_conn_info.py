@@ -39,8 +39,8 @@ options:
     aliases: [amount]
   node_hosts:
     description:
-      - Whether to read the addresses of the nodes of the cluster as well, into RV(node_hosts).
-      - Nodes are clients of each other. These addresses distinguish them from other clients.
+      - Whether to return the addresses of the nodes of the cluster as well, in RV(node_hosts).
+      - Nodes are clients of each other. Their addresses distinguish them from other clients.
     type: bool
     default: false
 seealso:
@@ -50,7 +50,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Who is connected by gRPC
+- name: Read which clients are connected by gRPC
   polarismesh.maintenance.polaris_conn_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -61,7 +61,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ (grpc.hosts | dict2items | sort(attribute='value', reverse=true))[:5] }}"
 
-- name: See from which ports one client is connected
+- name: Read the ports from which one client is connected
   polarismesh.maintenance.polaris_conn_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -96,7 +96,7 @@ limit_enabled:
 hint:
   description:
     - What to configure on the server so that it counts the protocol.
-    - If it already does, a reminder of what its counts leave out.
+    - If it already does, a reminder that IPv6 clients are not counted.
   type: str
   returned: success
   sample: "Servers count IPv4 clients only: they do not list a client that connects by IPv6."
@@ -109,7 +109,7 @@ total:
   sample: 3
 listener_total:
   description:
-    - The server's own total, whatever O(host) and O(min_connections) say.
+    - The server's own total, regardless of O(host) and O(min_connections).
     - It is V(0) if the server's C(maxConnLimit) is V(0), however many there are.
     - V(null) if the protocol is not counted.
   type: int
@@ -118,7 +118,7 @@ listener_total:
 hosts:
   description:
     - How many connections each client address holds.
-    - A client that left a short while ago may stay listed with V(0).
+    - A client that disconnected a short while ago may still be listed with V(0).
   type: dict
   returned: success
   sample: {10.0.0.7: 2, 10.0.0.9: 1}
@@ -139,7 +139,7 @@ stats:
     last_access:
       description:
         - When the server accepted the newest of its connections, on the clock and in the time zone of the server.
-        - This is not the time when it last sent something.
+        - This is not the time of its last request.
       type: str
       sample: "2024-01-02T03:04:05+08:00"
     actives:
@@ -190,7 +190,7 @@ IPV4_ONLY = "Servers count IPv4 clients only: they do not list a client that con
 
 
 def described(stats: t.Optional[ConnStats], protocol: str) -> Result:
-    """The keys of the result for what the server said (None: it does not count that protocol)."""
+    """The statistics in the keys of a result; None means that the server does not count that protocol."""
     if stats is not None:
         return {**stats.as_dict(), "hint": IPV4_ONLY}
     nothing: Result = {"total": 0, "listener_total": None, "hosts": {}, "stats": []}
@@ -200,7 +200,7 @@ def described(stats: t.Optional[ConnStats], protocol: str) -> Result:
 def node_hosts(client: Client) -> t.Optional[t.List[str]]:
     """The addresses of all nodes of the cluster; None if they could not be read."""
     try:
-        # (A dictionary, because a node may register itself with more than one port.)
+        # A node may register itself with more than one port.
         return list(dict.fromkeys(node.host for node in server.nodes(client)))
     except PolarisError:
         return None

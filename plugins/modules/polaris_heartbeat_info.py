@@ -13,8 +13,8 @@ description:
   - Reads the last heartbeat that one Polaris server has received from one instance, from many, or from all instances of
     a service.
   - Ages are measured on the clock of the server, whatever its time and time zone are.
-  - With the health checker C(heartbeatMemory) of the shipped configuration, only the node that receives the heartbeats
-    of a client knows them. The playbook C(polarismesh.maintenance.heartbeat_audit) asks all nodes.
+  - With the health checker C(heartbeatMemory) of the shipped configuration, only the node that a client sends its
+    heartbeats to knows them. The playbook C(polarismesh.maintenance.heartbeat_audit) asks all nodes.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.parallel
@@ -25,20 +25,20 @@ options:
   service:
     description:
       - The service that the instance belongs to.
-      - With O(namespace) and neither O(host) nor O(port), all instances of the service.
+      - With O(namespace) but neither O(host) nor O(port), all instances of the service are read.
     type: str
   namespace:
     description:
       - The namespace of O(service).
-      - Alone, all instances of the namespace.
+      - If it is given alone, all instances of the namespace are read.
     type: str
   leader_only:
     description:
-      - Whether to read only where the server leads the health checks of its cluster (C(polaris.checker)). Elsewhere
-        RV(instances) is empty.
-      - With the health checker C(heartbeatLeader) that node knows all heartbeats. A task that asks it first has to ask
-        the others only for the instances of which it has not heard.
-      - With a boltdb store each server leads only itself, so nothing is read.
+      - Whether to read the heartbeats only if the server leads the health checks of its cluster (C(polaris.checker)).
+        If it does not, RV(instances) is empty.
+      - With the health checker C(heartbeatLeader), the leader knows all heartbeats. A play that asks it first needs to
+        ask the other nodes only about the instances that the leader has not heard from.
+      - With a boltdb store, each server leads only itself, so nothing is read.
     type: bool
     default: false
 notes:
@@ -84,14 +84,14 @@ url:
 leads:
   description:
     - Whether this server leads the health checks of its cluster.
-    - V(null) if that is unknown, and without O(leader_only).
+    - V(null) if this is unknown, and without O(leader_only).
   type: bool
   returned: success
   sample: true
 leader:
   description:
     - The C(host) that leads the health checks of the cluster, and since when (C(ctime), in epoch seconds).
-    - V(null) if none leads or that is unknown, and without O(leader_only).
+    - V(null) if no node leads, if this is unknown, and without O(leader_only).
   type: dict
   returned: success
   sample: {host: 10.0.0.1, ctime: 1704135845}
@@ -133,8 +133,8 @@ instances:
     found:
       description:
         - Whether this server watches the heartbeats of this instance.
-        - It does not if there is no such instance, or if the instance has no health check. From v1.14.0 on, servers do
-          not watch each other in this way either.
+        - It does not if there is no such instance, or if the instance has no health check. From v1.14.0 on, servers
+          also do not watch each other in this way.
       type: bool
       sample: true
     health_check:
@@ -203,7 +203,7 @@ Asked = t.Union[Target, Instance]
 
 
 def described(asked: Asked, heartbeat: t.Optional[Heartbeat]) -> Result:
-    """What is known of an instance. Some versions omit parts of its name in the answer."""
+    """What is known about an instance. Some versions omit parts of its name in the answer."""
     ttl = asked.ttl if isinstance(asked, Instance) else None
     age = None
     result = {
@@ -237,7 +237,7 @@ def leadership(client: Client) -> t.Tuple[t.Optional[bool], t.Optional[t.Dict[st
         named = {"host": leader.host, "ctime": leader.ctime}
         return elections.leads(leader, server.address_beside(client, leader.host)), named
     except PolarisError as error:
-        # A server that may not or cannot tell may still know heartbeats.
+        # A server that does not say who leads may still know heartbeats.
         if error.kind not in ("unsupported", "permission", "server"):
             raise
         return None, None

@@ -35,7 +35,7 @@ attributes:
     support: full
 options:
   batch_size:
-    description: The maximum number of instances in one transaction of the server, from V(1) to V(1000).
+    description: The maximum number of instances to remove in one transaction of the server, from V(1) to V(1000).
     type: int
     default: 100
   max_rows:
@@ -75,7 +75,7 @@ url:
 rows_affected:
   description:
     - How many instances the server reported as removed.
-    - After a failure, how many it had removed before. The last batch is not included.
+    - After a failure, the last batch is not included.
   type: int
   returned: success, and a failure after the first request
   sample: 250
@@ -85,7 +85,7 @@ batches:
   returned: success, and a failure after the first request
   sample: 3
 outcome_unknown:
-  description: The last batch was sent and not answered, so it is unknown whether its instances were removed.
+  description: The last batch was not answered, so it is unknown whether its instances were removed.
   type: bool
   returned: if no response came
   sample: true

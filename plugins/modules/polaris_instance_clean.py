@@ -14,8 +14,7 @@ description:
     removes such instances at once.
   - A live instance, one that the server lists as registered, is cleaned only with O(on_live=clean). All instances are
     looked up before the first one is cleaned. The server itself would remove a live instance (on a boltdb store) or
-    strip it of its metadata and its health check (on a MySQL store, from v1.17.3 on), and would return the same
-    response.
+    delete its metadata and health check (on a MySQL store, from v1.17.3 on), with the same response.
   - The nodes of a cluster share the store. Run this task on one node only, or use the playbook
     C(polarismesh.maintenance.instance_clean).
   - To remove all deleted instances, use M(polarismesh.maintenance.polaris_instance_batch_clean).
@@ -57,7 +56,7 @@ options:
     type: dict
     suboptions:
       type:
-        description: V(HEARTBEAT) or V(UNKNOWN), or the number of it in the API, V(1) or V(0).
+        description: V(HEARTBEAT) or V(UNKNOWN), or its number in the API, V(1) or V(0).
         type: str
       heartbeat:
         description: The settings of V(HEARTBEAT).
@@ -73,7 +72,7 @@ options:
     description: Whether the instance is isolated.
     type: bool
   location: &location
-    description: Where the instance is.
+    description: The location of the instance.
     type: dict
     suboptions:
       region:
@@ -89,7 +88,7 @@ options:
     description: The metadata of the instance. Keys and values are text.
     type: dict
   service_token: &service_token
-    description: The token of the service. No result contains it.
+    description: The token of the service. It is never part of a result.
     type: str
   instances:
     suboptions:
@@ -147,14 +146,15 @@ options:
       service_token: *service_token
   on_live:
     description:
-      - What to do about instances that are live.
-      - V(fail) fails with C(error.kind=guard), with nothing cleaned.
+      - What to do about live instances.
+      - V(fail) fails with C(error.kind=guard) and cleans nothing.
       - V(skip) cleans the others. RV(live) lists the instances that were left alone.
-      - V(clean) cleans them as well, which damages them. On a MySQL store, from v1.17.3 on, the instance stays
-        registered without its metadata and its health check; before, nothing happens. On a boltdb store, from v1.13
-        on, the instance leaves the store, but its node still returns it to clients, and from v1.17.2 on also lists it,
-        until that node restarts; up to v1.12 it is only marked as deleted. The response is the same every time. It is
-        meant for instances that a server still lists although they are gone.
+      - V(clean) cleans them as well, which damages them. It is meant for instances that a server still lists although
+        they are gone.
+      - On a MySQL store, from v1.17.3 on, a live instance that is cleaned stays registered without its metadata and its
+        health check; before, nothing happens. On a boltdb store, from v1.13 on, it leaves the store, but its node still
+        returns it to clients, and from v1.17.2 on also lists it, until that node restarts; up to v1.12 it is only
+        marked as deleted. The response is always the same.
     type: str
     choices: [fail, skip, clean]
     default: fail
@@ -163,28 +163,28 @@ options:
       - How many seconds to wait before the first clean. After the wait, the instances are looked up again.
       - An instance must not leave the store before all nodes have noticed that it was deregistered. Otherwise a node
         returns it to clients until that node restarts. Nodes check every second.
-      - With a boltdb store, from v1.17.2 on, the module does not wait, because the node is the only one, and the
-        look-up makes it notice.
-      - V(0) disables the wait. Use it when nothing was deregistered in the last few seconds.
+      - With a boltdb store, from v1.17.2 on, the module does not wait, because the node is the only one, and it notices
+        deregistrations during the look-up.
+      - V(0) disables the wait. Use it if nothing was deregistered in the last few seconds.
     type: float
     default: 3
 notes:
-  - An instance is live when the server lists one with the same id, or with the same service, namespace, host and port
-    (and O(vpc_id), if one is given), whatever its id. O(id) is looked for in all services.
-  - If an instance has no id of its own, the server computes the id from service, namespace, host and port. These
-    do not reach a deleted instance that has its own id, and the response does not say so. Name it by its O(id).
+  - An instance is live if the server lists one with the same id, or with the same service, namespace, host and port
+    (and O(vpc_id), if one is given), whatever its id. O(id) is searched for in all services.
+  - If an instance has no id of its own, the server computes the id from service, namespace, host and port. These do not
+    identify a deleted instance with an id of its own, and the response does not say so. Name it by its O(id).
   - A node with a boltdb store, from v1.17.2 on, whose local time is not ahead of UTC, misses the deregistration of an
     instance that had not changed for some seconds, and lists it as live until the node restarts. If a node lists more
     instances than its store holds, the message about live instances says so.
-  - Instances are cleaned in parts of 100, and each part is looked up again right before it is sent, unless it was
-    looked up in the last second. At the end all that were cleaned are looked up once more. Instances that registered in
-    the short time between the look-up and the clean are in RV(live_again), and the task fails, because the server has
-    damaged them. With O(on_live=clean) there are no such look-ups. With a boltdb store, a server up to v1.17.1 no
-    longer lists a damaged instance, so RV(live_again) cannot name it.
+  - Instances are cleaned in parts of 100. Each part is looked up again right before it is sent, unless it was looked up
+    in the last second. At the end, all instances that were cleaned are looked up once more. Those that registered
+    between the look-up and the clean are in RV(live_again), and the task fails, because the server has damaged them.
+    With O(on_live=clean) there are no such look-ups. With a boltdb store, a server up to v1.17.1 no longer lists a
+    damaged instance, so RV(live_again) cannot name it.
   - Large lists are looked up a service at a time. On servers up to v1.16, which cannot search for an id, all services
     are read to find one.
-  - In the first minute after its start, a server of v1.14 or older answers about 1000 calls, and delays the others
-    until the next full minute of its clock. Do not clean large lists then, or raise O(timeout) to 90 seconds.
+  - In the first minute after its start, a server up to v1.14 answers about 1000 calls, and delays the others until the
+    next full minute of its clock. Do not clean large lists during that time, or raise O(timeout) to 90 seconds.
   - A clean is never repeated. After a failure, run the task again, either unchanged or with RV(not_cleaned) and
     RV(unknown).
 seealso:
@@ -220,7 +220,7 @@ EXAMPLES = r"""
     on_live: skip
   register: clean
 
-- name: Show those that are live
+- name: Show the live ones
   ansible.builtin.debug:
     var: clean.live
 """
@@ -235,7 +235,7 @@ cleaned:
   description:
     - The instances for which a clean was sent and answered, in the order of the task.
     - In check mode, the instances for which one would be sent.
-    - This does not say whether there was anything to remove.
+    - It is unknown whether the store contained them.
   type: list
   elements: dict
   returned: success, and a failure after the look-up
@@ -246,8 +246,8 @@ cleaned:
       sample: 5a3c5ee4a1e4fb1f7f9c1f0b3e35b1a0a9a2a7d4
     service:
       description:
-        - The service. This and the following are V(null) if the task names the instance by its id alone and it is
-          not live.
+        - The service. It is V(null), like the following, if the task names the instance by its id alone and it is not
+          live.
       type: str
       sample: payments
     namespace:
@@ -270,16 +270,16 @@ cleaned:
 live:
   description:
     - The instances of the task that are live, as the server lists them.
-    - They were left alone, or, with O(on_live=clean), cleaned.
+    - They were left alone or, with O(on_live=clean), cleaned.
   type: list
   elements: dict
   returned: success, and a failure after the look-up
   contains: *identity
 live_again:
   description:
-    - The instances that were cleaned, or may have been, and that are live at the end of the task. The server may have
-      deleted their metadata and health check, or all of them. Register them again.
-    - The task fails with C(error.kind=guard) if there are any.
+    - The instances that were cleaned, or may have been, and are live at the end of the task. The server may have
+      deleted their metadata and health check, or the whole instance. Register them again.
+    - If there are any, the task fails with C(error.kind=guard).
     - V(null) if this is unknown because the last look-up failed.
   type: list
   elements: dict
@@ -292,7 +292,7 @@ count:
   sample: 1
 not_cleaned:
   description:
-    - The instances that were certainly not cleaned, without those in RV(live). You can pass this list to O(instances).
+    - The instances that were certainly not cleaned, except those in RV(live). You can pass this list to O(instances).
   type: list
   elements: dict
   returned: failure after the look-up
@@ -347,15 +347,15 @@ SPEC = spec(
     **instance_rules(*INSTANCE_FIELDS),
 )
 
-#: Instances are cleaned in parts of this size. A part is looked up again before it is sent, if the look-up of one of
-#: its instances is older than FRESH seconds. On v1.18.1 with MySQL, 100 cleans took one second, and a look-up 20 ms.
+#: Instances are cleaned in parts of this size. A part is looked up again before it is sent if the look-up of one of its
+#: instances is older than FRESH seconds. On v1.18.1 with MySQL, 100 cleans took one second, and a look-up 20 ms.
 PART = 100
 FRESH = 1.0
 
-#: From this number of ids on, the list of all instances is read instead, if that takes fewer requests.
+#: From this number of ids on, the list of all instances is read instead if that takes fewer requests.
 MANY_IDS = 20
 
-#: How many live instances a message names, and in how many services misspelt names are looked for.
+#: How many live instances a message names, and how many services are checked for misspelled names.
 SHOWN = 5
 SERVICES_CHECKED = 20
 
@@ -373,12 +373,12 @@ Live = t.Dict[int, Instance]
 
 @dataclass
 class State:
-    """The state of each target so far. Positions are those of ``targets``.
+    """The state of each target, by its position in ``targets``.
 
     :param live: what the server listed in any look-up before the clean.
-    :param unknown: sent, and the answer was lost.
+    :param unknown: sent, but the answer was lost.
     :param looked: when the last look-up of a target began, in seconds of the monotonic clock.
-    :param live_again: what the server lists at the end although it was sent; None until the last look-up.
+    :param live_again: the cleaned instances that the server lists at the end; None until the last look-up.
     """
 
     targets: t.Sequence[Target]
@@ -398,17 +398,17 @@ class State:
         return self.cleaned | self.unknown
 
     def pending(self) -> t.List[int]:
-        """What to clean that has not been sent yet."""
+        """The targets that still have to be sent."""
         left_out = self.sent | (set(self.live) if self.spares_live else set())
         return [at for at in range(len(self.targets)) if at not in left_out]
 
     def stale(self, part: t.Iterable[int], now: float) -> bool:
-        """Whether the last look-up of one of these is too old to clean it now."""
+        """Whether the last look-up of one of these targets is too old to clean it now."""
         return any(now - self.looked[at] > FRESH for at in part)
 
 
 def parts(state: State) -> t.List[t.List[int]]:
-    """What to clean, in parts. Each has few services, because a look-up takes a request for each of them."""
+    """The pending targets, in parts with few services each, because a look-up takes a request for each service."""
     ordered = sorted(
         state.pending(), key=lambda at: (state.targets[at].namespace or "", state.targets[at].service or "")
     )
@@ -444,7 +444,7 @@ def identities(live: Live) -> t.List[t.Dict[str, t.Any]]:
 
 
 def tally(state: State) -> str:
-    """The sentence that says how far a task got."""
+    """How far a task got, as a sentence."""
     if not state.cleaned and not state.unknown:
         return "Nothing was cleaned."
     unknown = f", and the outcome is unknown for {len(state.unknown)}" if state.unknown else ""
@@ -456,15 +456,14 @@ def live_error(state: State, url: str, unnoticed: int) -> PolarisError:
 
     :param unnoticed: how many deleted instances the node may still list, see :func:`.instances.unnoticed_deletions`.
     """
-    count = len(state.live)
-    one = count == 1
+    one = len(state.live) == 1
     stale = (
         f" This node lists {unnoticed} more instances than its store holds, so these may be deleted instances that the "
         f"node has not noticed: restart it, or ask another node."
     )
     return PolarisError(
         "guard",
-        f"{count} of {len(state.targets)} instances {'is' if one else 'are'} live at {url} "
+        f"{len(state.live)} of {len(state.targets)} instances {'is' if one else 'are'} live at {url} "
         f"({some_of(state.live)}). {tally(state)} Deregister {'it' if one else 'them'} first, or set "
         f"on_live to skip, which cleans the others.{stale if unnoticed else ''}",
         partial=failure(state),
@@ -473,8 +472,8 @@ def live_error(state: State, url: str, unnoticed: int) -> PolarisError:
 
 def some_of(live: Live) -> str:
     """The first few instances, as messages name them."""
-    names = [name_of(instance) for _at, instance in sorted(live.items())]
-    return listed(names, SHOWN)
+    found = (instance for _at, instance in sorted(live.items()))
+    return listed([f"{each.namespace}/{each.service} {each.host}:{each.port}" for each in found], SHOWN)
 
 
 def damage(state: State, url: str) -> str:
@@ -495,7 +494,7 @@ def unreached(state: State, url: str) -> t.List[str]:
         return []
     warning = (
         f"{len(others)} instances are live at {url} with an id of their own ({some_of(others)}): service, namespace, "
-        f"host and port do not reach them, live or deleted; name them by their id."
+        f"host and port do not identify them, live or deleted; name them by their id."
     )
     return [warning]
 
@@ -507,7 +506,7 @@ def services_without_live(state: State) -> t.List[t.Tuple[str, str]]:
 
 
 def identity(named: t.Union[Target, Instance]) -> t.Dict[str, t.Any]:
-    """What names an instance, in the keys of a result."""
+    """The parts that name an instance, in the keys of a result."""
     keys = {
         "id": named.id,
         "service": named.service,
@@ -516,11 +515,6 @@ def identity(named: t.Union[Target, Instance]) -> t.Dict[str, t.Any]:
         "port": named.port,
     }
     return {**keys, "vpc_id": named.vpc_id} if named.vpc_id else keys
-
-
-def name_of(instance: Instance) -> str:
-    """An instance, as messages name it."""
-    return f"{instance.namespace}/{instance.service} {instance.host}:{instance.port}"
 
 
 # --- which of them are live ------------------------------------------------------------------------------------------
@@ -541,7 +535,7 @@ class Names:
         found: Live = {}
         for instance in listing.instances:
             for at in self.by_tetrad.get(tetrad(instance), ()):
-                # Two networks may use the same address. Without a vpc_id, a target means those of every network.
+                # Two networks may use the same address. A target without a vpc_id matches in every network.
                 if self.targets[at].vpc_id in (None, instance.vpc_id):
                     found[at] = instance
             if instance.id in self.by_id:
@@ -562,7 +556,7 @@ def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
         if target.service is not None and target.namespace is not None:
             services.setdefault((target.namespace, target.service), []).append(at)
 
-    # A service at a time, where that takes fewer requests than its instances one by one.
+    # A service at a time, if that takes fewer requests than its instances one by one.
     several = [name for name, members in services.items() if len(members) > 1]
     one_by_one = [members[0] for members in services.values() if len(members) == 1]
     first_pages = client.collect(
@@ -585,7 +579,7 @@ def find_live(client: Client, targets: t.Sequence[Target]) -> Live:
     ):
         live.update(names.meant_by(certain(client, listing)))
 
-    # An id may have been registered again, for another address. (The lists of services above would show it.)
+    # An id may have been registered again for another address. For other computed ids, the lists above would show that.
     own = [target.id for at, target in enumerate(targets) if target.own_id and at not in live]
     computed = [targets[at].id for at in one_by_one if not targets[at].own_id and at not in live]
     for listing in find_ids(client, own, computed):
@@ -675,7 +669,7 @@ def unknown_services(client: Client, state: State) -> t.List[str]:
 
 
 def look_up(client: Client, state: State, part: t.Sequence[int]) -> None:
-    """Find out which targets of ``part`` are live; fail if the task says so."""
+    """Find out which targets of ``part`` are live. Fails if one is, and on_live says so."""
     state.looked.update(dict.fromkeys(part, time.monotonic()))
     found = find_live(client, [state.targets[at] for at in part])
     state.live.update((part[at], instance) for at, instance in found.items())
@@ -684,7 +678,7 @@ def look_up(client: Client, state: State, part: t.Sequence[int]) -> None:
 
 
 def look_back(client: Client, state: State) -> None:
-    """Find out which of the instances that were sent are live now."""
+    """Find out which of the cleaned instances are live now."""
     if state.spares_live and state.sent:
         sent = sorted(state.sent)
         found = find_live(client, [state.targets[at] for at in sent])
@@ -720,15 +714,15 @@ def clean_parts(client: Client, state: State, settle: float) -> None:
 
 def interrupted(error: PolarisError, state: State, url: str) -> PolarisError:
     """The error that stopped a task, with how far it got."""
-    said = [error.msg.rstrip(".") + "."]
+    sentences = [error.msg.rstrip(".") + "."]
     if not error.partial:
-        said.append(tally(state))
+        sentences.append(tally(state))
     if state.live_again is None and state.sent and state.spares_live:
-        said.append("Whether any of them is live again is unknown.")
-    said.append(damage(state, url))
+        sentences.append("Whether any of them is live again is unknown.")
+    sentences.append(damage(state, url))
     if not error.partial and error.kind in PASSING:
-        said.append("Run it again: cleaning an instance twice does no harm.")
-    error.msg = " ".join(filter(None, said))
+        sentences.append("Run it again: cleaning an instance twice does no harm.")
+    error.msg = " ".join(filter(None, sentences))
     error.partial = failure(state)
     return error
 

@@ -11,7 +11,7 @@ short_description: List which node of a Polaris cluster leads what
 version_added: 1.0.0
 description:
   - Lists the jobs that only one node of a cluster does at a time, such as health checks and cleaning, and the node that
-    does each.
+    leads each.
   - With a MySQL store all nodes return the same list. With a boltdb store each node is alone and leads everything.
   - Servers up to v1.13 do not have this call.
 extends_documentation_fragment:
@@ -25,7 +25,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See who leads
+- name: Read who leads
   polarismesh.maintenance.polaris_leader_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -54,13 +54,13 @@ leaders:
       type: str
       sample: polaris.checker
     host:
-      description: The address of the node that leads it, as that node knows it.
+      description: The address of the node that leads it, as known to that node.
       type: str
       sample: 10.0.0.1
     valid:
       description:
-        - Whether that node leads now. If not, it released the leadership or has been silent for a while, or no node
-          has taken it yet (RV(leaders[].host) is then empty).
+        - Whether that node leads now. If not, it has released the leadership or has been silent for a while, or no node
+          has taken the job yet (RV(leaders[].host) is then empty).
       type: bool
       sample: true
     ctime:

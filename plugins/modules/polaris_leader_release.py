@@ -10,17 +10,17 @@ module: polaris_leader_release
 short_description: Make a node of a Polaris cluster release a leadership
 version_added: 1.0.0
 description:
-  - Makes one node release a job that only one node of a cluster does at a time, so that another node takes it over.
-    Useful before that node is taken down, for instance.
+  - Makes one node release a job that only one node of a cluster does at a time, so that another node takes it over, for
+    example before that node is shut down.
   - The release is sent only if this node leads. If another node leads, or none, nothing is done, so the task can run on
     all nodes.
-  - The node steps down within 2 seconds and is no candidate for about 30. Another node takes over within about 12
+  - The node steps down within 2 seconds and is not a candidate for about 30. Another node takes over within about 12
     seconds; until then the list still shows the old leader.
-  - Do not release C(polaris.checker) while clients are connected. On a cluster with the checker C(heartbeatLeader) the
-    node that led refuses all heartbeats sent to it for about 30 seconds (code 500007), and live instances that report
-    to it become unhealthy. This was seen on v1.18.1. The task fails, unless O(force) is set.
-  - On a boltdb store every node leads for itself, and no node takes over a released leadership, so the job stops until
-    that node restarts. The task fails, unless O(force) is set.
+  - Do not release C(polaris.checker) while clients are connected. On a cluster with the checker C(heartbeatLeader), the
+    old leader refuses all heartbeats sent to it for about 30 seconds (code 500007), and live instances that send
+    theirs to it become unhealthy (seen on v1.18.1). The task fails unless O(force) is set.
+  - On a boltdb store, every node is its own leader, and no node takes over a released leadership, so the job stops
+    until that node restarts. The task fails unless O(force) is set.
   - Servers up to v1.13 do not have this call.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
@@ -39,14 +39,14 @@ options:
   elect_key:
     description:
       - The job, such as V(MaintainJob.CleanDeletedInstances), which is part of V(MaintainJob) after v1.18.1.
-        M(polarismesh.maintenance.polaris_leader_info) lists all of them.
+        M(polarismesh.maintenance.polaris_leader_info) lists all jobs.
     type: str
     required: true
   force:
     description:
-      - Release C(polaris.checker) as well, although heartbeats then fail and live instances may become unhealthy.
-      - Release on a boltdb store as well, although the job then stops until the node restarts.
-      - Release as well if it is unknown whether this node leads. A node that does not lead ignores the call.
+      - Release even C(polaris.checker), although heartbeats then fail and live instances may become unhealthy.
+      - Release even on a boltdb store, although the job then stops until the node restarts.
+      - Release even if it is unknown whether this node leads. A node that does not lead ignores the call.
     type: bool
     default: false
 seealso:
@@ -80,7 +80,7 @@ leader:
   returned: success
   sample: 10.0.0.1
 own_host:
-  description: The node's own address, as the node knows it. V(null) if that is unknown.
+  description: The node's own address, as known to that node. V(null) if this is unknown.
   type: str
   returned: success
   sample: 10.0.0.1
@@ -114,8 +114,8 @@ def leader_of(elect_key: str, leaders: t.Sequence[Leader], url: str) -> Leader:
     for leader in leaders:
         if leader.elect_key == elect_key:
             return leader
-    known = ", ".join(leader.elect_key for leader in leaders) or "nothing"
-    raise PolarisError("not_found", f"{url} has no job {elect_key!r} to lead; it has {known}. Correct elect_key.")
+    known = ", ".join(leader.elect_key for leader in leaders) or "none"
+    raise PolarisError("not_found", f"{url} has no elected job {elect_key!r}; it has {known}. Correct elect_key.")
 
 
 def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
@@ -125,10 +125,10 @@ def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
             "guard",
             f"{url} {'leads' if release else 'may lead'} {HEALTH_CHECKS}, the health checks of all instances: for "
             f"about 30 s after a release it refuses the heartbeats that clients send to it, and live instances may "
-            f"become unhealthy. Set force if that is what you want. Nothing was sent.",
+            f"become unhealthy. Set force to release it anyway. Nothing was sent.",
         )
     if release is None:
-        how = "give the URL with the address under which the node registered itself"
+        how = "give the URL with the address that the node registered"
         if leader.host == DEFAULT_HOST:
             how = (
                 "give each node an address of its own (in polaris-server.yaml, self_address from Polaris v1.17.2 on, "
@@ -136,14 +136,14 @@ def guard(leader: Leader, release: t.Optional[bool], url: str) -> None:
             )
         raise PolarisError(
             "guard",
-            f"{leader.elect_key} is led by {leader.host}, and whether {url} is that node is unknown: {how}, or set "
+            f"{leader.elect_key} is led by {leader.host}, and it is unknown whether {url} is that node: {how}, or set "
             f"force (a node that does not lead ignores the call). Nothing was sent.",
         )
     if release and leader.ctime is None:
         raise PolarisError(
             "guard",
             f"{url} has a boltdb store, where no node takes over: {leader.elect_key} would stop until that node "
-            f"restarts. Set force if that is what you want. Nothing was sent.",
+            f"restarts. Set force to release it anyway. Nothing was sent.",
         )
 
 

@@ -45,15 +45,15 @@ options:
     choices: [debug, info, warn, error, fatal, none]
   expected:
     description:
-      - The levels that scopes must have now to be changed, by scope.
+      - The current levels that scopes must have to be changed, by scope.
       - A scope that has another level is left alone, and RV(kept) names it. So restoring old levels does not overwrite
         a level that somebody else has set in the meantime.
-      - Scopes that are not named here are changed whatever their level is.
+      - Scopes that are not named here are changed regardless of their level.
     type: dict
   ignore_unknown_scopes:
     description:
       - Ignore scopes that this server does not have, with a warning, instead of failing.
-      - Useful in a fleet of several versions.
+      - Useful if the versions in a fleet differ.
     type: bool
     default: false
 seealso:
@@ -63,14 +63,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See what the service discovery of this node does
+- name: Log what the service discovery of this node does
   polarismesh.maintenance.polaris_log_level:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
     scope: naming
     level: debug
 
-- name: Quiet everything but two scopes
+- name: Quiet all scopes except two
   polarismesh.maintenance.polaris_log_level:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -124,7 +124,7 @@ unchanged_scopes:
   returned: failure during the change
   sample: [store]
 unknown_scopes:
-  description: The scopes for which it is unknown whether they were set, because the response of the server was lost.
+  description: The scopes that may or may not have been set, because the response of the server was lost.
   type: list
   elements: str
   returned: failure during the change
@@ -171,7 +171,7 @@ def wanted_levels(params: Params) -> Levels:
     if params["levels"] is None:
         wanted = {params["scope"]: params["level"]}
     else:
-        # A module gets its options as JSON, where every key is text. So 7 and "7" are one scope in-process, too.
+        # A module gets its options as JSON, where every key is text. So 7 and "7" are one scope in-process as well.
         wanted = json.loads(json.dumps(params["levels"]))
         if not wanted:
             raise PolarisError("refused", "levels is empty: name at least one scope and its level, or '*' for all.")

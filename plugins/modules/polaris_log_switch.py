@@ -38,7 +38,7 @@ options:
     type: str
     required: true
   seconds:
-    description: After how many seconds the switch restores the levels. For V(arm).
+    description: The number of seconds after which the switch restores the levels. For V(arm).
     type: float
     default: 300
   levels:
@@ -46,7 +46,7 @@ options:
     type: dict
     default: {}
   expected:
-    description: The switch restores a scope only if it has this level then. For V(arm).
+    description: The level that a scope must still have to be restored, by scope. For V(arm).
     type: dict
     default: {}
   raising:
@@ -118,12 +118,12 @@ SPEC = spec(
     }
 )
 
-#: How long a switch waits to be armed, and how long V(arm) waits for the switch to start, in seconds.
+#: How long a switch waits to be armed, and how long ``arm`` waits for the switch to start, in seconds.
 UNARMED = 60.0
 START = 20.0
-#: How long a message and its answer may take. A switch that is restoring answers only afterwards.
+#: How long a message and its answer may take, in seconds. While it restores, a switch does not answer.
 ANSWER = 45.0
-#: How long it tries to restore if the server does not answer, and the pause between two attempts.
+#: How long it tries to restore if the server does not answer, and the pause between two attempts, in seconds.
 PATIENCE = 600.0
 PAUSE = 3.0
 
@@ -223,12 +223,12 @@ def wait(name: str) -> None:
 
 
 def _next_message(listener: socket.socket, end: float, fired: bool) -> t.Optional[Message]:
-    """The next message; None if none came before ``end``, a time of time.monotonic.
+    """The next message, answered with the id of this process, and whether the switch has begun to restore.
 
-    It is answered with the id of this process, and whether the switch has begun to restore.
+    :param end: when to stop waiting, by time.monotonic; the result is then None.
     """
     while time.monotonic() < end:
-        # (In pieces: a socket does not accept a time-out of many days.)
+        # In pieces, because a socket does not accept a timeout of many days.
         listener.settimeout(max(0.01, min(60.0, end - time.monotonic())))
         try:
             connection, _address_of_peer = listener.accept()
@@ -245,10 +245,7 @@ def _next_message(listener: socket.socket, end: float, fired: bool) -> t.Optiona
 
 
 def restore(order: Message) -> bool:
-    """Restore the levels, and return whether that worked.
-
-    What it did goes to the system's log, because no task is left to return it to.
-    """
+    """Restore the levels, log the outcome to syslog, because no task is left to return it to, and return success."""
     result = perform(_restore, order, set(), check_mode=False, diff_mode=False).result
     outcome = ""
     if result.get("failed"):
@@ -261,7 +258,7 @@ def restore(order: Message) -> bool:
 
 
 def _restore(client: Client, params: Params, check_mode: bool) -> Result:
-    """Restore the scopes that still have the level that the window set. Somebody else has set the others."""
+    """Restore the scopes that still have the level that the window set, not those that somebody else has set since."""
     before = log_levels.read(client)
     todo, kept = split(changes(params["levels"], before), before, params["expected"])
     if todo:
@@ -272,8 +269,8 @@ def _restore(client: Client, params: Params, check_mode: bool) -> Result:
 def remove_job() -> None:
     """End the processes with which Ansible supervises this job, and remove its files.
 
-    They would write its result to a file and leave that there. (ansible-core 2.16 to 2.21, modules/async_wrapper.py:
-    the parent runs the module, the parent's parent limits its time.)
+    They would write its result to a file and leave that there (ansible-core 2.16 to 2.21, modules/async_wrapper.py: the
+    parent runs the module, and the parent's parent limits its time).
     """
     parent = os.getppid()
     for pid in (_parent_of(parent), parent):
@@ -306,7 +303,7 @@ def _command_of(pid: int) -> t.List[str]:
 def _parent_of(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            # After the program's name, which may contain blanks: the state, the parent.
+            # After the program's name, which may contain spaces: the state, the parent.
             return int(file.read().rpartition(")")[2].split()[1])
     except (OSError, ValueError):
         return 0
@@ -320,23 +317,23 @@ def run(client: Client, params: Params, check_mode: bool) -> Result:
         return {"changed": False, "found": False, "restored": False}
     if params["step"] == "wait":
         wait(params["name"])
-        # (Nothing reads the result.)
+        # Nothing reads a result.
         raise SystemExit(0)
     if params["step"] == "arm":
         order = {"step": "arm", "seconds": params["seconds"], "raising": params["raising"], "order": params}
         answer = ask(params["name"], order, START if params["raising"] else 0)
         if answer is None:
             raise PolarisError("unsupported", "the job on the node that restores the levels is not running.")
-        return {"changed": True, "found": True, "restored": answer["fired"]}
-    answer = ask(params["name"], {"step": "disarm"}, 0)
-    if answer is not None:
-        _until_gone(answer["pid"])
-    found = answer is not None
-    return {"changed": found, "found": found, "restored": answer is not None and answer["fired"]}
+    else:
+        answer = ask(params["name"], {"step": "disarm"}, 0)
+        if answer is None:
+            return {"changed": False, "found": False, "restored": False}
+        _wait_for_exit(answer["pid"])
+    return {"changed": True, "found": True, "restored": answer["fired"]}
 
 
-def _until_gone(pid: int, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
+def _wait_for_exit(pid: int) -> None:
+    end = time.monotonic() + 10.0
     while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
         time.sleep(0.02)
 

@@ -65,10 +65,10 @@ plan:
   sample: {url: "http://10.0.0.1:8090", levels: {naming: info}, set: {naming: debug}}
 switch:
   description: >-
-    The job on the node that restores the levels, with its C(name) and the time C(until) which it waits, or why it is
-    C(missing). C(ends) is the same time on the clock of C(time.monotonic). C(gone) says that it was not running when
-    the levels were raised, C(restored) that it had already restored them. Empty if the controller itself connects to
-    the server.
+    The job on the node that restores the levels. C(name) is its name, C(until) the time at which it restores them, and
+    C(ends) the same time on the clock of C(time.monotonic). If there is no job, C(missing) says why. C(gone) means that
+    it was not running when the levels were raised, C(restored) that it had already restored them. Empty if the
+    controller itself connects to the server.
   type: dict
   returned: V(open)
   sample: {}

@@ -14,8 +14,8 @@ description:
   - Does so only if the heap could return enough memory. A second run right after the first changes nothing.
   - The figures come from the metrics of the server (C(/metrics)), or else from its heap profile (C(/debug/pprof/heap)).
     If it shows neither, memory is freed in any case, and the figures are V(null).
-  - During the collection every client of that node waits, for a moment if the heap is large. In a cluster, free the
-    nodes one at a time, as the playbook C(polarismesh.maintenance.memory_free) does.
+  - During the collection, every client of that node waits, for a noticeable moment if the heap is large. In a cluster,
+    free the nodes one at a time, as the playbook C(polarismesh.maintenance.memory_free) does.
   - The call is sent once and never repeated. The server answers when it has finished. After 60 seconds it closes the
     connection although the work continues; the task then fails and says that the outcome is unknown.
 extends_documentation_fragment:
@@ -25,8 +25,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - RV(memory_after) then assumes that all of the idle part of the heap was returned. A real collection also finds
-        garbage, and usually frees more.
+      - In check mode, RV(memory_after) assumes that the whole idle part of the heap was returned. A real collection
+        also finds garbage, and usually frees more.
   diff_mode:
     support: full
   idempotent:
@@ -46,8 +46,7 @@ options:
     type: bool
     default: false
   timeout:
-    description:
-      - How long one request may take, in seconds. The server itself closes the connection after 60 seconds.
+    description: The maximum duration of one request, in seconds. The server closes the connection after 60 seconds.
     type: float
     default: 90
 seealso:
@@ -85,41 +84,20 @@ url:
   returned: always
   sample: http://127.0.0.1:8090
 memory_before:
-  description: The heap of the server before, in bytes. V(null) if the server shows no figures.
+  description:
+    - The heap of the server before, in bytes, with the keys of
+      RV(polarismesh.maintenance.polaris_memory_info#module:memory).
+    - V(null) if the server shows no figures.
   type: dict
   returned: success, and when the outcome is unknown
-  contains: &memory
-    heap:
-      description: The memory of the machine that the heap takes, in use or not.
-      type: int
-      sample: 1048576000
-    heap_idle:
-      description: The part of the heap without any object, including what was already returned to the system.
-      type: int
-      sample: 734003200
-    heap_released:
-      description: The part of RV(memory_before.heap_idle) that was already returned to the system.
-      type: int
-      sample: 104857600
-    releasable:
-      description: What could be returned, RV(memory_before.heap_idle) minus RV(memory_before.heap_released).
-      type: int
-      sample: 629145600
-    heap_in_use:
-      description:
-        - The part of the heap with objects.
-        - If the server does not show it, everything that it has mapped except RV(memory_before.heap_idle).
-      type: int
-      sample: 419430400
-    sys:
-      description: Everything that the server has mapped, released parts included.
-      type: int
-      sample: 1181116006
+  sample: {heap: 1048576000, heap_idle: 734003200, heap_released: 104857600, heap_in_use: 419430400,
+    releasable: 629145600, sys: 1181116006}
 memory_after:
   description: The same afterwards. V(null) if the server shows no figures.
   type: dict
   returned: success, and when the outcome is unknown and the figures could be read
-  contains: *memory
+  sample: {heap: 419430400, heap_idle: 734003200, heap_released: 734003200, heap_in_use: 419430400,
+    releasable: 0, sys: 1181116006}
 released:
   description:
     - The growth of RV(memory_before.heap_released) in bytes. V(null) without figures.
@@ -201,11 +179,11 @@ def free(client: Client, before: t.Optional[Memory]) -> None:
             raise
         error.msg = (
             f"{client.url} received the call to free memory and did not answer ({reason(error)}): the outcome is "
-            f"unknown, and the server may still be working on it. The call is not repeated; check the figures of the "
+            f"unknown, and the server may still be working on it. The call is not repeated: check the figures of the "
             f"node before you run this again, and raise the option timeout if its heap is large."
         )
         error.partial = {"changed": True, "outcome_unknown": True, **report(before, None)}
-        # If the node is too busy to show its figures, only the figures before are known.
+        # A node that is too busy to show its figures leaves only those from before.
         with contextlib.suppress(PolarisError):
             error.partial.update(report(before, memory.read(client)))
         raise

@@ -49,11 +49,11 @@ memory:
   returned: success
   contains:
     heap:
-      description: The memory of the machine that the heap takes, in use or not.
+      description: The memory of the machine that the heap takes up, in use or not.
       type: int
       sample: 1048576000
     heap_idle:
-      description: The part of the heap without any object, including what was already returned to the system.
+      description: The part of the heap without objects, including what was already returned to the system.
       type: int
       sample: 734003200
     heap_released:

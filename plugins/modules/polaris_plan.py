@@ -14,7 +14,7 @@ version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection; it may change at any time.
   - Decides what a playbook does after it has read all its hosts, or fails with the reason why nothing may be done.
-  - Runs on the controller, once for all hosts. It asks no server.
+  - Runs on the controller, once for all hosts, and sends no requests.
 extends_documentation_fragment:
   - polarismesh.maintenance.attributes.internal
 options:
@@ -27,7 +27,7 @@ options:
     type: dict
     default: {}
   target:
-    description: The hosts that the playbook was to run on, where all of them have to be part of the run.
+    description: The pattern of hosts of the playbook, if all of these hosts must be part of the run.
     type: raw
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)

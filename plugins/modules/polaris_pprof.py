@@ -11,9 +11,9 @@ short_description: Switch the profiles of a Polaris server on or off
 version_added: 1.0.0
 description:
   - Switches the profiles (C(/debug/pprof)) of one running Polaris server on or off, if they are not already.
-  - The switch belongs to one node and is lost when it restarts.
+  - The setting belongs to one node and is lost when it restarts.
   - Releases up to v1.18.1 do not have this call. They read C(enablePprof) in polaris-server.yaml at startup. On such a
-    server the task only succeeds if the profiles are already as wanted.
+    server the task succeeds only if the profiles already are as O(enabled) says.
   - Anyone who can reach the port can read profiles without an account. On servers that have this call, anyone can use
     it as well. Switch profiles off when you have saved yours.
 extends_documentation_fragment:

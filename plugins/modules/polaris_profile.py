@@ -33,10 +33,10 @@ options:
   kind:
     description:
       - V(heap) - what holds memory, as of the last garbage collection.
-      - V(allocs) - the same, but shows first what has been allocated since the start of the server.
+      - V(allocs) - the same, but C(go tool pprof) shows first what has been allocated since the start of the server.
       - V(goroutine) - where all goroutines are.
-      - V(block) - where goroutines wait for each other. Empty unless the server samples it, which is off by default in
-        Go.
+      - V(block) - where goroutines wait for each other. Empty unless the server samples it; in Go, this is off by
+        default.
       - V(mutex) - what holds locks that others wait for. Empty unless the server samples it, as with V(block).
       - V(threadcreate) - what started threads of the operating system.
       - V(profile) - what takes CPU time during O(seconds).
@@ -46,7 +46,7 @@ options:
     default: heap
   seconds:
     description:
-      - How many seconds the server records, from 1 to 55. It ends every response after 60 seconds.
+      - How many seconds the server records, from 1 to 55, because it ends every response after 60 seconds.
       - Only for O(kind=profile) and O(kind=trace); the other kinds show one moment.
     type: int
     default: 10
@@ -158,7 +158,7 @@ def recording(kind: str, seconds: int) -> t.Optional[int]:
     if not 1 <= seconds <= MOST_SECONDS:
         raise PolarisError(
             "refused",
-            f"seconds must be from 1 to {MOST_SECONDS}, as the server ends every answer after 60 s; got {seconds}.",
+            f"seconds must be from 1 to {MOST_SECONDS} (the server ends every answer after 60 s); got {seconds}.",
         )
     return seconds
 
@@ -171,12 +171,12 @@ def file_name(url: str, kind: str, now: float) -> str:
 
 
 def destination(dest: str, name: str) -> Path:
-    """The file to write, in a folder that is there and may be written to."""
+    """The file to write, in a folder that exists and can be written to."""
     target = Path(dest)
     # "folder/" means a folder, even if it does not exist.
     if target.is_dir() or dest.endswith("/"):
         target = target / name
-    # Write to the target of a link, and keep the link.
+    # A symbolic link is kept, and its target is written.
     written = Path(os.path.realpath(str(target)))
     folder = (written if target.is_symlink() else target).parent
     if not folder.is_dir():
@@ -204,7 +204,7 @@ def is_profile(content: t.BinaryIO, kind: str) -> bool:
     """Whether this is a complete profile, not the page of a proxy or part of a profile."""
     content.seek(0)
     if kind == "trace":
-        # Such as "go 1.21 trace" and three zero bytes.
+        # A trace begins with text such as "go 1.21 trace" and three zero bytes.
         head = content.read(16)
         return head.startswith(b"go 1.") and b" trace\0" in head
     try:
@@ -215,12 +215,12 @@ def is_profile(content: t.BinaryIO, kind: str) -> bool:
                 pass
     except (OSError, EOFError, zlib.error):
         return False
-    # The message Profile begins with one of its fields 1 to 14, a number or something with a length.
+    # The protobuf message Profile begins with one of its fields 1 to 14, which is a number or has a length.
     return bool(tag) and 1 <= tag[0] >> 3 <= 14 and tag[0] & 7 in (0, 2)
 
 
 def check(client: Client, kind: str) -> None:
-    """Fail if the server could not give that profile, without making it record one."""
+    """Fail if the server could not return that profile, without making it record one."""
     if not profiles.enabled(client):
         raise profiles.switched_off(client)
     # Both came with the same release, and a request for a trace would record one.

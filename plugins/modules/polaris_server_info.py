@@ -13,9 +13,10 @@ description:
   - Reads whether a URL is that of a Polaris server, its version or the oldest version that it can have, which calls of
     the maintenance API it has, the nodes of its cluster, which authentication is switched on, and the protocols whose
     connections it counts.
-  - With O(gather), the task also reads the state of the node, so that one task reads everything about a node.
-  - The calls are found by checking the routes of the server, without running any of them.
-  - Reads what the account may read. Values that could not be read are V(null), and RV(not_read) lists them.
+  - With O(gather), the task also reads the state of the node, so that one task reads everything about it.
+  - To find out which calls the server has, its routes are checked, without running any of them.
+  - Values that could not be read, for example because the account may not read them, are V(null), and RV(not_read)
+    lists them.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.parallel
@@ -24,28 +25,27 @@ extends_documentation_fragment:
 options:
   gather:
     description:
-      - What else to read. The result has these keys as well.
-      - V(all) means all of the others.
+      - What else to read, each into the key of this name. V(all) means all of them.
     type: list
     elements: str
     choices: [levels, connections, memory, leaders, functions, all]
     default: []
   probe_defaults:
     description:
-      - Whether to check if the server accepts the published password and the published token of the default account,
-        and requests without a valid token. The result is in RV(lets_in).
-      - These are three more attempts, one of them a login, which may appear in the log of the server. None of them
-        uses the account of this task.
+      - Whether to test if the server accepts the published password or the published token of the default account, or
+        requests without a valid token. The result is in RV(lets_in).
+      - These are three attempts, one of them a login, which may appear in the log of the server. None of them uses the
+        account of this task.
     type: bool
     default: false
   nodes_share:
     description:
-      - The share of this task in the list of the cluster's nodes, for a play that reads every node of a large cluster.
-        V(3/200) is the third of 200 tasks.
-      - Each task returns the addresses of some nodes, in RV(node_addresses), so that all tasks together know all nodes.
-        RV(nodes) is V(null) then. If there are too few tasks for that, each reads the whole list.
-      - Without this option, each task reads the whole list. In a cluster of 200 nodes, that takes up to 20 requests of
-        each task, and each result contains 200 nodes in full.
+      - The share of this task in reading the list of the cluster's nodes, for a play that reads every node of a large
+        cluster. V(3/200) is the third of 200 tasks.
+      - Each task returns the addresses of some nodes, in RV(node_addresses), so that all tasks together know all nodes,
+        and RV(nodes) is V(null). If there are too few tasks for that, each reads the whole list.
+      - Without this option, each task reads the whole list. In a cluster of 200 nodes, that takes up to 20 requests per
+        task, and each result contains 200 nodes in full.
     type: str
 seealso:
   - module: polarismesh.maintenance.polaris_log_level_info
@@ -60,7 +60,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at a server
+- name: Read what the server is and can do
   polarismesh.maintenance.polaris_server_info:
     url: http://127.0.0.1:8090
     token: "{{ polaris_token }}"
@@ -108,13 +108,13 @@ oldest_version:
   sample: v1.17.2
 features:
   description:
-    - What the server can do, as name and V(true) or V(false); V(null) if that is unknown.
+    - Whether the server has each feature. V(null) if this is unknown.
     - The names are those of the modules, without their prefix.
   type: dict
   returned: success
   contains:
     conn_info:
-      description: It can list connections, see RV(protocols) for which.
+      description: It can list the connections of RV(protocols).
       type: bool
     conn_close:
       description: It can close connections.
@@ -163,15 +163,15 @@ features:
   sample: {conn_info: true, conn_close: true, pprof: false}
 own_host:
   description:
-    - The node's own address, as the node knows it. RV(nodes) and RV(leaders) use it.
-    - V(null) if that is unknown, for instance behind a load balancer.
+    - The node's own address, as known to that node. RV(nodes) and RV(leaders) use it.
+    - V(null) if this is unknown, for example behind a load balancer.
   type: str
   returned: success
   sample: 10.0.0.1
 nodes:
   description:
     - The nodes of the cluster as they registered themselves, one for each address, sorted.
-    - V(null) if that is unknown, and with O(nodes_share).
+    - V(null) if they are unknown, and with O(nodes_share).
   type: list
   elements: dict
   returned: success
@@ -181,12 +181,12 @@ nodes:
       type: str
       sample: 10.0.0.1
     port:
-      description: The port that is registered, mostly that of gRPC.
+      description: The registered port, usually that of gRPC.
       type: int
       sample: 8091
     url:
       description:
-        - The presumed URL of its HTTP API. Servers do not register their HTTP port; that of O(url) is assumed.
+        - The presumed URL of its HTTP API. Most nodes do not register their HTTP port; that of O(url) is then assumed.
         - For a node that registered itself as 127.0.0.1, O(url) itself.
       type: str
       sample: http://10.0.0.1:8090
@@ -214,8 +214,8 @@ node_addresses:
   sample: ["10.0.0.1:8091", "10.0.0.2:8091"]
 node_count:
   description:
-    - The number of addresses that the whole list has. V(null) if that is unknown.
-    - If all tasks together have fewer addresses, the list is not complete, mostly because tasks failed.
+    - The number of addresses in the whole list. V(null) if it is unknown.
+    - If all tasks together have fewer addresses, the list is incomplete, usually because tasks failed.
   type: int
   returned: success, if O(nodes_share)
   sample: 2
@@ -239,18 +239,18 @@ levels:
   sample: {naming: info}
 connections:
   description:
-    - The connections, protocol by protocol, each with the keys V(protocol), V(limit_enabled), V(total),
-      V(listener_total), V(hosts) and V(stats) that M(polarismesh.maintenance.polaris_conn_info) returns.
+    - The connections by protocol, each with the keys V(protocol), V(limit_enabled), V(total), V(listener_total),
+      V(hosts) and V(stats) that M(polarismesh.maintenance.polaris_conn_info) returns.
     - V(null) for a protocol that the server does not count.
-    - V(http) includes those of this task itself, which are counted in RV(own_connections).
+    - V(http) includes the connections of this task itself, whose number is RV(own_connections).
   type: dict
   returned: success, if O(gather) has it
   sample: {grpc: {protocol: grpc, limit_enabled: true, total: 0, listener_total: 0, hosts: {}, stats: []}, http: null}
 own_connections:
   description:
-    - How many of the C(http) connections in RV(connections) are those of this task itself.
-    - V(null) if that is unknown, because the server lists none of them. This happens behind a proxy, and where
-      something between here and the server translates addresses. Also V(null) if the server does not count C(http).
+    - How many of the C(http) connections in RV(connections) belong to this task itself.
+    - V(null) if the server does not count C(http), or lists none of these connections under their own address, as
+      behind a proxy or address translation.
   type: int
   returned: success, if O(gather) has V(connections)
   sample: 5
@@ -276,8 +276,8 @@ functions:
   sample: {Client: [DiscoverInstances, RegisterInstance]}
 lets_in:
   description:
-    - Who is let in, as name and V(true) or V(false); V(null) if that is unknown.
-    - V(null) as a whole without O(probe_defaults).
+    - Whether the server accepts each of these. V(null) if this is unknown.
+    - The whole value is V(null) without O(probe_defaults).
   type: dict
   returned: success
   contains:
@@ -285,15 +285,15 @@ lets_in:
       description: Requests without a valid token.
       type: bool
     default_token:
-      description: The published token of the default account. V(null) if anyone is let in, because the token proves
-        nothing then.
+      description: The published token of the default account. V(null) if requests without a valid token are accepted,
+        because then the token proves nothing.
       type: bool
     default_password:
-      description: The published password of the default account, at the login.
+      description: A login with the published password of the default account.
       type: bool
   sample: {anyone: false, default_token: false, default_password: true}
 not_read:
-  description: What could not be read. Values that this server does not have are V(null), and are not in this list.
+  description: What could not be read. This does not include values that this server does not have.
   type: list
   elements: dict
   returned: success
@@ -350,9 +350,9 @@ Features = t.Dict[str, t.Optional[bool]]
 
 #: The values of ``gather`` except ``all``, which are also keys of the result.
 PARTS = ("levels", "connections", "memory", "leaders", "functions")
-#: Those that came with a later release than v1.8.0: an older server does not have them.
+#: Those that not all releases have.
 LATER_PARTS = ("leaders", "functions")
-#: What is read -> the feature that the server has if that succeeds.
+#: What is read -> the feature that the server has if this succeeds.
 SHOWN_BY = {
     "connections": "conn_info",
     "levels": "log_level",
@@ -452,7 +452,7 @@ def share(text: t.Optional[str]) -> t.Optional[t.Tuple[int, int]]:
 def own_connections(
     stats: t.Optional[t.Mapping[str, t.Optional[ConnStats]]], own: t.AbstractSet[str]
 ) -> t.Optional[int]:
-    """How many of the listed connections over http are ours; None if none is listed: then they may have other names.
+    """How many of the listed connections over http are ours; None if none is: their addresses may be translated.
 
     :param own: our ends of them.
     """
@@ -463,7 +463,7 @@ def own_connections(
 class Answers:
     """The answers of one server to many questions, and what could not be read.
 
-    A question is a tuple: what it is about, and further names that distinguish several of one kind.
+    A question is a tuple of its subject and, if there are several about one subject, a name.
     """
 
     def __init__(self, answers: t.Mapping[t.Tuple[str, ...], t.Any]) -> None:
@@ -472,9 +472,9 @@ class Answers:
         self.not_read: t.List[t.Dict[str, str]] = []
 
     def of(self, what: str, sentence: str = "") -> t.Optional[t.Dict[str, t.Any]]:
-        """The answers about something, by their further names (one: by ``what``); None if one of them failed.
+        """The answers about a subject, by name (or subject); None if one of them failed.
 
-        :param sentence: with it, a failure is also a warning: "... could not be read".
+        :param sentence: the subject of a warning after a failure: "... could not be read".
         """
         found = {key[-1]: answer for key, answer in self._answers.items() if key[0] == what}
         error = next((answer for answer in found.values() if isinstance(answer, PolarisError)), None)
@@ -487,7 +487,7 @@ class Answers:
         return None
 
     def one(self, what: str, sentence: str = "") -> t.Any:
-        """The only answer about something."""
+        """The only answer about a subject."""
         found = self.of(what, sentence)
         return None if found is None else found[what]
 
@@ -498,20 +498,20 @@ class Answers:
 def ask(
     client: Client, parts: t.Sequence[str], probe_defaults: bool, nodes_share: t.Optional[t.Tuple[int, int]]
 ) -> Answers:
-    """Read everything about a node, in parallel; a question that fails does not stop the others."""
+    """Read everything about a node, in parallel. A question that fails does not stop the others."""
     questions: t.Dict[t.Tuple[str, ...], t.Callable[[], t.Any]] = {
         ("metrics",): partial(memory.metrics, client),
         ("nodes",): partial(server.node_listing, client, nodes_share),
         ("features", "profile"): partial(profiles.offered, client),
     }
-    # If only the protocols are wanted, ask about one host: the answer is short, however many connections there are.
+    # If only the protocols are wanted, ask about one host: the answer is short even if there are many connections.
     host = None if "connections" in parts else DEFAULT_HOST
     for protocol in COUNTED_BY:
         questions["connections", protocol] = partial(connections.stats, client, protocol, host)
     readers = {"levels": log_levels.read, "leaders": elections.leaders, "functions": server.functions}
     questions.update({(part,): partial(readers[part], client) for part in parts if part in readers})
     checks = {name: partial(routes.has_route, client, route) for name, route in server.FEATURES.items()}
-    # What is read anyway shows that the server has the call.
+    # A call that succeeds anyway needs no check of its route.
     shown_by = {SHOWN_BY[key[0]]: key for key in questions if key[0] in SHOWN_BY}
     questions.update({("features", name): check for name, check in checks.items() if name not in shown_by})
 
@@ -528,7 +528,7 @@ def ask(
     answers = {keys[index]: answer for index, answer in client.each(attempt, list(questions.values()))}
     for name, key in shown_by.items():
         answers["features", name] = attempt(checks[name]) if isinstance(answers[key], PolarisError) else True
-    # The metrics have these figures. Only without metrics is the server asked again.
+    # The metrics contain these figures. The server is asked again only if it has no metrics.
     if "memory" in parts:
         shown = answers["metrics",]
         answers["memory",] = shown if isinstance(shown, PolarisError) else attempt(partial(memory.read, client, shown))
@@ -563,10 +563,10 @@ def gathered(
 
 
 def let_in(found: t.Mapping[str, t.Optional[bool]]) -> t.Optional[Result]:
-    """Who is let in; None if nothing was probed."""
+    """The value of ``lets_in``; None if nothing was probed."""
     if not found:
         return None
-    # If the server lets everybody in, the result for the published token proves nothing.
+    # If the server accepts any token, the result for the published one proves nothing.
     return {**found, "default_token": None if found["anyone"] else found["default_token"]}
 
 

@@ -13,7 +13,7 @@ short_description: Print the summary of a runbook (internal)
 version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection; it may change at any time.
-  - Prints what a playbook did on all its hosts, and hands the same on as custom stats, under the key C(polaris).
+  - Prints what a playbook did on all its hosts, and sets the same as custom stats, under the key C(polaris).
   - Runs on the controller, once for all hosts.
 extends_documentation_fragment:
   - polarismesh.maintenance.attributes.internal
@@ -27,12 +27,12 @@ options:
     type: dict
     default: {}
   target:
-    description: The pattern of hosts of the playbook, for one that has to say which hosts C(--limit) has left out.
+    description: The pattern of hosts of the playbook, if the summary has to name those that C(--limit) left out.
     type: raw
   verdict:
     description:
-      - Print nothing, and fail when the run is to fail although no host did, for example because instances are overdue.
-      - This is a separate task before the summary, because Ansible keeps no custom stats of a failed task.
+      - Print nothing, and fail if the run must fail although no host did, for example because instances are overdue.
+      - This is a separate task before the summary, because Ansible discards the custom stats of a failed task.
     type: bool
     default: false
 author:

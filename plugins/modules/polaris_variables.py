@@ -13,8 +13,8 @@ short_description: Check the variables of a runbook (internal)
 version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection; it may change at any time.
-  - Reads the variables of a playbook, as users and surveys write them, before any server is asked, and refuses all that
-    are wrong in one message. An empty or null variable counts as not given.
+  - Checks the variables of a playbook, as users and surveys write them, before any server is asked, and reports
+    everything that is wrong in one message. An empty or null variable counts as not given.
   - Runs on the controller.
 extends_documentation_fragment:
   - polarismesh.maintenance.attributes.internal
@@ -22,9 +22,9 @@ options:
   variables:
     description:
       - The name of each variable, and its rule.
-      - A rule has a C(type) (V(text), V(choice), V(name), V(bool), V(int), V(float), V(size), V(ipv4), V(path),
-        V(list), V(levels), V(undo), V(new_file)) and, if any, C(required), C(default), C(aliases),
-        C(example), and the limits of the type, C(min), C(max), C(above), C(choices).
+      - A rule has a C(type) (V(text), V(choice), V(name), V(names), V(bool), V(int), V(float), V(size), V(ipv4),
+        V(path), V(mode), V(list), V(levels), V(undo), V(new_file)). It may have C(required), C(default), C(aliases),
+        C(example), and the limits of its type, which are C(min), C(max) and C(choices).
     type: dict
     required: true
   one_of:
@@ -34,8 +34,8 @@ options:
     default: []
   whole:
     description:
-      - Why the playbook must not run in slices of a sliced AWX job, as the end of a sentence. With this, a slice is
-        refused.
+      - Why the playbook must not run as a slice of a sliced AWX job, as the end of a sentence. If it is given, a slice
+        is refused.
     type: str
 author:
   - PolarisMesh Maintenance contributors (@polarismesh)

@@ -488,7 +488,7 @@ def test_our_own_connection_is_closed_where_its_port_is_named(scene: Scene) -> N
     result = scene.close(protocol="http", host="127.0.0.1", port=own.own.rpartition(":")[2])
     assert shown(result) == [own.own]
     assert result["remaining"] == []
-    assert "was the connection of this task itself, so that the answer was cut off" in result["warnings"][0]
+    assert "was the connection of this task itself, so the answer was cut off" in result["warnings"][0]
     assert all(each.open for each in others)
     assert own.own not in scene.listed("http")
 

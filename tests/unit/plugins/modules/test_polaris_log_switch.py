@@ -32,7 +32,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, threading.Th
     """A switch that is not armed yet: its name, and the thread that runs it instead of a process."""
     monkeypatch.setattr(switch, "PAUSE", 0.05)
     monkeypatch.setattr(switch, "LATE", (0.5, 1.0))
-    monkeypatch.setattr(switch, "_until_gone", lambda pid: None)
+    monkeypatch.setattr(switch, "_wait_for_exit", lambda pid: None)
     name = secrets.token_hex(16)
     thread = threading.Thread(target=switch.wait, args=(name,), daemon=True)
     thread.start()
