@@ -29,8 +29,7 @@ def normalized_url(url: str) -> str:
     """The base URL without a trailing slash, or a ``refused`` error that never repeats a password in it."""
     if "@" in url:
         raise PolarisError(
-            "refused",
-            "url must not contain credentials; give the options token, or username and password, instead.",
+            "refused", "url must not contain credentials; give the options token, or username and password, instead."
         )
     try:
         parts = urlsplit(url.strip())
@@ -81,8 +80,7 @@ def host_and_port(address: str) -> t.Tuple[str, str]:
 def sibling_url(url: str, host: str, port: t.Optional[int] = None) -> str:
     """The URL of another node of the cluster of ``url``: the same scheme, base path and, without ``port``, port."""
     parts = urlsplit(url)
-    port = port or parts.port or (443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{bracketed(host)}:{port}{parts.path}"
+    return f"{parts.scheme}://{bracketed(host)}:{port or _port(parts)}{parts.path}"
 
 
 def same_server(one: str, other: str) -> bool:
@@ -105,7 +103,7 @@ def is_loopback(host: str) -> bool:
 
 
 def address_order(address: str) -> t.Tuple[int, str, int]:
-    """Sort key for ``host`` and ``host:port``: IPv4 addresses first, as numbers, then everything else."""
+    """The sort key of ``host`` or ``host:port``: IPv4 addresses first, as numbers, then everything else."""
     host, port = address.partition(":")[::2]
     number = int(port) if port.isdecimal() else 0
     parsed = _parsed(host)
@@ -133,8 +131,8 @@ def addresses_of(url: str) -> t.Set[str]:
 def address_among(label: t.Optional[str], addresses: t.Iterable[str], nodes: t.Iterable[str]) -> t.Optional[str]:
     """The address of a server among ``nodes``, found by the label of its metrics, or by the ``addresses`` of its URL.
 
-    The label is :data:`DEFAULT_HOST` on every server up to v1.16 (polaris v1.14.0 common/metrics/types.go reads it too
-    early), and on newer ones that do not know their address. In these cases the label says nothing.
+    If the label is :data:`DEFAULT_HOST`, it says nothing: every server up to v1.16 has it (polaris v1.14.0
+    common/metrics/types.go reads the address too early), and newer ones that do not know their address.
     """
     if label and label != DEFAULT_HOST:
         return label

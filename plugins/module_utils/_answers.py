@@ -9,7 +9,7 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from ._errors import PolarisError, shorten
+from ._errors import Kind, PolarisError, shorten
 
 Query = t.Dict[str, t.Union[str, int]]
 Json = t.Any
@@ -26,12 +26,9 @@ _AUTH_TEXTS = (
     "access is not approved",
 )
 # Released servers: the role of the account decides.
-_ROLE_TEXTS = (
-    "only owner account can access maintain api",
-    "only user role can access maintain api",
-)
-# The plugin that limits requests: 403001 and 403002 up to v1.13, 429002 and 403003 from v1.14 on (429001 is for one
-# instance), where the first two refuse an account in calls that are not used here. A proxy may limit, too: 429.
+_ROLE_TEXTS = ("only owner account can access maintain api", "only user role can access maintain api")
+# The codes of the plugin that limits requests: 403001 and 403002 up to v1.13; 429002, 403003 and, for one instance,
+# 429001 from v1.14 on, where the first two refuse an account in calls that are not used here.
 _RATE_LIMITS = (403001, 403002, 403003, 429001, 429002)
 # HEAD: access policies decide, on reads too.
 _POLICY_TEXT = "no permission"
@@ -42,7 +39,7 @@ class Request:
     """One request to the server.
 
     :param repeatable: whether it may be sent again after a failure: a GET, or a PUT of an absolute value.
-    :param fresh: send it over a new connection, so that the answer cannot be lost because a kept-alive one just died.
+    :param fresh: send it over a new connection: the answer cannot be lost because a kept-alive connection just closed.
     :param timeout: seconds; None for the timeout of the settings.
     :param accept: an Accept header other than JSON, for a route that is not part of the JSON API.
     :param target: where the body of a 200 is written, so that a large body is never held in memory.
@@ -61,11 +58,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """The server's answer: any status, the body in bytes, header names in lower case.
+    """The server's answer, whatever its status; header names in lower case.
 
     :param local_address: our end of the connection that carried it, ``host:port``. The server sees the same address,
         unless something in between translates addresses.
     :param with_token: whether the request had a token.
+    :param secrets: what no message may quote.
     """
 
     method: str
@@ -84,8 +82,7 @@ class Reply:
     def said(self) -> str:
         """What the server says about the request, as one line for a message: ``info`` of the JSON, or the text.
 
-        Secrets are removed before truncating: scrubbing the truncated text could not find a secret that was cut in
-        half.
+        Secrets are removed before truncating, because one that was cut in half could not be found later.
         """
         parsed = self.parsed()
         text = str(parsed.get("info") or "") if isinstance(parsed, dict) else self.text
@@ -112,8 +109,7 @@ class Reply:
         code = parsed.get("code") if isinstance(parsed, dict) else None
         return code if isinstance(code, int) else None
 
-    def error(self, kind: t.Any, msg: str, **extra: t.Any) -> PolarisError:
-        """An error about this answer; ``msg`` is the complete sentence."""
+    def error(self, kind: Kind, msg: str, **extra: t.Any) -> PolarisError:
         parsed = self.parsed()
         return PolarisError(
             kind,
@@ -139,8 +135,7 @@ def expect(reply: Reply, url: str) -> Reply:
         raise account
     if is_rate_limited(reply):
         raise reply.error(
-            "refused",
-            f"{url} limits the request rate ({said or reply.status}): wait, or lower the option parallel.",
+            "refused", f"{url} limits the request rate ({said or reply.status}): wait, or lower the option parallel."
         )
     if reply.status == 403:
         raise reply.error(
@@ -163,7 +158,7 @@ def expect(reply: Reply, url: str) -> Reply:
     raise reply.error(
         "server",
         f"{url} failed in {call} with {reply.status}: {said or 'no text'}; look at the server's log.",
-        # A gateway answers this when the server gave no answer.
+        # A gateway answers this if the server gave no answer.
         outcome_unknown=reply.method != "GET" and reply.status in (502, 504),
     )
 

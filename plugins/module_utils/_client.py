@@ -103,7 +103,7 @@ def check_settings(settings: Settings) -> None:
 
 def _check_client_certificate(cert: str, key: t.Optional[str]) -> None:
     try:
-        # (OpenSSL would ask for a passphrase at the terminal.)
+        # Without a password, OpenSSL would ask for a passphrase at the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password="")
     except (OSError, ValueError):
         named = "client_cert and client_key are" if key else "client_cert is"
@@ -144,8 +144,8 @@ def check_proxy(proxy: t.Optional[str], url: str, environ: t.Mapping[str, str]) 
         raise PolarisError(cause.kind, cause.sentence.format(variables=variables, detail="it is not a URL")) from None
 
 
-def _silent(dummy: str) -> None:
-    """Reports no progress, for a door that cannot show any."""
+def silent(line: str) -> None:
+    """Shows no progress, where that is impossible."""
 
 
 class Progress:
@@ -173,15 +173,12 @@ class Progress:
 class Client:
     """Connections to one server. Safe for use by as many threads as ``settings.parallel``.
 
-    ``progress`` takes a line about long work; the in-process door shows it, a module cannot. ``secrets`` are the values
-    that no error may quote. The set is read at the time of the error, so callers can add secrets to it later.
+    :param progress: shows a line about long work; the in-process door can, a module cannot.
+    :param secrets: the values that no error may quote. Callers can add to the set later.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        progress: t.Callable[[str], None] = _silent,
-        secrets: t.AbstractSet[str] = frozenset(),
+        self, settings: Settings, progress: t.Callable[[str], None] = silent, secrets: t.AbstractSet[str] = frozenset()
     ) -> None:
         self.url = normalized_url(settings.url)
         check_settings(settings)
@@ -193,7 +190,7 @@ class Client:
         #: Our ends of the connections that carried answers so far, ``host:port``.
         self.own_addresses: t.Set[str] = set()
         self._headers = _headers(settings)
-        # Without a Session, which would read ~/.netrc, follow redirects and keep cookies. This costs less, too.
+        # Not a Session, which would read ~/.netrc, follow redirects, keep cookies, and take more time.
         self._adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.parallel)
         # ``validate_certs`` and ``ca_path`` take precedence over the environment.
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
@@ -214,7 +211,7 @@ class Client:
         self._prepared: t.Dict[t.Tuple[str, str, t.Optional[str]], requests.PreparedRequest] = {}
 
     def use_token(self, token: str) -> None:
-        """Send this token from now on (after a login)."""
+        """Send this token, returned by a login, from now on."""
         self._headers["X-Polaris-Token"] = token
         self._prepared.clear()
 
@@ -222,7 +219,7 @@ class Client:
         self._adapter.close()
 
     def send(self, request: Request) -> Reply:
-        """The reply to a request, whatever its status (except that a redirect is an error).
+        """The reply to a request, whatever its status; only a redirect is an error.
 
         A repeatable request is sent again after a temporary failure. Any other request is sent exactly once: after a
         timeout it is unknown whether the server acted on it.
@@ -243,7 +240,7 @@ class Client:
         stopped = threading.Event()
 
         def work() -> None:
-            # Threads take the next item themselves. If items were handed to them, they would mostly wait.
+            # Threads take the next item themselves. If items were handed to them, they would wait most of the time.
             try:
                 while True:
                     with taking:
@@ -362,12 +359,7 @@ class Client:
     def _error(self, exc: Exception, request: Request, timeout: float) -> PolarisError:
         cause = cause_of(exc, _library_exceptions())
         error = transport_error(
-            cause,
-            url=self.url,
-            method=request.method,
-            path=request.path,
-            timeout=timeout,
-            detail=detail_of(exc, cause),
+            cause, url=self.url, method=request.method, path=request.path, timeout=timeout, detail=detail_of(exc, cause)
         )
         # A connection reset may arrive before the TLS alert that asks for a certificate.
         if cause == "cut" and self.url.startswith("https:") and not self.settings.client_cert:

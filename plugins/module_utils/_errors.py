@@ -150,7 +150,7 @@ CAUSES: t.Mapping[str, Cause] = {
     "client certificate": Cause(
         "tls", "{url} requires a client certificate: set the options client_cert and client_key.", sent=False
     ),
-    # (This also happens after a request was sent, if the server is killed.)
+    # This also happens after a request was sent, if the server is killed.
     "TLS ended": Cause(
         "tls",
         "{url} ended the TLS session before answering {call}: it does not speak TLS, is stopping, or requires a "
@@ -198,7 +198,7 @@ CAUSES: t.Mapping[str, Cause] = {
         "or gateway in front of it answered; give the URL of its HTTP API (port 8090 by default).",
         sent=True,
     ),
-    # (Without the text of the exception, which repeats the header's value, possibly the token.)
+    # Without {detail}: the text of the exception repeats the header's value, possibly the token.
     "request": Cause("refused", "the request to {url} cannot be created: check the options url and token.", sent=False),
     "cut": Cause(
         "server",
@@ -289,13 +289,11 @@ def _cause_of_tls(exc: ssl.SSLError) -> str:
 def _cause_of_one(exc: BaseException) -> t.Optional[str]:
     if isinstance(exc, socket.gaierror):
         return "name"
-    # (It is also a BadStatusLine.)
-    if isinstance(exc, http.client.RemoteDisconnected):
+    # Before BadStatusLine, of which RemoteDisconnected is a subclass.
+    if isinstance(exc, (http.client.RemoteDisconnected, http.client.IncompleteRead)):
         return "cut"
     if isinstance(exc, http.client.BadStatusLine):
         return "not plain" if str(getattr(exc, "line", "")).startswith(_TLS_ALERT) else "not HTTP"
-    if isinstance(exc, http.client.IncompleteRead):
-        return "cut"
     if isinstance(exc, http.client.HTTPException):
         return "not HTTP"
     if isinstance(exc, ConnectionRefusedError):
@@ -312,7 +310,7 @@ def _cause_of_one(exc: BaseException) -> t.Optional[str]:
 
 
 def detail_of(exc: BaseException, cause: str) -> str:
-    """What the exception itself says, short enough to be part of a sentence."""
+    """What the exception says, short enough for a part of a sentence."""
     exceptions = chain(exc)
     if cause == "network":
         return next((str(one.strerror) for one in exceptions if isinstance(one, OSError) and one.strerror), "no route")
@@ -341,15 +339,7 @@ def proxy_variables(url: str, environ: t.Mapping[str, str]) -> str:
     return ", ".join(name for name in names if environ.get(name)) or f"{scheme}_proxy"
 
 
-def transport_error(
-    cause: str,
-    *,
-    url: str,
-    method: str,
-    path: str,
-    timeout: float,
-    detail: str = "",
-) -> PolarisError:
+def transport_error(cause: str, *, url: str, method: str, path: str, timeout: float, detail: str = "") -> PolarisError:
     """The error for a request that got no answer; ``cause`` is a key of :data:`CAUSES`."""
     found = CAUSES[cause]
     msg = found.sentence.format(

@@ -95,11 +95,11 @@ class Target:
     fields: t.Mapping[str, t.Any]
 
     def joined(self, other: Target) -> Target:
-        """This and ``other`` combined, which name the same instance; if their fields differ, the first applies."""
+        """One target of two that name the same instance. If their fields differ, those of this one apply."""
         return replace(self if self.service is not None else other, fields={**other.fields, **self.fields})
 
     def contradicts(self, other: Target) -> bool:
-        """Whether one id is given to two addresses."""
+        """Whether two targets with one id have different addresses."""
         mine, others = self._address(), other._address()
         return mine[0] is not None and others[0] is not None and mine != others
 
@@ -143,7 +143,7 @@ def targets(params: Params) -> t.List[Target]:
             continue
         first = found.get(target.id, target)
         if first.contradicts(target):
-            problems.append(f"{place} has the id of {places[target.id]} and another address: an id names one instance")
+            problems.append(f"{place} has the same id as {places[target.id]}, but another address: correct one of them")
         places.setdefault(target.id, place)
         found[target.id] = target if first is target else first.joined(target)
     if problems:

@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._addresses import credentials_in_url, shown_url
 from ._api import account
-from ._client import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Client
+from ._client import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Client, silent
 from ._errors import PolarisError
 from ._options import Params, Spec, check_account, settings, worded
 from ._secrets import Scrubber, shown_arguments
@@ -22,7 +22,6 @@ Result = t.Dict[str, t.Any]
 #: The run() of a module: client, parameters, check mode -> the result, with at least ``changed``. It may contain
 #: ``diff`` (shown only in diff mode) and ``warnings``.
 Operation = t.Callable[[Client, Params, bool], Result]
-Tell = t.Callable[[str], None]
 
 
 @dataclass
@@ -41,7 +40,7 @@ def secrets_in(params: Params) -> t.Set[str]:
 
 @contextlib.contextmanager
 def connected(
-    params: Params, secrets: t.Set[str], warnings: t.List[str], progress: Tell = lambda line: None
+    params: Params, secrets: t.Set[str], warnings: t.List[str], progress: t.Callable[[str], None]
 ) -> t.Iterator[Client]:
     """A client for the server and the account in ``params``, logged in if they contain a username.
 
@@ -74,7 +73,7 @@ def perform(
     *,
     check_mode: bool,
     diff_mode: bool,
-    progress: Tell = lambda line: None,
+    progress: t.Callable[[str], None] = silent,
 ) -> Outcome:
     """Run an operation and return its outcome without secrets; every failure becomes a result.
 
@@ -131,11 +130,7 @@ def run_module(spec: Spec, operation: Operation) -> t.NoReturn:
     if not HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     outcome = perform(
-        operation,
-        module.params,
-        module.no_log_values,
-        check_mode=module.check_mode,
-        diff_mode=module._diff,
+        operation, module.params, module.no_log_values, check_mode=module.check_mode, diff_mode=module._diff
     )
     for warning in outcome.warnings:
         module.warn(warning)

@@ -98,7 +98,7 @@ class Scrubber:
             return {self(key): self(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self(item) for item in value]
-        # (A boolean is also an int.)
+        # The text of a boolean is never long enough to match.
         if isinstance(value, (int, float)) and str(value) in self._long:
             return WHOLE
         return value

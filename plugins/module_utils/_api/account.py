@@ -21,10 +21,10 @@ GET_AUTH_STATUS = Route("GET", "/core/v1/auth/status")
 #: Name and password of the main account in every new store (polaris v1.18.1 store/boltdb/default.go and
 #: polaris_server.sql).
 DEFAULT_LOGIN = ("polaris", "polaris")
-#: Who may get in without their own account, and the token that shows it; None: the login above.
+#: Kinds of access that need no account of one's own -> the token to try; None: the login above.
 PROBES: t.Mapping[str, t.Optional[str]] = {
     "anyone": "no-token-of-anybody",
-    # Of the same account, from the same files.
+    # The token of the same account, from the same files.
     "default_token": "nu/0WRA4EqSR1FagrjRj0fZwPXuGlMpX+zCuWu4uMqy8xr1vRjisSbA25aAC3mtU8MeeRsKhQiDAynUR09I=",
     "default_password": None,
 }
@@ -79,9 +79,9 @@ def check(client: Client) -> None:
 
 
 def lets_in(client: Client, who: str) -> t.Optional[bool]:
-    """Whether the server lets somebody in; None if that is unknown.
+    """Whether the server accepts a kind of access; None if that is unknown.
 
-    It uses a client of its own: the account of ``client`` is not sent. Its connections are added to
+    It uses a client of its own, so the account of ``client`` is not sent. Its connections are added to
     ``client.own_addresses``.
 
     :param who: a key of PROBES.
@@ -106,8 +106,8 @@ def switches(client: Client) -> t.Optional[t.Dict[str, bool]]:
     Needs no account. Up to v1.17.1 there is only ``auth``; later releases also have ``clientOpen`` and ``consoleOpen``.
     """
     parsed = client.send(GET_AUTH_STATUS.request()).parsed()
-    switches = parsed.get("optionSwitch") if isinstance(parsed, dict) else None
-    options = switches.get("options") if isinstance(switches, dict) else None
+    switch = parsed.get("optionSwitch") if isinstance(parsed, dict) else None
+    options = switch.get("options") if isinstance(switch, dict) else None
     if not isinstance(options, dict):
         return None
     return {name: str(value).lower() == "true" for name, value in sorted(options.items())}

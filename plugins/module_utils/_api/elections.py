@@ -22,7 +22,7 @@ HEALTH_CHECKS = "polaris.checker"
 def leads(leader: Leader, own: t.Optional[str]) -> t.Optional[bool]:
     """Whether a node is the leader; None if that is unknown.
 
-    :param own: the address under which the node knows itself, as far as that is known.
+    :param own: the node's own address, as known to that node; None if it is unknown here.
     """
     if not leader.valid:
         return False
@@ -60,5 +60,5 @@ def _leader(entry: t.Any) -> t.Optional[Leader]:
 
 
 def release(client: Client, elect_key: str) -> None:
-    """Let this node give up a leadership. If it does not lead, the server gives the same answer and does nothing."""
+    """Release a leadership of this node. If it does not lead, the server gives the same answer and does nothing."""
     call(client, RELEASE_LEADER, {"electKey": elect_key})

@@ -25,14 +25,14 @@ PAGE = 100
 #: No registry has more. Whatever reports more is not a Polaris server, and must not be asked for all the pages.
 MOST_ENTRIES = 10_000_000
 
-# The number of pages that show whether each answer has its own order.
+# The number of pages that show whether the order differs from answer to answer.
 _SAMPLE = 8
 # How many times a list that changes while it is read is read again, and the maximum length of an id prefix.
 _READINGS = 2
-_LONGEST_BEGINNING = 4
+_LONGEST_PREFIX = 4
 _HEX = "0123456789abcdef"
-# How many tasks there have to be for each page of a list that they read together. If half of the nodes do not answer,
-# they miss a page of a list of 1,000 entries once in some 4,000 times; the number of entries shows that.
+# How many tasks a list that they read together needs for each of its pages. If half of the nodes do not answer, the
+# others miss a page of a list of 1,000 entries once in some 4,000 times; the number of entries shows that.
 _READERS = 20
 
 _INVALID_PARAMETER = 400103
@@ -49,7 +49,7 @@ def find(
     instance_id: t.Optional[str] = None,
     most_requests: t.Optional[int] = None,
 ) -> Listing:
-    """The registered instances with these properties, without deleted ones. An unknown service has none.
+    """The registered instances with these properties, without deleted ones; none for an unknown service.
 
     The answer is current: servers ask their store (up to v1.17.1), or update their cache first (from v1.17.2 on,
     cache/service/instance_query.go).
@@ -86,9 +86,9 @@ def find(
 
 
 def read_together(client: Client, number: int, tasks: int, *, namespace: str, service: str) -> Listing:
-    """The share of task ``number`` in a list of instances that many tasks read together: its first page, and another.
+    """The part of a list that task ``number`` reads if many tasks read it together: its first page, and one other.
 
-    If there are too few tasks to find everything between them, each reads the whole list.
+    If there are too few tasks to cover the list, each reads all of it.
     """
     wanted: Query = {"namespace": namespace, "service": service}
     first = _page(client, wanted)
@@ -98,7 +98,7 @@ def read_together(client: Client, number: int, tasks: int, *, namespace: str, se
     if tasks < pages * _READERS:
         return find(client, namespace=namespace, service=service)
     listed = [first]
-    # Not number % pages: if every second task is about another cluster, those would read only every second page.
+    # Not number % pages: if every second task belongs to another cluster, its tasks would read only every second page.
     other = zlib.crc32(str(number).encode()) % pages
     if other:
         listed.append(_page(client, {**wanted, "offset": other * PAGE}))
@@ -141,7 +141,7 @@ def _listing(client: Client, wanted: Query, most_requests: t.Optional[int]) -> L
             found = _by_id(pages)
         if {page.amount for page in pages} == {len(found)}:
             return Listing(tuple(found.values()), len(found), True)
-        found.update(_by_beginning_of_id(client, wanted, first.amount))
+        found.update(_by_id_prefix(client, wanted, first.amount))
         seen.update(found)
         first = _page(client, wanted)
         if len(found) == first.amount:
@@ -149,25 +149,25 @@ def _listing(client: Client, wanted: Query, most_requests: t.Optional[int]) -> L
     return Listing(tuple(seen.values()), first.amount, False)
 
 
-def _by_beginning_of_id(client: Client, wanted: Query, amount: int) -> t.Dict[str, Instance]:
-    """Those of ``amount`` instances that have hexadecimal ids; what exceeds one answer is split into 16 parts."""
+def _by_id_prefix(client: Client, wanted: Query, amount: int) -> t.Dict[str, Instance]:
+    """Those of ``amount`` instances whose ids are hexadecimal; a prefix that exceeds one answer is split into 16."""
     found: t.Dict[str, Instance] = {}
-    beginnings = [] if "id" in wanted else list(_HEX)
-    while beginnings:
+    prefixes = [] if "id" in wanted else list(_HEX)
+    while prefixes:
         try:
-            pages = _pages(client, [{**wanted, "id": f"{beginning}*"} for beginning in beginnings])
+            pages = _pages(client, [{**wanted, "id": f"{prefix}*"} for prefix in prefixes])
         except PolarisError as error:
             if error.code == _INVALID_PARAMETER:  # up to v1.16: "id is not allowed"
                 break
             raise
         found.update(_by_id(pages))
         full = [
-            beginning
-            for beginning, page in zip(beginnings, pages)
+            prefix
+            for prefix, page in zip(prefixes, pages)
             # If a prefix matches all instances, the server did not filter by it.
-            if not page.complete and page.amount < amount and len(beginning) < _LONGEST_BEGINNING
+            if not page.complete and page.amount < amount and len(prefix) < _LONGEST_PREFIX
         ]
-        beginnings = [beginning + digit for beginning in full for digit in _HEX]
+        prefixes = [prefix + digit for prefix in full for digit in _HEX]
     return found
 
 
@@ -238,7 +238,7 @@ def _instance(client: Client, entry: t.Dict[str, t.Any]) -> Instance:
 
 
 def _listing_by_service(client: Client, namespace: t.Optional[str], service: t.Optional[str]) -> Listing:
-    """The same, one service at a time, for servers (up to v1.15) that only list the instances of one service."""
+    """The instances, one service at a time, for servers (up to v1.15) that only list the instances of one service."""
     named: t.List[Query] = [{"namespace": of, "service": name} for of, name in services(client, namespace, service)]
     listings = [_listing(client, each, None) for each in named]
     found = tuple(entry for listing in listings for entry in listing.instances)

@@ -20,8 +20,8 @@ HEAP_PROFILE = Route("GET", "/debug/pprof/heap")
 #: The first release in which :func:`metrics` uses the names of runtime/metrics.
 RUNTIME_METRICS_SINCE = "v1.11.0"
 
-# The two families of names in /metrics: those of runtime/metrics (Polaris from v1.11.0 on), and the classic ones; and
-# the names in the comment at the end of a heap profile in text form. Each: the values whose sum is that figure.
+# Figure -> the values whose sum it is: in /metrics, by the names of runtime/metrics (Polaris from v1.11.0 on) or by the
+# classic ones; in a heap profile in text form, by those of the comment at its end.
 _RUNTIME_METRICS = {
     "heap_idle": ("go_memory_classes_heap_free_bytes", "go_memory_classes_heap_released_bytes"),
     "heap_released": ("go_memory_classes_heap_released_bytes",),
@@ -67,7 +67,7 @@ def read(client: Client, shown: t.Optional[str] = None) -> t.Optional[Memory]:
 
 
 def _shown(client: Client, reply: Reply) -> t.Optional[str]:
-    """The page; None if the server has none. A server that fails raises an error, because then this is unknown."""
+    """The page; None if the server has none. If the server fails, this is unknown, so that is an error."""
     if reply.status >= 500:
         expect(reply, client.url)
     return reply.text if reply.status == 200 else None

@@ -51,10 +51,7 @@ def switched_off(client: Client) -> PolarisError:
     """The error for a profile requested while profiles are switched off."""
     advice = how_to_profile(on=True, by_call=bool(has_route(client, ENABLE_PPROF)))
     return PolarisError(
-        "unsupported",
-        f"{client.url} has profiles switched off. {advice}",
-        method=INDEX.method,
-        path=INDEX.path,
+        "unsupported", f"{client.url} has profiles switched off. {advice}", method=INDEX.method, path=INDEX.path
     )
 
 

@@ -78,7 +78,7 @@ def has_route(client: Client, route: Route) -> t.Optional[bool]:
 
 
 def require(client: Client, route: Route) -> None:
-    """Fail as a call would if the server does not have the route, without running it. For check mode."""
+    """For check mode: fail like a call if the server does not have the route, without running it."""
     reply = _look(client, route)
     if reply.status == 404:
         raise route_missing(client, route, reply)
@@ -121,7 +121,7 @@ def is_polaris(client: Client) -> bool:
 
 
 def require_polaris(client: Client) -> None:
-    """Fail if no Polaris server answers ``GET /`` like this, not even with its maintenance API switched off."""
+    """Fail if this is not a Polaris server, not even one with its maintenance API switched off."""
     reply = client.send(_BANNER_PAGE.request(accept="*/*"))
     if (reply.status == 200 and reply.text == _BANNER) or _is_not_mounted(reply):
         return

@@ -53,7 +53,7 @@ def nodes(client: Client) -> t.Tuple[Instance, ...]:
 def node_listing(client: Client, share: t.Optional[t.Tuple[int, int]] = None) -> Listing:
     """The nodes of the cluster, sorted by address.
 
-    :param share: (3, 200) for the third of 200 tasks, which read the list together: only its part.
+    :param share: (3, 200) for the part that the third of 200 tasks reads; None for the whole list.
     """
     if share is None:
         found = instances.find(client, namespace=_NAMESPACE, service=_SERVICE)
@@ -63,7 +63,7 @@ def node_listing(client: Client, share: t.Optional[t.Tuple[int, int]] = None) ->
 
 
 def with_own_entry(client: Client, listing: Listing, shown: t.Optional[str]) -> Listing:
-    """A part of the list of nodes, together with the entry of the server at ``client.url``.
+    """A part of the list of nodes, and the entry of the server at ``client.url``.
 
     :param shown: what :func:`.memory.metrics` returned.
     """
@@ -82,7 +82,7 @@ def _sorted(found: t.Iterable[Instance]) -> t.Tuple[Instance, ...]:
 
 
 def own_address(client: Client, shown: t.Optional[str], nodes_listed: t.Iterable[str]) -> t.Optional[str]:
-    """The address by which the server at ``client.url`` knows itself (in leaders and polaris.checker), or None.
+    """The address of the server at ``client.url`` in leaders and polaris.checker; None if that is unknown.
 
     :param shown: what :func:`.memory.metrics` returned.
     :param nodes_listed: the addresses that polaris.checker lists.
@@ -92,14 +92,14 @@ def own_address(client: Client, shown: t.Optional[str], nodes_listed: t.Iterable
 
 
 def address_beside(client: Client, leader: str) -> t.Optional[str]:
-    """The address under which the node knows itself: from its metrics, or else that of its URL, if a node has it.
+    """The address of the server at ``client.url``, from as few requests as possible.
 
-    :param leader: the address of a leader, which the list of all nodes is only read for if that does not decide.
+    :param leader: the address of a leader. The list of all nodes is only read if this is not the server's.
     """
     shown = memory.metrics(client)
     own = own_address(client, shown, [leader])
     if own is None:
-        # Without the list it stays unknown, which is not a failure yet.
+        # Without the list, the address stays unknown, which the caller decides about.
         with contextlib.suppress(PolarisError):
             own = own_address(client, shown, [node.host for node in nodes(client)])
     return own

@@ -183,7 +183,7 @@ def test_an_instance_that_is_named_twice_counts_once() -> None:
 
 def test_one_id_for_two_addresses_is_refused() -> None:
     assert refusal(instances=[{"id": "a", **PAYMENTS}, {"id": "a", **PAYMENTS, "port": 1}]) == (
-        "instances[1] has the id of instances[0] and another address: an id names one instance. Nothing was sent."
+        "instances[1] has the same id as instances[0], but another address: correct one of them. Nothing was sent."
     )
 
 
