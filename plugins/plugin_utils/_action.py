@@ -21,21 +21,9 @@ from ansible.utils.display import Display
 
 from ..module_utils._client import HAS_REQUESTS
 from ..module_utils._options import Spec, validated
-from ..module_utils._runner import (
-    Operation,
-    Result,
-    invalid,
-    perform,
-    secrets_in,
-)
+from ..module_utils._runner import Operation, Result, invalid, perform, secrets_in
 from ..module_utils._secrets import Scrubber, shown_arguments
-from ._host_variables import (
-    NAMES,
-    Completed,
-    completed,
-    is_given,
-    url_of,
-)
+from ._host_variables import NAMES, Completed, completed, is_given, url_of
 from ._warm_up import warm_up
 
 display = Display()
@@ -43,16 +31,16 @@ display = Display()
 # Ansible imports this before it forks the workers.
 warm_up()
 
-#: After this many seconds a task says that it is still waiting, and on which host.
+#: After this many seconds a task says that it is still waiting, and for which host.
 PATIENCE = 10.0
-#: What ssh says when it has not even reached the host, so that nothing has begun there.
+#: What ssh says if it did not reach the host, so that nothing has begun there.
 NEVER_CONNECTED = re.compile(
     "connect to host|Connection refused|Could not resolve hostname|Permission denied|Host key verification failed"
 )
 
 
 class PolarisAction(ActionBase):
-    """Base class of all actions: a subclass names the SPEC and the run() of the module with the same name."""
+    """The base class of the actions: a subclass has the SPEC and the run() of the module with the same name."""
 
     spec: Spec
     operation: Operation
@@ -62,7 +50,7 @@ class PolarisAction(ActionBase):
         task_vars = task_vars or {}
         result: Result = super().run(tmp, task_vars)
         arguments = self.completed_arguments(task_vars)
-        # (What JSON cannot have cannot be sent to a module. It is refused here, like any other wrong argument.)
+        # What JSON cannot express cannot be sent to a module. It is refused here, like any other wrong argument.
         if self._in_process(task_vars) or json_options(arguments.options)[1] is not None:
             result.update(self._perform(arguments, task_vars))
         else:
@@ -74,7 +62,7 @@ class PolarisAction(ActionBase):
         """Run the module on the target of the task.
 
         An unreachable host leaves the play without running its ``always:``. If the variable
-        ``polaris_unreachable_fails`` is true, as in the runbooks, such a host fails instead. So its levels are
+        ``polaris_unreachable_fails`` is true, as in the runbooks, such a host fails instead, so that its levels are
         restored, and there is a summary even if no host could be reached.
         """
         try:
@@ -86,12 +74,9 @@ class PolarisAction(ActionBase):
                 raise
             msg = f"the host could not be reached: {error}"
             result = {"failed": True, **invalid(msg, arguments.options.get("url"))}
-            if (
-                not NEVER_CONNECTED.search(msg)
-                and not self._task.check_mode
-                and not self._task.action.endswith("_info")
-            ):
-                msg = f"{msg.rstrip('.')}. If it was lost during the task, whether that took effect is unknown."
+            only_reads = self._task.check_mode or self._task.action.endswith("_info")
+            if not only_reads and not NEVER_CONNECTED.search(msg):
+                msg = f"{msg.rstrip('.')}. If it was lost during the task, it is unknown whether the task took effect."
                 result.update(changed=True, outcome_unknown=True)
             result["msg"] = msg
             result["error"]["kind"] = "unreachable"
@@ -199,8 +184,8 @@ def perform_action(
 def as_json(value: t.Any) -> t.Any:
     """A value as a module gets it from JSON: plain values, text as keys, vaulted text decrypted.
 
-    The tags that ansible-core adds to text, from 2.19 on, would also slow down the copies that the validator makes: by
-    more than half a second for ten thousand instances.
+    With the tags that ansible-core adds to text from 2.19 on, the copies that the validator makes would take half a
+    second longer for ten thousand instances.
 
     :raises TypeError: a key is neither text nor a number.
     """
@@ -225,7 +210,7 @@ def as_json(value: t.Any) -> t.Any:
 
 
 def json_options(options: t.Mapping[str, t.Any]) -> t.Tuple[t.Dict[str, t.Any], t.Optional[str]]:
-    """The options as a module gets them, and the name of one that is left out: it has a key that JSON cannot have."""
+    """The options as a module gets them, and the name of one that is left out, because JSON cannot express its keys."""
     plain: t.Dict[str, t.Any] = {}
     odd = None
     for name, value in options.items():
@@ -237,10 +222,7 @@ def json_options(options: t.Mapping[str, t.Any]) -> t.Tuple[t.Dict[str, t.Any], 
 
 
 def _json_key(key: t.Any) -> str:
-    """The key as JSON has it.
-
-    :raises TypeError: it is neither text nor a number. ansible-core does not send such a key to a module.
-    """
+    """A key as in JSON. Raises TypeError if it is neither text nor a number: ansible-core cannot send such a key."""
     if key is None or isinstance(key, bool):
         return {None: "null", True: "true", False: "false"}[key]
     if not isinstance(key, (str, int, float)):
@@ -252,5 +234,5 @@ def _shows_invocation(task_vars: t.Dict[str, t.Any]) -> bool:
     try:
         return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
     except AnsibleError:
-        # ansible-core before 2.21 does not have this switch and always adds it to the result of a module.
+        # ansible-core before 2.21 does not have this setting and always adds the arguments to a module's result.
         return True

@@ -19,13 +19,13 @@ REGISTERS = ("polaris_ask", "polaris_heartbeats")
 def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t.Dict[str, t.Any]:
     """Which other nodes to ask for which instances, after the leader of the health checks was asked for all of them.
 
-    A leader writes to the store every few seconds, so its list of instances is the current one: of the others, only
-    what it has not heard of lately is asked, by id. Where no node leads, or the leader did not answer, or its list may
-    not be complete, or not all nodes name the same leader, every node is asked for everything.
+    A leader writes to the store every few seconds, so its list of instances is current, and the other nodes are only
+    asked, by id, for the instances that it has not heard from lately. If no node leads, the leader did not answer, its
+    list may be incomplete, or the nodes name different leaders, every node is asked for everything.
     """
-    answers = {node.name: answer for node in nodes for answer in [led(node)] if answer and is_answer(answer)}
+    answers = {node.name: answer for node in nodes for answer in [leader_result(node)] if answer and is_answer(answer)}
     full = {name: answer for name, answer in answers.items() if answer["leads"] and answer["complete"]}
-    # A node of another cluster, or one that does not say who leads, may know instances that these leaders do not.
+    # A node of another cluster, or one that does not say who leads, may know instances that these leaders do not know.
     leaders = [answer["leader"] for answer in full.values()]
     known = full if all(answer["leader"] in leaders for answer in answers.values()) else {}
     rest = [
@@ -44,17 +44,14 @@ def plan(nodes: t.Sequence[Node], namespace: str, service: t.Optional[str]) -> t
     }
 
 
-def led(node: Node) -> Result:
-    """The heartbeats that a node knows as the leader, or why it returned none; empty if it was not asked.
-
-    heartbeat_audit has a task of its own for this, and fleet_report reads them with everything else about the node.
-    """
+def leader_result(node: Node) -> Result:
+    """The result of the question to leaders only, from heartbeat_audit or fleet_report; empty if it was not asked."""
     return node.result("polaris_led") or node.result("polaris_fleet_server").get("heartbeats") or {}
 
 
-def told(node: Node) -> Result:
-    """A node's answer about heartbeats, or why there is none."""
-    first = led(node)
+def final_result(node: Node) -> Result:
+    """The result with the heartbeats that a node knows, or with the reason why it returned none."""
+    first = leader_result(node)
     if first and not is_answer(first):
         return first
     planned = node.result("polaris_ask").get("plan") or {}

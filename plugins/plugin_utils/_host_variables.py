@@ -13,11 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ..module_utils._addresses import (
-    DEFAULT_HTTP_PORT,
-    bracketed,
-    same_server,
-)
+from ..module_utils._addresses import DEFAULT_HTTP_PORT, bracketed, same_server
 from ..module_utils._options import ACCOUNT, COMMON, Params
 
 _ACCOUNT_ROWS = tuple(row for row in COMMON if row.name in ACCOUNT)
@@ -47,9 +43,8 @@ def node_url(url: t.Any, host: t.Any, http_port: t.Any = None) -> str:
     """
     if is_given(url):
         return str(url)
-    return (
-        f"http://{bracketed(str(host).strip())}:{str(http_port).strip() if is_given(http_port) else DEFAULT_HTTP_PORT}"
-    )
+    port = str(http_port).strip() if is_given(http_port) else DEFAULT_HTTP_PORT
+    return f"http://{bracketed(str(host).strip())}:{port}"
 
 
 def url_of(variables: Variables) -> str:
@@ -62,14 +57,14 @@ def url_of(variables: Variables) -> str:
 class Completed:
     """The options of a task, completed.
 
-    :param withheld: the server that the account in the host's variables is for, if it was withheld from another one.
+    :param withheld: the server that the account in the host's variables is for, if the task calls another one.
     """
 
     options: Params
     withheld: t.Optional[str] = None
 
     def explain(self, result: t.Dict[str, t.Any]) -> None:
-        """Explain why the server got no account, in its failure for a missing account."""
+        """If the server refused the task for lack of an account, add to the message why none was sent."""
         if self.withheld is not None and result.get("failed") and (result.get("error") or {}).get("kind") == "auth":
             result["msg"] = (
                 f"{str(result.get('msg')).rstrip('.')}. The account of this host's variables (polaris_token or "

@@ -118,22 +118,19 @@ def drain(run: Run) -> Plan:
         if ports
     }
     total = sum(map(len, close.values()))
-    # The hosts of this run are nodes, too, whatever the cluster lists.
+    # The hosts of this run are nodes even if the cluster does not list them.
     lists = [answer["node_hosts"] for _node, answer in counts if answer["node_hosts"] is not None]
     registered = frozenset(str(host) for found in lists for host in found)
     nodes = (registered | {address(answer) for _node, answer in counts}) - PLACEHOLDERS
-    if protocol == "grpc" and total and not given["drain_node"]:
-        if client in nodes:
-            raise RefusedError(
-                f"{client} is a node of this cluster, and nodes do not reopen the connections over which they forward "
-                f"heartbeats. Nothing was closed. If you mean these connections, set drain_node=true."
-            )
-        if not lists:
-            raise RefusedError(
-                f"No node lists the nodes of the cluster, so {client} may be one of them, and nodes do not reopen "
-                f"the connections over which they forward heartbeats. Nothing was closed. If it is a client, set "
-                f"drain_node=true."
-            )
+    if protocol == "grpc" and total and not given["drain_node"] and (client in nodes or not lists):
+        what, unless = f"{client} is a node of this cluster", "you mean these connections"
+        if client not in nodes:
+            what = f"No node lists the nodes of the cluster, so {client} may be one of them"
+            unless = "it is a client"
+        raise RefusedError(
+            f"{what}, and nodes do not reopen the connections over which they forward heartbeats. Nothing was closed. "
+            f"If {unless}, set drain_node=true."
+        )
     if limit is not None and total > limit:
         raise RefusedError(
             f"{counted(total, 'connection is', 'connections are')} open, and max_connections allows "
@@ -146,11 +143,11 @@ def drain(run: Run) -> Plan:
 
 
 def report_files(run: Run) -> Plan:
-    """Where to write the report. All problems with its files are found before any server is asked."""
+    """The files of the report, checked before any server is asked."""
     page = absolute(run.given["dest"])
     named = bool(page.name) and not str(run.given["dest"]).endswith("/")
     data = page.with_suffix(".json") if named else page
-    # Not a folder, a device or a FIFO, which the report would replace.
+    # The report must not replace a folder, a device or a FIFO.
     other = any(path.exists() and not path.is_file() for path in (page, data))
     if other or not page.parent.is_dir() or page == data:
         raise RefusedError(

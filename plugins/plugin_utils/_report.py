@@ -63,9 +63,9 @@ class Probes:
 class Node:
     """One node, as far as it could be read; what is unknown is None.
 
-    :param is_polaris: whether it answered, and as a Polaris server.
+    :param is_polaris: whether a Polaris server answered.
     :param unsure: whether server_info could not find out something.
-    :param registered: addresses of nodes of the cluster, with ports: the part of the list that it was asked for.
+    :param registered: addresses of nodes of the cluster, with ports: the part of the list that this task read.
     :param cluster_size: how many of these addresses the cluster has.
     :param connections: protocol -> open connections, without those of this report, unless ``counts_own``.
     :param heartbeats: what it knows of each instance, as polaris_heartbeat_info returns it.
@@ -107,7 +107,7 @@ class Node:
 
     @property
     def heap(self) -> t.Optional[int]:
-        """The memory of the machine that the heap takes."""
+        """The memory of the machine that the heap takes up."""
         return None if self.memory is None else int(self.memory["heap_in_use"]) + int(self.memory["releasable"])
 
     @property
@@ -251,11 +251,11 @@ class Heartbeats:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Everything that the nodes reported, and what the report was asked for.
+    """Everything that the nodes reported, and the variables and options of the run.
 
-    :param limit: what the play was limited to.
-    :param target: the hosts that the play was called for.
-    :param inventory: the inventories that it was called with.
+    :param limit: the value of ``--limit``.
+    :param target: the host pattern of the play.
+    :param inventory: the inventories, as given with ``-i``.
     """
 
     nodes: t.Tuple[Node, ...]
@@ -329,7 +329,7 @@ class Fleet:
 
     @cached_property
     def leaders(self) -> t.List[Values]:
-        """Who leads what. Without a shared store every node leads for itself; that is one entry for each key."""
+        """Who leads what, one entry for each key. Without a shared store, every node leads for itself."""
         by_key: t.Dict[str, t.Dict[t.Tuple[str, bool], t.List[str]]] = {}
         alone: t.Dict[str, bool] = {}
         for node in self.nodes:

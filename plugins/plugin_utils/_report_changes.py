@@ -154,7 +154,7 @@ def checked(entry: Report, now: Report, before: Report) -> t.List[str]:
     if entry["id"] == "overdue_heartbeats":
         whole = now["heartbeats"]["complete"] and instances_of(now) == instances_of(before)
     else:
-        # (A rule of another version of this collection may need anything.)
+        # A rule of another version of this collection may need anything.
         whole = all(map(rule.was_read if rule is not None else all_of_it, now["nodes"]))
     return list(entry["where"]) if whole and not now["limit"] else []
 

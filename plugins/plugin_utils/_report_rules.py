@@ -55,8 +55,8 @@ class Rule:
     :param advice: what it means and what to do; ``{found}`` in it is replaced by the text of ``found``.
     :param where: the nodes concerned, or what ``noun`` says.
     :param command: the command that helps, or that checks afterwards.
-    :param was_read: what of a node it is made from.
-    :param alone: whether each place is a node that is judged by itself. If not, all nodes are compared.
+    :param was_read: whether the parts of a node that the rule needs were read.
+    :param alone: whether each node is judged by itself. If not, the nodes are compared.
     """
 
     severity: str
@@ -183,7 +183,7 @@ def unlisted_by(fleet: Fleet) -> t.List[str]:
 
 
 def ansible(program: str, fleet: Fleet, *words: str) -> str:
-    """A command, ready to be copied into a shell."""
+    """A command that can be pasted into a shell."""
     inventories = [word for each in fleet.inventory for word in ("-i", each)]
     return shlex.join([program, *words[:1], *inventories, *words[1:]])
 
@@ -445,7 +445,7 @@ RULES: t.Tuple[Rule, ...] = (
         "not_listed",
         "The cluster has nodes that could not be listed",
         "Each node lists a part of a large cluster, and too few did: {found} addresses are unknown. If such a node is "
-        "not in this inventory, no warning says so. Read the report again when more nodes answer.",
+        "not in this inventory, no warning says so. Run fleet_report again when more nodes answer.",
         unlisted_by,
         module("polaris_server_info"),
         found=lambda fleet: str(fleet.unread),

@@ -271,7 +271,7 @@ ZH: t.Dict[str, str] = {
     ),
     "The cluster has nodes that could not be listed": "集群中有节点未能列出",
     "Each node lists a part of a large cluster, and too few did: {found} addresses are unknown. If such a node is not in "
-    "this inventory, no warning says so. Read the report again when more nodes answer.": (
+    "this inventory, no warning says so. Run fleet_report again when more nodes answer.": (
         "大型集群的节点列表由各节点分别列出一部分，而列出的节点太少：还有 {found} 个地址未知。"
         "如果这些节点不在此 inventory 中，不会有警告。请在更多节点能够响应时重新生成报告。"
     ),

@@ -20,8 +20,8 @@ def is_answer(result: t.Any) -> bool:
 
     An unreachable result has ``failed: false`` with ansible-core 2.21, and no ``failed`` before. The result of a
     successful loop has no ``failed`` with ansible-core 2.18. In a loop, every item must be an answer. After
-    ``failed_when: false`` only the ``error`` of a module, the ``exception`` of a crash, or the ``module_stdout`` of a
-    module that did not start (because there is no Python, for example) shows that the task failed.
+    ``failed_when: false``, only the ``error`` of a module, the ``exception`` of a crash, or the ``module_stdout`` of a
+    module that did not start (for example, because there is no Python) shows that the task failed.
     """
     signs = ("failed", "unreachable", "skipped", "error", "exception")
     if not isinstance(result, t.Mapping) or "module_stdout" in result or any(result.get(sign) for sign in signs):
@@ -35,7 +35,7 @@ class Node:
     """A host of the play, and what was registered on it.
 
     :param results: name of a registered variable -> its value, if it is defined.
-    :param own: how messages name this node: by its URL, or its address.
+    :param own: the names of this node in messages: its URL and its address.
     """
 
     name: str
@@ -64,13 +64,13 @@ def reason(result: t.Any) -> str:
     items = result.get("results")
     failed = [item for item in items if not is_answer(item)] if isinstance(items, list) else []
     msg = failed[0].get("msg") if failed and isinstance(failed[0], t.Mapping) else result.get("msg")
-    # (ansible-core 2.19 and newer put this before the message of a node that cannot be reached.)
+    # ansible-core 2.19 and newer put "Task failed: " before the message of a node that cannot be reached.
     return " ".join(str(msg or "no answer").split()).replace("Task failed: ", "", 1)
 
 
 @dataclass(frozen=True)
 class Run:
-    """The input of a summary.
+    """The input of a summary or a plan.
 
     :param nodes: all hosts of the play, failed and unreachable ones included, in their order.
     :param given: the variables of the runbook, as checked.
@@ -109,7 +109,7 @@ class Summary:
     :param data: the same for programs: text, numbers, flags, lists and dictionaries only.
     :param files: path on the controller -> what to write there, as JSON.
     :param failure: why the run fails although no node did, such as overdue heartbeats; one sentence.
-    :param pages: path on the controller -> what makes the text that is written there.
+    :param pages: path on the controller -> a function that returns the text to write there.
     :param mode: the permissions of the pages.
     """
 
@@ -135,7 +135,7 @@ class Summarizer:
 def plan_of(nodes: t.Sequence[Node]) -> t.Tuple[t.Optional[Result], t.Optional[str]]:
     """The plan that polaris_plan made for these nodes, or why it made none; both None if it did not run.
 
-    :param nodes: those that had answered before.
+    :param nodes: the nodes that had answered before.
     """
     for node in nodes:
         answer = node.answer("polaris_plan")
@@ -168,9 +168,9 @@ def grouped(stories: t.Iterable[t.Tuple[Node, str]]) -> t.Dict[str, t.List[str]]
 
 
 def failures(what: str, reasons: t.Mapping[Node, str], *, where: str = "on") -> t.List[Line]:
-    """The lines of the nodes that failed, one for each reason: ``FAILED on 57 (a, b, ...): reason``.
+    """The lines about nodes that failed, one for each reason: ``FAILED on 57 (a, b, ...): reason``.
 
-    Reasons that differ only in the URL or name of their node count as the same.
+    Reasons that differ only in the URL or name of their node count as one.
     """
     groups: t.Dict[str, t.List[Node]] = {}
     for node, why in reasons.items():
@@ -189,7 +189,7 @@ def failures(what: str, reasons: t.Mapping[Node, str], *, where: str = "on") -> 
 def _common(text: str, node: Node, *, with_name: bool = False) -> str:
     """A reason without the names of its node.
 
-    :param with_name: its name in the inventory, too. Such a name may be a usual word, so this is for comparing only.
+    :param with_name: replace its name in the inventory, too. This may be a usual word, so it is for comparing only.
     """
     for own in sorted({*node.own, *([node.name] if with_name else [])}, key=len, reverse=True):
         if own:

@@ -18,7 +18,7 @@ from ..module_utils._identity import NAME
 from ..module_utils._options import whole_number
 from ._host_variables import is_given
 
-#: What one variable may be: its ``type``, ``required``, ``default``, and the limits of its type.
+#: The rule of one variable: its ``type``, ``required``, ``default``, and the limits of its type.
 Rule = t.Mapping[str, t.Any]
 
 #: How a message asks for a required variable of each type.
@@ -116,14 +116,12 @@ def whole(value: t.Any, rule: Rule) -> int:
 
 def number(value: t.Any, rule: Rule) -> float:
     try:
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise ValueError
-        found = float(value)
-        if not rule.get("min", float("-inf")) <= found <= rule.get("max", float("inf")):
-            raise ValueError
-    except ValueError:
+        found = float("nan" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError):
+        found = float("nan")
+    if not rule.get("min", float("-inf")) <= found <= rule.get("max", float("inf")):
         limits = [f"{word} {rule[key]:g}" for key, word in (("min", "not below"), ("max", "not above")) if key in rule]
-        raise _refused(f"a number{' ' if limits else ''}{' and '.join(limits)}", value) from None
+        raise _refused(f"a number{' ' if limits else ''}{' and '.join(limits)}", value)
     return found
 
 
@@ -168,7 +166,8 @@ def names(value: t.Any, rule: Rule) -> t.List[str]:
     """A list of names or addresses, or text with commas between them."""
     found = value.split(",") if isinstance(value, str) else value
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        raise _refused(f"a list, or text with commas{_such_as(rule)}", value)
+        example = f", such as {rule['example']}" if "example" in rule else ""
+        raise _refused(f"a list, or text with commas{example}", value)
     return [each.strip() for each in found if each.strip()]
 
 
@@ -205,7 +204,7 @@ def pairs(written: str) -> t.Any:
 def undo(value: t.Any, rule: Rule) -> t.Dict[str, t.Dict[str, t.Any]]:
     """Node -> its old ``levels``, and the levels that were ``set`` then: from a file on the controller, or its content.
 
-    The custom stats of a run are accepted, too, and node -> scope -> level. What is unknown about a node, such as the
+    The custom stats of a run and node -> scope -> level are also accepted. What is unknown about a node, such as the
     levels that were set, is left out.
     """
     found = value
@@ -238,7 +237,7 @@ def _content(path: str) -> str:
 
 
 def saved(path: str) -> t.Optional[t.Dict[str, t.Any]]:
-    """What ``save`` has written to this file; None if the file holds something else."""
+    """What ``save`` wrote to this file; None if the file contains something else."""
     content = _content(path)
     found = _from_yaml(content) if content.strip() else {}
     entries = found.values() if isinstance(found, dict) else [None]
@@ -267,10 +266,6 @@ def _from_yaml(written: str) -> t.Any:
         return None
 
 
-def _such_as(rule: Rule) -> str:
-    return f", such as {rule['example']}" if "example" in rule else ""
-
-
 TYPES: t.Dict[str, t.Callable[[t.Any, Rule], t.Any]] = {
     "text": text,
     "choice": choice,
@@ -297,7 +292,7 @@ def is_slice(values: t.Mapping[str, t.Any]) -> bool:
     """Whether this job is a slice of a sliced AWX job, by the variables that AWX gives a job.
 
     AWX does not tell a job that it is a slice. But a slice runs in a workflow that has the name of its own job
-    template, and a user may pass on the number of slices.
+    template, and a user may pass the number of slices as a variable.
     """
     counts = ("awx_job_slice_count", "tower_job_slice_count", "job_slice_count")
     count = next((values[name] for name in counts if is_given(values.get(name))), 1)

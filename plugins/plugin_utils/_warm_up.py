@@ -1,10 +1,10 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to this collection. What Python does only once for a kind of work, done before the workers are forked.
+"""Private to this collection. Runs one task before the workers are forked, so that they inherit what it leaves behind.
 
-Each task runs in a fork of the controller. It inherits compiled regular expressions, the caches of abstract classes and
-specialized bytecode, if the controller has them. Otherwise each task makes them again: about 3 ms of its 15.
+These are compiled regular expressions, the caches of abstract classes, and specialized bytecode. Otherwise each task,
+in its own fork of the controller, makes them again: about 3 ms of its 15.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Content-Length: 34\r
 
 
 def warm_up() -> t.Optional[Outcome]:
-    """Run one task from its arguments to its result; None where that is not possible or too late.
+    """Run one task from its arguments to its result; None if that is impossible or too late.
 
     The answer waits in a pair of sockets before the request is sent, so nothing leaves this process.
     """
     if not HAS_REQUESTS or multiprocessing.parent_process() is not None:
         return None
-    # The time limit is for the case that another process connects to the listener first.
+    # The timeout matters if another process connects to the listener first.
     options = {"url": "http://127.0.0.1", "token": "warm-up", "timeout": 1, "retries": 0}
     params = validated(spec(), options).params
     try:
@@ -43,7 +43,7 @@ def warm_up() -> t.Optional[Outcome]:
             with ours, listener.accept()[0] as theirs:
                 theirs.sendall(ANSWER)
                 return perform(_reads_from(ours), params, set(), check_mode=False, diff_mode=False)
-    except OSError:  # a machine that has no loopback interface, or no more descriptors
+    except OSError:  # there is no loopback interface, or no file descriptor left
         return None
 
 

@@ -7,8 +7,8 @@ It starts before the first level is raised, in its own session, so that neither 
 reach it. It does nothing while the play runs, and the play releases it when all levels are restored. If the play is
 killed or interrupted before that, the process restores every scope that still has the level that the window set.
 
-It learns from a journal, a file on the controller, which nodes these are: before a task of the play raises the levels
-of a node, it records there what the node has. What the process needs to reach the servers is only in its memory.
+It reads the nodes from a journal, a file on the controller: before a task of the play raises the levels of a node, it
+records the old levels there. The URLs and accounts of the servers are only in the memory of the process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from ..module_utils._runner import Result
 Restore = t.Callable[[Params], Result]
 State = t.Literal["raising", "raised", "restored"]
 
-#: How often it looks for the play, in seconds; how often it tries a server that does not answer, and the pause between.
+#: The interval at which it looks for the play, in seconds; how often it tries a server that does not answer, and the
+#: pause between two attempts, in seconds.
 LOOK = 0.2
 ATTEMPTS = 5
 PAUSE = 3.0
@@ -47,7 +48,7 @@ RELEASE = signal.SIGUSR1
 class Entry:
     """What the window does to a node.
 
-    :param state: a node that stays ``raising`` may still make a change that it has not answered.
+    :param state: a node that stays ``raising`` may still make a change whose request it has not answered.
     :param plan: its ``url``, the old ``levels`` of the scopes that the window changes, and those that it ``set``;
         for a node that this process does not restore, why the job that would do it is ``missing``.
     """
@@ -137,11 +138,11 @@ def identity(pid: int) -> t.Optional[str]:
     """When a process started, because a later one may have the same number; None if it is gone or a zombie."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            # After the program's name, which may contain blanks, the state is the first field and the time the 20th.
+            # After the program's name, which may contain spaces, the state is the first field and the time the 20th.
             fields = file.read().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]
     except (FileNotFoundError, ProcessLookupError):
-        # (The second one if the process ends between open and read.)
+        # ProcessLookupError if the process ends between open and read.
         if os.path.isdir("/proc/self"):
             return None
     answer = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
@@ -159,7 +160,7 @@ def _be_the_watch(
     ready: int,
 ) -> None:
     released: t.List[int] = []
-    # (Not SIG_IGN: Python then complains on stderr about a signal that arrives while it is being set.)
+    # Not SIG_IGN: Python would complain on stderr about a signal that arrives while it is being set.
     for number in IGNORED:
         signal.signal(number, lambda *dummy: None)
     signal.signal(RELEASE, lambda number, frame: released.append(number))
@@ -190,7 +191,7 @@ def _be_the_watch(
 
 
 def _output_of(play: int) -> int:
-    """Where the play writes its errors. (From ansible-core 2.19 on, a worker has no output.)"""
+    """The stderr of the play, because from ansible-core 2.19 on, a worker has no output of its own."""
     try:
         return os.open(f"/proc/{play}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
     except OSError:
@@ -198,7 +199,7 @@ def _output_of(play: int) -> int:
 
 
 def _say(output: int, line: str) -> None:
-    # (The terminal may be closed, or the reader gone.)
+    # The terminal may be closed, or the reader gone.
     with contextlib.suppress(OSError):
         os.write(output, f"{line}\r\n".encode())
 
@@ -208,7 +209,7 @@ def restore(
 ) -> None:
     """Restore all nodes in parallel, and name those that stay raised, with their old levels."""
     raised = {name: entry for name, entry in journal.items() if entry.state != "restored"}
-    # From here, the URL of the others may lead to another server, which must get neither the levels nor the token.
+    # From here, the URL of the others may reach a different server, which must get neither the levels nor the token.
     for name in sorted(raised.keys() - accounts.keys()):
         if "missing" in raised[name].plan:
             why = f"no job restores it ({str(raised[name].plan['missing']).rstrip('.')})."
@@ -259,7 +260,7 @@ def _restore_again(names: t.Sequence[str], attempt: t.Callable[[str], Result], s
     for moment in LATE:
         time.sleep(moment - past)
         past = moment
-        # (By now, somebody else may have set a level.)
+        # Without LEFT ALONE lines: by now, somebody else may have set a level.
         failed = _failed(names, attempt, lambda line: None)
     for name, why in failed.items():
         say(f"UNKNOWN on {name}, after it was restored: {why}")

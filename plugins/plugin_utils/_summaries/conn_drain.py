@@ -9,12 +9,12 @@ import typing as t
 
 from ...module_utils._errors import listed
 from .._rebalance import open_ports
-from .._summary import OWN_LINES, Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
+from .._summary import OWN_LINES, Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures, on, plan_of
 from .._text import counted
 
 #: How many ports of a client are listed.
 PORTS = 10
-#: What a node that counts grpc does not count (polaris v1.18.1 common/conn/limit: both report the protocol grpc).
+#: What a node that counts grpc does not count (polaris v1.18.1 common/conn/limit: both apiservers report grpc).
 NOT_COUNTED = (
     "not counted, and still open: IPv6 connections, and those to config-grpc where service-grpc is counted (or the "
     "other way round)"
@@ -55,7 +55,7 @@ def summarize(run: Run) -> Summary:
     lines += port_lines("ended by the client itself", gone)
     lines += failures("FAILED", failed)
     if none_open:
-        lines.append(Line(f"none open on {len(none_open)} ({', '.join(none_open)})"))
+        lines.append(Line(f"none open {on(none_open)}"))
     if protocol == "grpc" and counts and not refusal:
         lines.append(Line(NOT_COUNTED))
     data = {
@@ -70,7 +70,7 @@ def summarize(run: Run) -> Summary:
 
 
 def not_read(node: Node) -> str:
-    """Why the connections of a node are unknown. (A node that does not count them fails without a message.)"""
+    """Why the connections of a node are unknown. The result of a node that does not count them has no message."""
     result = node.result("polaris_counted")
     if result.get("limit_enabled") is False:
         return f"{result['url']} does not count the connections of {result['protocol']!r}. {result['hint']}"

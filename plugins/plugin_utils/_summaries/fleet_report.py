@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import PurePath
 
 from ...module_utils._errors import listed
-from .._heartbeats import REGISTERS, led, told
+from .._heartbeats import REGISTERS, final_result, leader_result
 from .._report import Fleet, Values, read_node, report_of
 from .._report_changes import changes_of, read_earlier
 from .._report_page import render
@@ -32,7 +32,7 @@ def report_of_run(run: Run) -> Values:
             str(node.results.get("ansible_host") or ""),
             {
                 "server": node.results.get("polaris_fleet_server"),
-                "heartbeats": told(node) if led(node) else None,
+                "heartbeats": final_result(node) if leader_result(node) else None,
             },
         )
         for node in run.nodes

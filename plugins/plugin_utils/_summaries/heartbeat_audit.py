@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._errors import listed
-from .._heartbeats import REGISTERS, Entry, instances_of, named, newest_heartbeats, told
+from .._heartbeats import REGISTERS, Entry, final_result, instances_of, named, newest_heartbeats
 from .._summary import Line, Run, Summarizer, Summary, failed_data, failures, is_answer, reason
 from .._text import counted
 
@@ -19,7 +19,7 @@ SHOWN_SILENT = 20
 
 
 def summarize(run: Run) -> Summary:
-    results = {node: told(node) for node in run.nodes}
+    results = {node: final_result(node) for node in run.nodes}
     answers = {node.name: result for node, result in results.items() if is_answer(result)}
     failed = {node: reason(result) for node, result in results.items() if node.name not in answers}
     known = newest_heartbeats(instances_of(answers))

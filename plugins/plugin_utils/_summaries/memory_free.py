@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from .._summary import Line, Node, Result, Run, Summarizer, Summary, dry, failed_data, failures
+from .._summary import Line, Result, Run, Summarizer, Summary, dry, failed_data, failures
 from .._text import counted, size
 
 
@@ -15,7 +13,9 @@ def summarize(run: Run) -> Summary:
     answers = run.answers("polaris_freed")
     freed = [(node, answer) for node, answer in answers if answer["changed"]]
     enough = [(node, answer) for node, answer in answers if not answer["changed"]]
-    failed, unknown = told_apart(run, "polaris_freed")
+    reasons = run.unanswered("polaris_freed")
+    unknown = {node: why for node, why in reasons.items() if node.result("polaris_freed").get("outcome_unknown")}
+    failed = {node: why for node, why in reasons.items() if node not in unknown}
     released = sum(answer["released"] or 0 for _node, answer in freed)
     verb, went = ("would free", "would be returned at least") if run.check_mode else ("freed", "returned to the system")
     lines = [
@@ -38,13 +38,6 @@ def summarize(run: Run) -> Summary:
         "failed": failed_data(failed),
     }
     return Summary(lines, data)
-
-
-def told_apart(run: Run, register: str) -> t.Tuple[t.Dict[Node, str], t.Dict[Node, str]]:
-    """The nodes that failed, and those for which the outcome is unknown, each with the reason."""
-    reasons = run.unanswered(register)
-    unknown = {node: why for node, why in reasons.items() if node.result(register).get("outcome_unknown")}
-    return {node: why for node, why in reasons.items() if node not in unknown}, unknown
 
 
 def story(answer: Result, check_mode: bool) -> str:

@@ -22,6 +22,7 @@ from .._summary import (
     on,
 )
 from .._text import counted, size
+from .memory_free import story
 
 
 def summarize(run: Run) -> Summary:
@@ -35,10 +36,9 @@ def summarize(run: Run) -> Summary:
 
     failed = {node: node.reason("polaris_saved") for node in run.nodes if node not in heaps}
     unsaved = {node: node.reason("polaris_saved") for node in large if node not in saved}
-    unfreed = {node: node.reason("polaris_freed") for node in saved if node not in freed}
-    unknown = {node: why for node, why in unfreed.items() if outcome_unknown(node)}
-    for node in unknown:
-        del unfreed[node]
+    reasons = {node: node.reason("polaris_freed") for node in saved if node not in freed}
+    unknown = {node: why for node, why in reasons.items() if outcome_unknown(node)}
+    unfreed = {node: why for node, why in reasons.items() if node not in unknown}
 
     released = sum(answer["released"] or 0 for answer in freed.values())
     would = run.check_mode
@@ -89,11 +89,15 @@ def outcome_unknown(node: Node) -> bool:
 def freed_lines(heaps: t.Mapping[Node, int], freed: t.Mapping[Node, Result], would: bool) -> t.List[str]:
     """How much memory each node returned: a line for each; if there are many, one for all."""
     verb = "would free" if would else "freed"
+    lines = []
     if len(freed) <= OWN_LINES:
-        return [f"{verb} on {node.name}: {story(heaps[node], answer, would)}" for node, answer in freed.items()]
+        for node, answer in freed.items():
+            # Saving the profiles makes the heap larger, so this figure is shown only if there is no other.
+            heap = f"its heap took {size(heaps[node])}; " if answer["released"] is None else ""
+            lines.append(f"{verb} on {node.name}: {heap}{story(answer, would)}")
+        return lines
     known = {node.name: answer["released"] for node, answer in freed.items() if answer["released"] is not None}
     unknown = [node.name for node in freed if node.name not in known]
-    lines = []
     if known:
         each = ", ".join(f"{name} {size(released)}" for name, released in known.items())
         lines.append(f"{verb} on {len(known)}: {each}")
@@ -113,15 +117,6 @@ def file_lines(files: t.Sequence[t.Mapping[str, str]]) -> t.List[str]:
     names = [each[kind].rpartition(f"-{kind}-") for each in files]
     nodes, kinds, end = ",".join(name[0] for name in names), ",".join(files[0]), names[0][2]
     return [f"{{{nodes}}}-{{{kinds}}}-{end}"]
-
-
-def story(heap: int, answer: Result, would: bool) -> str:
-    if answer["released"] is None:
-        return f"its heap took {size(heap)}; how much was returned is unknown"
-    # (Saving the profiles has made the heap larger than ``heap``, which was read first.)
-    before, after = answer["memory_before"]["heap"], answer["memory_after"]["heap"]
-    returned = "would be returned" if would else "returned"
-    return f"{size(answer['released'])} {returned}, heap {size(before)} -> {size(after)}"
 
 
 SUMMARY = Summarizer(("polaris_saved", "polaris_freed"), summarize)

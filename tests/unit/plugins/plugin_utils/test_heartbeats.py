@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import newest_heartbeats, plan, told
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._heartbeats import (
+    final_result,
+    newest_heartbeats,
+    plan,
+)
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node
 
 
@@ -125,7 +129,7 @@ def test_the_report_reads_the_leader_with_everything_else() -> None:
     nodes.append(Node("d", {"polaris_fleet_server": {"is_polaris": True, "heartbeats": cut}}))
     asked = plan(nodes, "default", None)
     assert (asked["led_by"], asked["not_asked"]) == (["a"], ["a", "c", "d"])
-    assert told(nodes[3]) == cut
+    assert final_result(nodes[3]) == cut
 
 
 @pytest.mark.parametrize("other", [None, {"host": "10.9.9.9", "ctime": 1}])
