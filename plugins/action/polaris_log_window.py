@@ -18,23 +18,22 @@ from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNo
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, validated
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC, run
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import (
-    as_json,
     perform_action,
     variables_of,
 )
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import (
-    NAMES,
-    completed,
-    is_local,
-    url_of,
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._from_here import (
+    asked_from_here,
+    asked_servers,
+    hosts_of,
+    options_of,
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, is_playing
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
     before_wait,
@@ -88,21 +87,15 @@ class ActionModule(ActionBase):
         """Start the process that restores if this play dies. Nothing is raised yet."""
         if self._task.check_mode:
             return {"pid": None}
-        accounts, unwatched = {}, []
-        for name, host in hosts_of(task_vars):
-            try:
-                if asked_from_here(host):
-                    variables = {variable: host[variable] for variable in NAMES if variable in host}
-                    # (A node whose options are refused here is also refused before its levels are raised.)
-                    accounts[name] = validated(SPEC, order(variables, {"levels": {}, "set": {}})).params
-            except AnsibleError:
-                unwatched.append(name)
+        # (A node whose options are refused here is also refused before its levels are raised.)
+        asked, others = asked_servers(task_vars, SPEC, {"levels": {}, "expected": {}})
+        accounts = {name: options.params for name, options in asked.items()}
         path = os.path.join(
             C.DEFAULT_LOCAL_TMP,  # type: ignore[attr-defined]
             f"polaris-window-{secrets.token_hex(8)}",
         )
         try:
-            return {**_watch.start(accounts, os.getppid(), restored, path), "unwatched": unwatched}
+            return {**_watch.start(accounts, os.getppid(), restored, path), "unwatched": others}
         except OSError as error:
             raise AnsibleError(
                 f"The process that restores the levels if this play is killed could not be started ({error}). "
@@ -155,7 +148,7 @@ class ActionModule(ActionBase):
         watch = task_vars.get("polaris_watch") or {}
         name = task_vars["inventory_hostname"]
         try:
-            if name in watch["unwatched"]:
+            if self._connection.transport == "local" and name in watch["unwatched"]:
                 raise KeyError("a variable of this host cannot be read outside its own tasks")
             _watch.record(watch["journal"], name, "raising", plan)
         except (KeyError, OSError) as error:
@@ -270,7 +263,8 @@ class ActionModule(ActionBase):
         task = {"step": "arm", "name": name, "seconds": seconds, "raising": raising}
         # Its clock starts between now and the answer, which may come seconds later.
         ends = time.monotonic() + seconds
-        armed = self._on_node({**task, **order(variables_of(self, task_vars), plan)}, task_vars)
+        order = {"levels": plan["levels"], "expected": plan["set"]}
+        armed = self._on_node({**task, **options_of(variables_of(self, task_vars), order)}, task_vars)
         if not is_answer(armed):
             return {"missing": reason(armed), "gone": (armed.get("error") or {}).get("kind") == "unsupported"}
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
@@ -317,27 +311,9 @@ def recorded(task_vars: t.Mapping[str, t.Any]) -> t.Optional[_watch.Entry]:
     return _watch.read(journal).get(task_vars["inventory_hostname"]) if journal else None
 
 
-def hosts_of(task_vars: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, t.Mapping[str, t.Any]]]:
-    """All hosts of the play with their variables, without those that failed in an earlier play."""
-    names = [name for name in task_vars["ansible_play_hosts_all"] if is_playing(name, task_vars)]
-    return [(str(name), task_vars["hostvars"][name]) for name in names]
-
-
 def node_of(name: str, variables: t.Mapping[str, t.Any]) -> Node:
     """A host of the play, and what the window registered there."""
     return Node(name, {register: plain(variables[register]) for register in SUMMARY.registers if register in variables})
-
-
-def asked_from_here(host: t.Mapping[str, t.Any]) -> bool:
-    """Whether the controller itself connects to the server of a host."""
-    return is_local(host.get("ansible_connection", context.CLIARGS.get("connection")))
-
-
-def order(variables: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    """The options that restore a server, with the account that the tasks of its host use."""
-    task = {"url": url_of(variables), "levels": plan["levels"], "expected": plan["set"]}
-    options: t.Dict[str, t.Any] = as_json(completed(task, {}, variables, os.environ).options)
-    return options
 
 
 def restored(params: Params) -> Result:

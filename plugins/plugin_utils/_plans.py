@@ -74,7 +74,7 @@ def rebalance(run: Run) -> Plan:
         },
         "whole": decision.whole,
         "spare": sorted(decision.rules.spare),
-        "look_again": bool(given["settle_seconds"] and plan.count and not run.check_mode),
+        "settle_seconds": given["settle_seconds"] if plan.count and not run.check_mode else 0,
     }
 
 

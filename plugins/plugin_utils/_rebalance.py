@@ -101,6 +101,13 @@ def open_ports(stats: t.Iterable[t.Mapping[str, t.Any]]) -> Ports:
     return {host: sorted(found) for host, found in ports.items()}
 
 
+def counted_in(result: t.Mapping[str, t.Any], spare: t.Container[str]) -> t.Optional[int]:
+    """How many connections of one node a plan counts, from a result of polaris_conn_info; None if it counts none."""
+    if not result["limit_enabled"]:
+        return None
+    return sum(len(found) for host, found in open_ports(result["stats"]).items() if host not in spare)
+
+
 def make_plan(nodes: t.Mapping[str, Ports], rules: Rules) -> Plan:
     """The plan for all nodes of one cluster. The same input, in whatever order, gives the same plan."""
     moving = {

@@ -89,7 +89,7 @@ def busy(runbook: str, fleet: Fleet, clients: Clients) -> dict[str, Any]:
             clients.connect((node.host, node.grpc_port), "127.0.0.21", 6 if number % 4 else 1)
     instance = {"service": gone.service, "namespace": gone.namespace, "host": gone.host, "port": gone.port}
     changes: dict[str, dict[str, Any]] = {
-        "conn_rebalance": {"tolerance": 0, "max_share": 1},
+        "conn_rebalance": {"tolerance": 0, "max_share": 1, "settle_seconds": 1},
         "debug_window": {"levels": "*=debug", "seconds": 1},
         "heartbeat_audit": {"fail_on_overdue": True},
         "instance_clean": {"batch": False, "instances": [instance]},

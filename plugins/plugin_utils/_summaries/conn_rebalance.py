@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 import typing as t
 
-from .._rebalance import Plan, Rules, make_plan, open_ports
+from .._rebalance import Rules, runs_needed
 from .._summary import OWN_LINES, Line, Result, Run, Summarizer, Summary, dry, failed_data, failures, plan_of
 from .._text import counted
 
 #: The length of the longest bar.
 BAR = 20
+
+#: Node -> its connections when they were counted again; None if that failed. Nodes that are not local are not in it.
+After = t.Mapping[str, t.Optional[int]]
 
 
 def summarize(run: Run) -> Summary:
@@ -31,7 +34,9 @@ def summarize(run: Run) -> Summary:
     done = {node: answer for node, answer in ((node, node.answer("polaris_closed")) for node in chosen) if answer}
     failed = {node: node.reason("polaris_closed") for node in chosen if node not in done}
     closed = {node.name: len(answer["connections"]) for node, answer in done.items()}
-    after = second_look(run, plan) if plan["look_again"] else None
+    again = (answer["counts"] for _node, answer in run.answers("polaris_counted_again"))
+    after: t.Optional[After] = next(again, {}) if plan["settle_seconds"] else None
+    more, runs = from_now_on(run, plan, after)
     total = sum(closed.values())
     lines = [
         Line(
@@ -40,47 +45,39 @@ def summarize(run: Run) -> Summary:
         ),
         *map(Line, table(run, plan, closed, after)),
         *map(Line, notes(run, plan)),
-        Line(outcome(run, plan, total, after)),
+        Line(outcome(plan, verb(run), total, runs, more)),
         *failures("FAILED", failed),
     ]
     data = {
         **{key: plan[key] for key in ("total", "mean", "limit")},
         "before": {name: node["count"] for name, node in plan["nodes"].items()},
-        "after": None if after is None else {name: node.count for name, node in after.nodes.items()},
+        "after": None if after is None else {name: count for name, count in after.items() if count is not None},
         "planned": plan["count"],
         "closed": closed,
         "count": total,
-        "runs": more_runs(plan, after),
+        "runs": runs,
         "refused": None,
         "failed": failed_data(failed),
     }
     return Summary(lines, data)
 
 
-def second_look(run: Run, plan: Result) -> Plan:
-    """How the connections are spread afterwards, on the nodes that could be read again."""
-    rules = Rules.of(run.given["tolerance"], run.given["max_share"], plan["spare"])
-    answers = [(node, answer) for node, answer in run.answers("polaris_after") if node.name in plan["nodes"]]
-    found = {node.name: open_ports(answer["stats"]) for node, answer in answers if answer["limit_enabled"]}
-    return make_plan(found or {"": {}}, rules)
-
-
-def table(run: Run, plan: Result, closed: t.Mapping[str, int], after: t.Optional[Plan]) -> t.List[str]:
+def table(run: Run, plan: Result, closed: t.Mapping[str, int], after: t.Optional[After]) -> t.List[str]:
     """A line for each node; in a larger cluster for those with most connections, and one for the others."""
     nodes: t.Mapping[str, Result] = plan["nodes"]
     shown = list(nodes)
     if len(shown) > OWN_LINES:
         shown = sorted(nodes, key=lambda name: -nodes[name]["count"])[:OWN_LINES]
     width = max(map(len, shown))
-    now = {} if after is None else {name: node.count for name, node in after.nodes.items()}
-    peak = max([node["count"] for node in nodes.values()] + [*now.values(), 1])
+    peak = max([node["count"] for node in nodes.values()] + [count or 0 for count in (after or {}).values()] + [1])
     lines = []
     for name in shown:
         count, surplus = nodes[name]["count"], nodes[name]["surplus"]
         line = f"{name:<{width}} {count:>7} {strokes(count, peak):<{BAR}}"
         if after is not None:
-            line += f" -> {now.get(name, '?'):>7} "
-            line += f"{strokes(now[name], peak) if name in now else 'could not be read':<{BAR}}"
+            now = after.get(name)
+            unknown = "could not be read" if name in after else "not counted again"
+            line += f" -> {'?' if now is None else now:>7} {unknown if now is None else strokes(now, peak):<{BAR}}"
         if name in plan["close"]:
             line += f" {verb(run)} {closed.get(name, 0)} of a surplus of {surplus}"
         lines.append(line.rstrip())
@@ -103,15 +100,16 @@ def notes(run: Run, plan: Result) -> t.Iterator[str]:
         yield "NOT CHECKED whether these are all nodes of the cluster: no node is registered there"
 
 
-def more_runs(plan: Result, after: t.Optional[Plan]) -> t.Optional[int]:
-    """How many runs it takes: from now on, if all nodes were read again; otherwise including this one."""
-    complete = after is not None and len(after.nodes) == len(plan["nodes"])
-    return after.runs if after is not None and complete else plan["runs"]
+def from_now_on(run: Run, plan: Result, after: t.Optional[After]) -> t.Tuple[bool, t.Optional[int]]:
+    """Whether all nodes were counted again, and how many runs it takes from then on, otherwise including this one."""
+    counts = [(after or {}).get(name) for name in plan["nodes"]]
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
+        return False, plan["runs"]
+    return True, runs_needed(known, Rules.of(run.given["tolerance"], run.given["max_share"]))
 
 
-def outcome(run: Run, plan: Result, total: int, after: t.Optional[Plan]) -> str:
-    runs = more_runs(plan, after)
-    more = after is not None and len(after.nodes) == len(plan["nodes"])
+def outcome(plan: Result, verb: str, total: int, runs: t.Optional[int], more: bool) -> str:
     if runs is None:
         outlook = "max_share of the connections left there is less than one, so it will not even out"
     elif runs == 0:
@@ -123,11 +121,11 @@ def outcome(run: Run, plan: Result, total: int, after: t.Optional[Plan]) -> str:
     if not plan["count"]:
         return f"nothing to close: {outlook}"
     planned = f" of {plan['count']} planned" if total != plan["count"] else ""
-    return f"{verb(run)} {total}{planned}; {outlook}"
+    return f"{verb} {total}{planned}; {outlook}"
 
 
 def verb(run: Run) -> str:
     return "would close" if run.check_mode else "closed"
 
 
-SUMMARY = Summarizer(("polaris_before", "polaris_plan", "polaris_closed", "polaris_after"), summarize)
+SUMMARY = Summarizer(("polaris_before", "polaris_plan", "polaris_closed", "polaris_counted_again"), summarize)

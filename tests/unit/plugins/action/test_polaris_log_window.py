@@ -36,7 +36,7 @@ class Window:
         monkeypatch.setattr(ActionModule, "_raise", lambda *dummy: {"changed": True})
         monkeypatch.setattr(ActionModule, "_is_pipelining_enabled", lambda *dummy: True)
         monkeypatch.setattr(polaris_log_window, "variables_of", lambda *dummy: {})
-        monkeypatch.setattr(polaris_log_window, "order", lambda *dummy: {})
+        monkeypatch.setattr(polaris_log_window, "options_of", lambda *dummy: {})
         monkeypatch.setattr(
             polaris_log_window, "record", lambda dummy, state, plan: self.recorded.append((state, plan))
         )
