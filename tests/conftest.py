@@ -42,7 +42,7 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
 os.environ["ANSIBLE_COLLECTIONS_SCAN_SYS_PATH"] = "false"
 os.environ["ANSIBLE_HOME"] = str(CACHE / "ansible")
 os.environ["ANSIBLE_REMOTE_TEMP"] = str(CACHE / "ansible" / "tmp")
-# (Ansible looks for a job's state in the home directory of the password file; the job writes it to $HOME.)
+# Ansible looks for a job's state in the home directory of the password file; the job writes it to $HOME.
 os.environ["ANSIBLE_ASYNC_DIR"] = str(CACHE / "ansible" / "async")
 # Tests ignore the user's own configuration. (Ansible requires a file of this name: it refuses os.devnull.)
 (CACHE / "code").mkdir(parents=True, exist_ok=True)

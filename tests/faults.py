@@ -207,20 +207,20 @@ WRONGS: list[Wrong] = [
     wrong("half an answer", "server", lambda: raw(HALF)),
     wrong("no answer in time", "timeout", lambda: raw([1.0]), options={"timeout": 0.3}),
     wrong(
-        "an answer that drips",
+        "an answer that arrives slowly, byte by byte",
         "timeout",
         lambda: raw([HALF[:60], *[part for _n in range(20) for part in (b" ", 0.1)]]),
         options={"timeout": 0.3},
     ),
-    wrong("an answer without end", "protocol", lambda: raw(response(b'"' + b"x" * 3_000_000 + b'"'))),
-    wrong("500 with a text", "server", lambda: raw(response(b"it broke", 500))),
-    wrong("502 page of a proxy", "server", lambda: raw(response(PAGE_502, 502))),
+    wrong("an endless answer", "protocol", lambda: raw(response(b'"' + b"x" * 3_000_000 + b'"'))),
+    wrong("500 with plain text", "server", lambda: raw(response(b"it broke", 500))),
+    wrong("502 from a proxy", "server", lambda: raw(response(PAGE_502, 502))),
     wrong("redirect", "protocol", lambda: raw(response(b"", 302, "Location: http://127.0.0.9/login"))),
     wrong("not JSON", "protocol", lambda: raw(response(b"{nonsense"))),
-    wrong("JSON of another kind", "protocol", lambda: raw(response(b'"text"'))),
-    wrong("JSON without what Polaris says", "protocol", lambda: raw(response(b'{"answer": 42}'))),
+    wrong("JSON of another type", "protocol", lambda: raw(response(b'"text"'))),
+    wrong("JSON without the fields of Polaris", "protocol", lambda: raw(response(b'{"answer": 42}'))),
     wrong("a web site", "protocol", lambda: raw(response(b"<html>Welcome</html>"))),
-    wrong("404 of a web site", "protocol", lambda: raw(response(b"<html>Not here</html>", 404))),
+    wrong("404 from a web site", "protocol", lambda: raw(response(b"<html>Not here</html>", 404))),
     wrong("not HTTP (the gRPC port)", "protocol", lambda: raw(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" * 3)),
     wrong("wrong token", "auth", lambda: raw(response(b"invalid token", 400))),
     wrong(
@@ -231,7 +231,7 @@ WRONGS: list[Wrong] = [
     wrong("rate limit", "refused", lambda: raw(response(b'{"code": 429002, "info": "too many"}', 429))),
     wrong("a certificate that is not trusted", "tls", lambda: raw(response(), certified("127.0.0.1"))),
     wrong(
-        "a certificate of another name",
+        "a certificate for another name",
         "tls",
         lambda: raw(response(), elsewhere()),
         options={"ca_path": "CA"},
@@ -244,9 +244,9 @@ WRONGS: list[Wrong] = [
         options={"ca_path": "CA"},
     ),
     wrong("a client certificate is required", "tls", lambda: raw(response(), mutual()), options={"ca_path": "CA"}),
-    wrong("HTTPS at a plain port", "tls", lambda: plain("https", b"HTTP/1.1 400 Bad Request\r\n\r\n")),
+    wrong("HTTPS to a plain HTTP port", "tls", lambda: plain("https", b"HTTP/1.1 400 Bad Request\r\n\r\n")),
     # The alert of a server that expects TLS.
-    wrong("HTTP at an HTTPS port", "tls", lambda: plain("http", b"\x15\x03\x01\x00\x02\x02\x46")),
+    wrong("HTTP to an HTTPS port", "tls", lambda: plain("http", b"\x15\x03\x01\x00\x02\x02\x46")),
     wrong(
         "a proxy that is down",
         "unreachable",
@@ -260,24 +260,24 @@ WRONGS: list[Wrong] = [
         environment={"http_proxy": PROXY},
     ),
     wrong(
-        "502 of a proxy that does not reach the server",
+        "502 from a proxy that cannot reach the server",
         "server",
         lambda: raw(response(PAGE_502, 502)),
         environment={"http_proxy": PROXY},
     ),
     wrong(
-        "a proxy of an unknown kind",
+        "a proxy with an unknown scheme",
         "refused",
         lambda: at(UNROUTED),
         environment={"http_proxy": "ftp://127.0.0.1:1"},
     ),
     wrong(
-        "a proxy whose URL is not one",
+        "a proxy with an invalid URL",
         "refused",
         lambda: at(UNROUTED),
         environment={"http_proxy": "http://[::1"},
     ),
-    wrong("a token that cannot be one", "refused", lambda: raw(response()), options={"token": "two words"}),
+    wrong("a token with a space", "refused", lambda: raw(response()), options={"token": "two words"}),
 ]
 
 
@@ -362,8 +362,8 @@ WRITES: dict[str, tuple[str, str]] = {
 WRITE_FAULTS: dict[str, Fault] = {
     "refused by the server": Fault("status", 400, "no such thing"),
     "account without rights": Fault("status", 400, "only owner account can access maintain API"),
-    "500 with a text": Fault("status", 500, "it broke"),
-    "504 of a proxy": Fault("status", 504, "gateway timeout"),
+    "500 with plain text": Fault("status", 500, "it broke"),
+    "504 from a proxy": Fault("status", 504, "gateway timeout"),
     "closed, nothing done": Fault("cut"),
     "closed, all done": Fault("drop"),
     "no answer in time": Fault("hang"),
@@ -410,23 +410,23 @@ HEADER = """\
 What each module does when something fails
 ==========================================
 
-Every module was run against every fault, as a module and in the controller's process, with the same result: the same
-kind, message and *changed*, and as many requests. ``retries`` was 0 in the first part and 1 in the second.
+Every module was run against every fault, as a module and in the controller's process. Both gave the same kind, message and
+*changed*, and sent the same number of requests. ``retries`` was 0 in the first part and 1 in the second.
 
 A server that fails from the first request
 ------------------------------------------
 
-Nothing is changed. If the first request of a module is the one that changes something, as in
-``polaris_instance_batch_clean``, the outcome may be unknown; then *changed* is true, and the message
-says that it is unknown. *CALL* is the request that failed. *Requests* is how many the server got. *At once* is
-without waiting for ``timeout``.
+Nothing is changed. But if the first request of a module is the one that changes something, as in
+``polaris_instance_batch_clean``, the outcome may be unknown; then *changed* is true, and the message says so.
+*CALL* is the request that failed. *Requests* is how many requests the server got. *At once* means without waiting
+for ``timeout``.
 """
 SECOND = """
 Only the call that changes something fails
 ------------------------------------------
 
-The requests before it have succeeded. Only a log level is set again after a failure; all other calls are sent once.
-*changed* is the value in the result.
+The requests before it succeeded. Only a call that sets a log level is repeated after a failure. *changed* is the value in
+the result.
 
 """
 
@@ -438,7 +438,7 @@ def section(fault: Wrong, cells: Mapping[str, Cell]) -> str:
         unknown = "unknown" if one.changed else "nothing"
         requests = "not counted" if one.requests is None else str(one.requests or "none")
         late = "after ``timeout``" if one.outcome == "timeout" else "at once"
-        row: tuple[str, ...] = (f"``{one.outcome}``", literal(told(one)), unknown, requests, late)
+        row: tuple[str, ...] = (f"``{one.outcome}``", literal(shown_text(one)), unknown, requests, late)
         rows.setdefault(row, []).append(f"``{name}``")
     title = fault.name[0].upper() + fault.name[1:]
     lines = [title, "~" * len(title), "", ".. list-table::\n    :header-rows: 1\n"]
@@ -449,7 +449,7 @@ def section(fault: Wrong, cells: Mapping[str, Cell]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def told(one: Cell) -> str:
+def shown_text(one: Cell) -> str:
     """The message of a failure, or what a success says about this server."""
     if one.outcome != "ok":
         return re.sub(r"\b(GET|POST|PUT) /[\w/.]*", "CALL", one.msg)

@@ -52,9 +52,9 @@ LEVELS = "module_utils/_levels"
 MUTANTS = [
     Mutant("changed without a change", "log_level", '"changed": bool(todo)', '"changed": True'),
     Mutant("check mode sets levels", "log_level", "if todo and not check_mode else", "if todo else"),
-    Mutant("an unknown outcome is told as not set", LEVELS, "rest[:1] if error.outcome_unknown else []", "[]"),
+    Mutant("an unknown outcome is reported as not set", LEVELS, "rest[:1] if error.outcome_unknown else []", "[]"),
     Mutant(
-        "all scopes are told as set after a failure",
+        "all scopes are reported as set after a failure",
         LEVELS,
         "changed = [scope for scope in todo if after.get(scope) != before[scope]]",
         "changed = list(todo)",
@@ -78,7 +78,7 @@ MUTANTS = [
     Mutant("a port that has closed is sent", "conn_close", "        waiting &= view.ports(key)\n", ""),
     Mutant("a lost answer counts as closed", "conn_close", "        if left:\n            raise\n", ""),
     Mutant(
-        "what is unknown is told as not closed",
+        "what is unknown is reported as not closed",
         "conn_close",
         '"unknown" if connection in report.unknown else "failed"',
         '"failed"',
@@ -145,13 +145,16 @@ MUTANTS = [
     Mutant("unknown is unchanged", "instance_clean", '"changed": bool(done or state.unknown)', '"changed": bool(done)'),
     Mutant("changed without a change", "memory_free", '"changed": wanted', '"changed": True'),
     Mutant(
-        "an unknown outcome is told as a failure",
+        "an unknown outcome is reported as a failure",
         "memory_free",
         "        if not error.outcome_unknown:\n            raise\n",
         "        raise\n",
     ),
     Mutant(
-        "a refusal is told as unknown", "memory_free", "        if not error.outcome_unknown:\n            raise\n", ""
+        "a refusal is reported as unknown",
+        "memory_free",
+        "        if not error.outcome_unknown:\n            raise\n",
+        "",
     ),
     Mutant(
         "min_releasable is a lower limit that is never met", "memory_free", ".releasable >= min", ".releasable > min"
@@ -190,7 +193,7 @@ MUTANTS = [
     Mutant("one batch is enough", "instance_batch_clean", "if affected >= size else 0", "if False else 0"),
     Mutant("the size of the batch is what was removed", "instance_batch_clean", "rows += affected", "rows += size"),
     Mutant(
-        "an unknown outcome is told as a failure",
+        "an unknown outcome is reported as a failure",
         "instance_batch_clean",
         "    if error.outcome_unknown:\n        error.partial[",
         "    if False:\n        error.partial[",
@@ -241,7 +244,7 @@ def noticed(mutant: Mutant, sequences: int, seed: int) -> tuple[str, int]:
         stateful_step_count=STEPS,
         database=None,
         deadline=None,
-        # A failure is enough here; a short one is for people.
+        # Any failure is enough here; only people need a short one.
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
         report_multiple_bugs=False,

@@ -202,7 +202,7 @@ def read_results(path: Path) -> list[TaskResult]:
 
 def refused_variables(runbook: str, variables: dict[str, Any]) -> str:
     """The runbook's refusal of these variables, by the rules of its first task. Fails if it accepts them."""
-    # (Imported here, because the collection can only be imported after tests.conftest.)
+    # Imported here, because the collection can only be imported after tests.conftest.
     from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _variables
 
     (play,) = yaml.safe_load((ROOT / "playbooks" / f"{runbook}.yml").read_text(encoding="utf-8"))

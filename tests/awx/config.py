@@ -150,7 +150,7 @@ def survey_problems(survey: Survey) -> list[str]:
 
 
 def question_problems(question: Question) -> list[str]:
-    problems = [f"{key} is no key of a question" for key in question.keys() - KEYS]
+    problems = [f"{key} is not a key of a question" for key in question.keys() - KEYS]
     problems += [
         f"{key} is no {kind.__name__}"
         for key, kind in (("variable", str), ("question_name", str), ("type", str), ("required", bool))
@@ -159,14 +159,14 @@ def question_problems(question: Question) -> list[str]:
     if question.get("type") not in TYPES:
         return [*problems, "type is unknown"]
     problems += [
-        f"{key} is no whole number"
+        f"{key} is not a whole number"
         for key in ("min", "max")
         if question.get(key) is not None and not isinstance(question[key], int)
     ]
     chosen = question["type"] in ("multiplechoice", "multiselect")
     choices = question.get("choices")
     if chosen and not (isinstance(choices, list) and choices and all(isinstance(choice, str) for choice in choices)):
-        problems.append("choices are no list of texts")
+        problems.append("choices are not a list of texts")
     if "default" in question and not problems:
         problems += answer_problems(question, question["default"])
     return problems
@@ -177,7 +177,7 @@ def answer_problems(question: Question, answer: Any) -> list[str]:
     if not isinstance(answer, TYPES[question["type"]]) or isinstance(answer, bool):
         return [f"{answer!r} is no {question['type']}"]
     if question["type"] == "multiplechoice":
-        return [] if answer in question["choices"] else [f"{answer!r} is no choice"]
+        return [] if answer in question["choices"] else [f"{answer!r} is not a choice"]
     size = len(answer) if isinstance(answer, str) else answer
     low, high = question.get("min"), question.get("max")
     return [f"{answer!r} is too small"] * (low is not None and size < low) + [f"{answer!r} is too large"] * (

@@ -64,7 +64,7 @@ def survey_variables(survey: Survey, answers: Mapping[str, Any]) -> dict[str, An
         if question.get("default") is not None and not answer_problems(question, question["default"])
     }
     missing = {name for name, question in questions.items() if question["required"]} - answers.keys()
-    # (A launch by the API need not repeat a default; a missing required answer without a default is refused.)
+    # A launch by the API need not repeat a default; a missing required answer without a default is refused.
     assert missing <= defaults.keys(), f"required, and neither answered nor with a default: {missing}"
     empty = {name: "" for name, question in questions.items() if question["type"] in ("text", "textarea")}
     return {**empty, **defaults, **answers}

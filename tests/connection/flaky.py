@@ -31,9 +31,9 @@ class Connection(Local):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> Any:
         count = Path(os.environ["POLARIS_TEST_FLAKY"])
-        # (A byte for each: several hosts count at the same time.)
+        # A byte for each, because several hosts count at the same time.
         done = count.stat().st_size if count.exists() else 0
-        # (With pipelining, a module goes to stdin. What removes the files of one that has run is no new contact.)
+        # With pipelining, a module goes to stdin. Removing the files of a module that has run does not count.
         after: int = self.get_option("flaky_after")  # type: ignore[no-untyped-call]
         if done >= after and "rm -f" not in cmd:
             raise AnsibleConnectionFailure("Failed to connect to the host via ssh: Connection refused")

@@ -65,7 +65,7 @@ def registered_grpc(url: str, token: str) -> tuple[str, int]:
     query = {"namespace": "Polaris", "service": "polaris.checker"}
     reply = requests.get(f"{url}/naming/v1/instances", query, headers={"X-Polaris-Token": token}, timeout=30).json()
     addresses = {info[4][0] for info in socket.getaddrinfo(urlsplit(url).hostname, None)}
-    # (A fork registers itself elsewhere, and omits an empty list.)
+    # A fork of Polaris registers itself elsewhere, and omits an empty list.
     nodes = reply.get("instances") or [{"host": urlsplit(url).hostname, "port": 8091}]
     own = next((node for node in nodes if node["host"] in addresses), nodes[0])
     return str(own["host"]), int(own["port"])

@@ -160,6 +160,6 @@ def test_the_module_leaves_its_own_connection_open(server: Server, clients: Clie
     result = polaris_conn_close.run(server.client(), options, False)
     assert ended(me)
     assert result["remaining"] == []
-    # (A request of this test itself may still have been listed in the first answer, and no longer in the second.)
+    # The first answer may still list a connection of this test itself, which the second does not.
     left = [entry["reason"] for entry in result["not_closed"] if entry["reason"] != "not_open"]
     assert left == ["own_connection"]

@@ -87,7 +87,7 @@ def test_the_connections_of_the_task_itself_can_be_told_apart(server: Server) ->
         server.until(lambda: others() == 3, "earlier connections to be gone")
 
 
-def test_a_stranger_learns_what_needs_no_account(server: Server) -> None:
+def test_a_caller_without_an_account_learns_what_needs_none(server: Server) -> None:
     known = polaris_server_info.run(server.client(), {"gather": [], "probe_defaults": False}, False)
     result = polaris_server_info.run(server.client("no-such-token"), {"gather": [], "probe_defaults": False}, False)
     for key in ("is_polaris", "features", "oldest_version", "auth"):
@@ -147,7 +147,7 @@ def test_the_health_checks_are_not_given_up_by_accident(server: Server) -> None:
 
     before = of_checker()
     try:
-        # (A node that is not the leader has nothing to give up.)
+        # A node that does not lead has nothing to release.
         assert not polaris_leader_release.run(client, {"elect_key": KEY, "force": False}, False)["changed"]
     except PolarisError as error:
         assert error.kind == "guard"

@@ -142,7 +142,7 @@ def test_only_the_node_named_is_freed_whatever_else_an_alert_says(rulebook: Rule
     assert names == {f"{node.host}-{kind}-TIME.pb.gz" for node in (first, third) for kind in ("heap", "goroutine")}
 
 
-def test_an_alert_that_goes_on_frees_once(rulebook: Rulebook) -> None:
+def test_an_alert_that_keeps_firing_frees_memory_once(rulebook: Rulebook) -> None:
     third, fourth = rulebook.fleet.nodes[2:4]
     for spelling in spellings(third):
         rulebook.send(alert(MEMORY, spelling))
@@ -152,7 +152,7 @@ def test_an_alert_that_goes_on_frees_once(rulebook: Rulebook) -> None:
     assert rulebook.freed == [1, 0, 1, 1, 0]
 
 
-def test_uneven_connections_are_evened_out_once(rulebook: Rulebook, tmp_path: Path) -> None:
+def test_uneven_connections_are_rebalanced_once(rulebook: Rulebook, tmp_path: Path) -> None:
     full, last = rulebook.fleet.nodes[0], rulebook.fleet.nodes[4]
     with Clients() as clients:
         connections = [

@@ -121,7 +121,7 @@ SUBJECTS: dict[str, Subject] = {
             "nothing left": {},
             "fail: batch_size": {"batch_size": 0},
             "fail: text for batch_size": {"batch_size": "many"},
-            # (In check mode a wrong token does not matter, because nothing is sent.)
+            # In check mode a wrong token does not matter, because nothing is sent.
             "fail: max_rows": {"max_rows": 0},
         },
         prepare=registered,
@@ -223,7 +223,7 @@ SUBJECTS: dict[str, Subject] = {
             "read": {},
             "whole node": {"gather": ["all"]},
             "two parts": {"gather": "levels,memory"},
-            "who is let in": {"probe_defaults": True},
+            "who has access": {"probe_defaults": True},
             "wrong token": {"gather": ["levels", "leaders"], **WRONG_TOKEN},
             "fail: unknown part": {"gather": ["colours"]},
             "fail: nothing listens": NOBODY,

@@ -273,7 +273,7 @@ def sshd(made: Machine) -> Iterator[None]:
 
 @contextlib.contextmanager
 def cut(made: Machine) -> Iterator[None]:
-    """The network of an isolated machine is gone as long as the block lasts."""
+    """Cut an isolated machine off the network until the block ends."""
     name = made.inside[-1]
     run("ip", "-n", name, "link", "set", f"{name}b", "down")
     try:

@@ -51,7 +51,7 @@ def test_every_module_counts_its_node_and_each_node_counts_once(
             f"{COLLECTION}.{module}": {**defaults, "url": node.url + end, **options},
             "ignore_errors": True,
         }
-        # (Profiles are switched off by the first case of polaris_pprof, so it comes last.)
+        # Profiles are switched off by the first case of polaris_pprof, so it comes last.
         for module in sorted(SUBJECTS, key=lambda module: module == "polaris_pprof")
         for node, end in zip(fleet.nodes, ("", "/"), strict=True)
         for kind, options in {"good": first_success(module), **bad}.items()

@@ -127,11 +127,11 @@ def test_every_module_accepts_its_options_and_finds_what_it_refers_to(tmp_path: 
     (given,) = of(calls, "credential")
     assert given["inputs"] == {"url": "http://10.0.0.1:8090", "token": SECRET}
     assert given["update_secrets"] is False
-    what_stands_in_the_files_arrived(calls)
+    every_item_arrived_complete(calls)
 
 
-def what_stands_in_the_files_arrived(calls: list[Call]) -> None:
-    """Each item is complete: a key that is added to a file is not lost."""
+def every_item_arrived_complete(calls: list[Call]) -> None:
+    """No key that somebody adds to a file is lost on the way to the module."""
     items = config.configured(SETTINGS)
     nodes = []
     for kind, module in config.APPLIED.items():

@@ -89,7 +89,7 @@ class Searcher(threading.Thread):
         while not self.ended.is_set():
             self.looks += 1
             for top in (self.node.home("root"), self.node.temporary):
-                # (Unlike glob, it does not mind folders that vanish.)
+                # Unlike glob, it ignores folders that vanish.
                 for folder, _folders, names in os.walk(top):
                     for path in (Path(folder, name) for name in names):
                         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two doors, one room: every module gives the same result as a module and inside the controller's worker.
+"""Every module gives the same result as a module and inside the controller's worker.
 
 No secret is shown through either door, at any verbosity.
 """
@@ -152,7 +152,7 @@ def test_same_requests_through_both_doors(module: str, doors: dict[str, tuple[Pl
 
 @pytest.mark.core
 @pytest.mark.parametrize("door", ["in-process", pytest.param("module", marks=pytest.mark.slow)])
-def test_no_secret_gets_out_at_any_verbosity(
+def test_no_secret_is_shown_at_any_verbosity(
     door: str, make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun]
 ) -> None:
     fleet = make_fleet(nodes=1)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What ansible-builder produces from the collection, and from the execution environment that is defined here.
 
-(Building the image needs podman or docker and a registry. This checks what goes into it.)
+Building the image needs podman or docker and a registry; these tests check what goes into it.
 """
 
 from __future__ import annotations

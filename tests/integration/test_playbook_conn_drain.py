@@ -127,7 +127,7 @@ def test_a_node_that_fails_is_named_and_does_not_stop_the_others(
 
 
 @pytest.mark.slow
-def test_a_large_fleet_prints_two_lines_a_node(
+def test_a_large_fleet_prints_two_lines_for_each_node(
     make_fleet: Callable[..., Fleet], clients: Clients, playbook: Playbook
 ) -> None:
     fleet = make_fleet(nodes=41)

@@ -96,7 +96,7 @@ def test_closes_the_share_of_the_surplus_one_by_one_spread_over_the_clients(
 
 
 @pytest.mark.slow
-def test_evens_out_clients_that_come_back_in_a_few_runs(
+def test_a_few_runs_balance_clients_that_reconnect(
     make_fleet: Callable[..., Fleet], clients: Clients, playbook: Playbook
 ) -> None:
     """From 2 nodes to 3: each client whose connection is closed connects to a random node."""

@@ -105,7 +105,7 @@ def test_check_mode_sends_nothing_that_writes(mixed: Fleet, playbook: Playbook) 
     assert {request.method for request in mixed.requests} == {"GET"}
 
 
-def test_a_node_that_fails_halfway_is_restored_too(mixed: Fleet, playbook: Playbook) -> None:
+def test_a_node_that_fails_halfway_is_restored(mixed: Fleet, playbook: Playbook) -> None:
     """The node accepts three scopes, then fails. Those three are restored, and the other node works as usual."""
     before = levels(mixed)
     inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
@@ -229,7 +229,7 @@ def test_each_node_that_is_not_local_prints_two_lines(
     run = playbook(NAME, inventory, extra_vars=variables, args=["--forks", "1"], env=flaky(tmp_path)).ok()
     assert run.output.count(": [node2]") == 2
     assert "restored on 2 (node1, node2)" in run.output
-    # (On a busy machine, the job on the last node may be early.)
+    # On a busy machine, the job on the last node may be early.
     assert not re.search(r"(before the window ends|already restored) .*node1", run.output)
     assert levels(fleet) == before
 
@@ -250,7 +250,7 @@ def test_restores_when_ctrl_c_is_pressed_many_times(mixed: Fleet, tmp_path: Path
             while chunk := os.read(keyboard, 1024):
                 output += chunk
         wait_until(lambda: levels(mixed) == before, "the levels are restored")
-    # (What the watch says is lost here: this play is the leader of its session, and its terminal ends with it.)
+    # What the watch says is lost here: this play is the leader of its session, and its terminal ends with it.
     assert b"STILL RAISED" not in output
 
 

@@ -80,7 +80,7 @@ def test_a_node_that_fails_is_named_and_does_not_stop_the_others(mixed: Fleet, p
 @pytest.mark.sample
 @pytest.mark.parametrize("levels", [None, "naming: [debug", {"naming": "debgu"}])
 def test_bad_levels_are_one_sentence_once_and_no_request(levels: object, mixed: Fleet, playbook: Playbook) -> None:
-    """(All possible mistakes in them: unit tests of _variables.)"""
+    """Unit tests of _variables cover all possible mistakes in them."""
     run = playbook(NAME, mixed, extra_vars={} if levels is None else {"levels": levels})
     assert run.returncode == 2
     msg = run.one("Check the variables")["msg"]
@@ -91,7 +91,7 @@ def test_bad_levels_are_one_sentence_once_and_no_request(levels: object, mixed: 
     assert mixed.requests == []
 
 
-def test_the_url_is_made_of_address_and_port(mixed: Fleet, playbook: Playbook) -> None:
+def test_the_url_is_built_from_address_and_port(mixed: Fleet, playbook: Playbook) -> None:
     node = mixed.nodes[0]
     inventory = {
         "polaris_servers": {

@@ -48,7 +48,7 @@ def test_freed_where_it_is_worth_it_and_summed_up(uneven: Fleet, playbook: Playb
 
 @pytest.mark.sample
 @pytest.mark.parametrize("least", ["0", 0])
-def test_the_threshold_is_the_operators(least: Any, uneven: Fleet, playbook: Playbook) -> None:
+def test_the_operator_sets_the_threshold(least: Any, uneven: Fleet, playbook: Playbook) -> None:
     playbook(NAME, inventory(uneven), extra_vars={"min_releasable": "100M"}, args=["--limit", "node1,node2"]).ok()
     assert [node.heap.forced for node in uneven.nodes] == [1, 0, 0]
     playbook(NAME, inventory(uneven), extra_vars={"min_releasable": least}).ok()

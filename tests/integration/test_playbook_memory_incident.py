@@ -88,7 +88,7 @@ def test_large_nodes_are_profiled_and_freed_and_small_ones_left(
     assert not leftovers(scratch)
 
 
-def test_the_size_is_the_operators_and_a_relative_folder_is_where_it_was_typed(
+def test_the_operator_sets_the_size_and_a_relative_folder_is_where_it_was_typed(
     surged: Fleet, playbook: Playbook, tmp_path: Path
 ) -> None:
     playbook(NAME, inventory(surged), extra_vars={"dest": "here", "min_size": "1.4G"}).ok()
@@ -118,7 +118,7 @@ def test_check_mode_says_it_and_does_nothing(surged: Fleet, playbook: Playbook, 
     assert re.search(r"node3-heap-\d{8}T\d{6}Z.pb.gz", run.output)
 
 
-def test_memory_stays_where_the_evidence_could_not_be_saved(
+def test_memory_is_not_freed_where_the_evidence_could_not_be_saved(
     surged: Fleet, playbook: Playbook, tmp_path: Path, scratch: Path
 ) -> None:
     surged.nodes[0].set("pprof", False)
@@ -134,7 +134,7 @@ def test_memory_stays_where_the_evidence_could_not_be_saved(
     assert names(tmp_path / "x") == ["node3-goroutine-TIME.pb.gz", "node3-heap-TIME.pb.gz"]
 
 
-def test_one_profile_of_two_is_named_and_memory_stays(surged: Fleet, playbook: Playbook, tmp_path: Path) -> None:
+def test_if_one_of_two_profiles_fails_memory_is_not_freed(surged: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     surged.nodes[0].fault("GET", "/debug/pprof/goroutine", Fault("status", status=500, body="boom"))
     run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
     assert run.returncode == 2

@@ -169,7 +169,7 @@ def test_sorting(browser: Browser, page: Path) -> None:
     down = names(browser, "connections")
     by_count = sorted(range(1, 60), key=lambda index: index * 37 % 60)
     assert up == [f"node{index}" for index in by_count[:20]]
-    # (Whatever was not read is at the end, in one order or the other.)
+    # Nodes that were not read come last in both orders.
     assert [name for name in down if name != MARKUP][:19] == [f"node{index}" for index in by_count[::-1][:19]]
     assert browser.run("return document.querySelectorAll('#connections-table [aria-sort=descending]').length") == 1
 
@@ -229,7 +229,7 @@ def test_without_a_script_nothing_is_missing(browser: Browser, page: Path) -> No
 
 
 @pytest.mark.parametrize("width", [320, 390, 600])
-def test_on_a_phone_nothing_is_beyond_the_edge(browser: Browser, page: Path, width: int) -> None:
+def test_on_a_phone_nothing_overflows(browser: Browser, page: Path, width: int) -> None:
     browser.chrome("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=True)
     try:
         browser.open(page)
@@ -245,7 +245,7 @@ def test_on_a_phone_nothing_is_beyond_the_edge(browser: Browser, page: Path, wid
         browser.chrome("Emulation.clearDeviceMetricsOverride")
 
 
-def test_paper_has_all_rows_and_the_screen_gets_its_folds_back(browser: Browser, page: Path) -> None:
+def test_printing_shows_all_rows_and_the_screen_is_folded_again(browser: Browser, page: Path) -> None:
     browser.open(page)
     folded = browser.run("return document.querySelectorAll('details:not([open])').length")
     assert folded > 0
@@ -262,7 +262,7 @@ def test_paper_has_all_rows_and_the_screen_gets_its_folds_back(browser: Browser,
     assert printed.startswith(b"%PDF")
 
 
-def test_dark_is_dark(browser: Browser, page: Path) -> None:
+def test_the_dark_theme_is_dark(browser: Browser, page: Path) -> None:
     browser.chrome("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     try:
         browser.open(page)

@@ -177,7 +177,7 @@ def test_every_runbook_on_a_sick_fleet(mode: str, scene: Scene, tmp_path: Path) 
     assert data["heartbeat_audit"]["overdue"] == []
     assert data["heartbeat_audit"]["watched"] == 1
     summary = data["fleet_report"]["summary"]
-    # (In part: the node that does not accept the token.)
+    # The node that does not accept the token was read in part.
     assert (summary["nodes"], summary["read"], summary["partial"]) == (len(SICK), len(ONE_TASK), 1)
     assert (tmp_path / "report.html").exists() != check_mode
 

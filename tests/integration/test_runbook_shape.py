@@ -71,7 +71,7 @@ def test_a_sick_fleet(runbook: str, make_fleet: Callable[..., Fleet], playbook: 
     # The summary is printed as plain lines, and is also available as data.
     assert all(line in lines for line in summary)
     assert run.one("Summary")["ansible_stats"]["data"]["polaris"]["runbook"] == runbook
-    # (A node that does not answer is not a failure of instance_clean, which needs only one that does.)
+    # A node that does not answer is not a failure of instance_clean, which needs only one that does.
     assert (run.returncode != 0) == (runbook != "instance_clean")
 
 

@@ -20,7 +20,7 @@ HEARTBEATS = "polarismesh.maintenance.polaris_heartbeat_info"
 
 
 @pytest.mark.parametrize("door", ["in-process", pytest.param("module", marks=pytest.mark.slow)])
-def test_no_token_of_a_service_gets_out_at_any_verbosity(
+def test_no_token_of_a_service_is_shown_at_any_verbosity(
     door: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]
 ) -> None:
     address = {"service": "payments", "namespace": "default", "port": 8080}

@@ -188,7 +188,7 @@ def test_same_results_as_through_the_other_door(node: Machine, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_nodes_of_the_same_url_are_evened_out(polaris: Server, playbook: Playbook) -> None:
+def test_nodes_with_the_same_url_are_rebalanced(polaris: Server, playbook: Playbook) -> None:
     """Each of them calls itself 127.0.0.1."""
     if not polaris.machine.isolated:
         pytest.skip("needs network namespaces, each with a 127.0.0.1 of its own")
@@ -210,7 +210,7 @@ def test_nodes_of_the_same_url_are_evened_out(polaris: Server, playbook: Playboo
 
 
 @pytest.mark.slow
-def test_no_secret_gets_out_at_any_verbosity(polaris: Server, playbook: Playbook) -> None:
+def test_no_secret_is_shown_at_any_verbosity(polaris: Server, playbook: Playbook) -> None:
     tasks = calls_with_secrets(polaris.url, polaris.token)
     run = playbook(
         [{"hosts": "all", "gather_facts": False, "tasks": tasks}],

@@ -7,7 +7,7 @@ Ansible packs a module and what it imports into such an archive, as source code.
 time of a task. Python imports this file when it starts, because tests/support.py puts this folder on PYTHONPATH.
 """
 
-# (Only what takes no time to import.)
+# Import only what takes no time.
 import _imp
 import marshal
 import os
@@ -32,7 +32,7 @@ def kept(path: str, source: bytes) -> CodeType:
             code = marshal.loads(found.read())
             return code
     except (OSError, EOFError, ValueError, TypeError):
-        # (The others: the file is damaged, for example because the machine lost power.)
+        # The other exceptions: the file is damaged, for example because the machine lost power.
         code = compile_source(path, source)
     try:
         own = f"{file}-{os.getpid()}"

@@ -58,7 +58,7 @@ def test_a_survey_asks_what_its_runbook_documents(runbook: str) -> None:
         if limits := config.documented_range(text):
             assert (question["min"], question["max"]) == limits, variable
         if question["type"] == "multiplechoice":
-            # (true and false are the default there, and need no text.)
+            # true and false are the default there, and need no text.
             named = set(question["choices"]) - {"true", "false"}
             assert all(re.search(rf"\b{re.escape(choice)}\b", text) for choice in named), variable
 
@@ -76,16 +76,16 @@ def test_awx_accepts_the_survey(name: str, language: str) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"choices": None}, "choices are no list of texts"),
-        ({"default": "perhaps"}, "'perhaps' is no choice"),
+        ({"choices": None}, "choices are not a list of texts"),
+        ({"default": "perhaps"}, "'perhaps' is not a choice"),
         ({"type": "number"}, "type is unknown"),
         ({"type": "integer", "default": 0, "min": 1}, "0 is too small"),
         ({"type": "integer", "default": "5"}, "'5' is no integer"),
         ({"type": "float", "default": 2.5, "max": 2}, "2.5 is too large"),
-        ({"type": "float", "default": 0.5, "min": 0.5}, "min is no whole number"),
+        ({"type": "float", "default": 0.5, "min": 0.5}, "min is not a whole number"),
         ({"type": "text", "default": "long", "max": 3}, "'long' is too large"),
         ({"required": "yes"}, "required is no bool"),
-        ({"help": "?"}, "help is no key of a question"),
+        ({"help": "?"}, "help is not a key of a question"),
     ],
 )
 def test_the_check_of_surveys_finds_what_awx_refuses(change: dict[str, Any], problem: str) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.polarismesh.maintenance.plugins.inventory import polari
 ROOT = Path(__file__).parents[2]
 # As ansible-rulebook loads it.
 FILTER: dict[str, Any] = {}
-# (Under `ansible-test units`, runpy treats every path as a package.)
+# Under `ansible-test units`, runpy treats every path as a package.
 exec((ROOT / "extensions" / "eda" / "plugins" / "event_filter" / "alerts.py").read_text(), FILTER)
 
 

@@ -46,7 +46,7 @@ def test_the_call_that_changes_something_goes_wrong(name: str) -> None:
         cell, sent = faults.write_cell(name, fault)
         place = f"{name}, {kind}: {cell.outcome}: {cell.msg}"
         assert sent == 1 or (faults.WRITES[name][0] == "PUT" and sent <= 2), place
-        if kind in ("refused by the server", "account without rights", "500 with a text"):
+        if kind in ("refused by the server", "account without rights", "500 with plain text"):
             assert cell.outcome in ("refused", "permission", "server", "unsupported"), place
             assert cell.changed is False, place
         if kind in ("closed, all done", "no answer in time") and cell.outcome != "ok":

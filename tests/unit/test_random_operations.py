@@ -38,20 +38,20 @@ PACKAGE = "ansible_collections.polarismesh.maintenance.plugins.modules"
 CLIENTS = (ALICE, BOB, CAROL)
 PROFILES = ("v1.18.1", "v1.18.1", "v1.17.1", "v1.12.2", "head", "documented")
 LEVELS = ("debug", "info", "warn", "error")
-#: How many operations a sequence has.
+#: The number of operations in a sequence.
 STEPS = 25
-#: Check mode is one of four.
+#: One operation in four runs in check mode.
 CHECK_MODE = st.sampled_from([False, False, False, True])
 #: The time limit of a request that can hang or be late, in seconds.
 TIMEOUT = 0.1
-#: How late an answer may be, so that the server does the work after the task has given up.
+#: The delay of a late answer, in seconds: the server does the work after the task has given up.
 LATE = 0.2
 #: A request that a proxy can answer like the server, without asking it: its path, and the body of a success.
 SWALLOWED = {
     "polaris_log_level": ("/maintain/v1/log/outputlevel", '"ok"'),
     "polaris_conn_close": ("/maintain/v1/apiserver/conn/close", ""),
 }
-#: What others do while the operation runs, rather what concerns it.
+#: What others do while the operation runs: something that concerns it.
 OTHERS = {
     "polaris_log_level": ("level",),
     "polaris_conn_close": ("end",),
@@ -71,7 +71,7 @@ class At(Rule):
     With ``act``, somebody else acts just before the server handles the request, which is not changed.
     """
 
-    # (Not a dataclass: ansible-test does not find its base, and then takes these for its only fields.)
+    # Not a dataclass: ansible-test does not find its base, and then takes these for its only fields.
     def __init__(self, *rule: Any, when: Callable[[], bool], act: Callable[[], None] | None = None) -> None:
         super().__init__(*rule)
         self.when, self.act = when, act
@@ -89,12 +89,12 @@ class Trouble(NamedTuple):
     """What happens to some requests of an operation, or during them."""
 
     kind: str
-    #: Counted are the requests that change something, all, those that read after the first change, or those from the
-    #: last read before it on.
+    #: Which requests ``skip`` and ``times`` count: those that change something, all, those that read after the first
+    #: change, or those from the last read before the change on.
     counted: Literal["writes", "all", "reads after", "last read"]
     skip: int
     times: int
-    #: Whether no read is answered any more after the first change.
+    #: Whether reads fail after the first change.
     silent: bool
     number: int
 
@@ -236,11 +236,11 @@ class Operations(RuleBasedStateMachine):
         return Fault(kind)  # type: ignore[arg-type]
 
     def prepare(self, module: str, trouble: Trouble) -> list[Rule]:
-        """What makes this trouble happen during the operation."""
+        """The faults that cause this trouble during the operation."""
         kind, counted, skip, times, silent, number = trouble
         writes = "PUT" if module == "polaris_log_level" else "POST"
         method = {"writes": writes, "all": "*", "reads after": "GET", "last read": "GET"}[counted]
-        # (A clean reads the leaders before it waits; a close reads every host before it reads the first one again.)
+        # A clean reads the leaders before it waits; a close reads every host before it reads the first one again.
         path = LEADERS if counted == "last read" and module == "polaris_instance_clean" else "*"
         skip += self.hosts if counted == "last read" and module == "polaris_conn_close" else 0
 
@@ -266,10 +266,10 @@ class Operations(RuleBasedStateMachine):
         return rules
 
     def meddle(self, what: str, number: int) -> None:
-        """Somebody else does this while the operation runs, just before the server handles a request."""
+        """Do this as somebody else, just before the server handles a request of the operation."""
         self.touched.add(what)
         if what == "register":
-            # (Rather the one that this request is about, or one that the operation is about.)
+            # If possible, the one that this request is about, otherwise one that the operation is about.
             request = self.node.requests[-1].body
             about = [one for one in self.aimed if f'"10.0.0.{one}"' in request] or self.aimed
             again = about[number % len(about)] if about else number
@@ -280,7 +280,7 @@ class Operations(RuleBasedStateMachine):
         elif what == "level":
             self.node.levels["naming"] = LEVELS[number % len(LEVELS)]
         elif self.held:
-            # (Rather one that this request is about, or one that the operation is about.)
+            # If possible, one that the operation is about, and then one that this request is about.
             query = str(self.node.requests[-1].query)
             connection = max(self.held, key=lambda each: (each.address in self.aim, each.host in query))
             self.held.remove(connection)
@@ -381,8 +381,7 @@ class Operations(RuleBasedStateMachine):
         writes = any(request.method in WRITES for request in self.node.requests)
         assert writes or check_mode or module == "polaris_profile" or not result["changed"], "changed, nothing sent"
         if not result["changed"] or check_mode:
-            # Whatever failed: what the result calls unchanged is unchanged.
-            # (A scope without an answer is said to be unknown.)
+            # Even after a failure, what the result calls unchanged is unchanged; a scope without an answer is unknown.
             sure = before.levels.keys() - {*result.get("unknown_scopes", [])}
             if "level" not in self.touched:
                 assert {scope: before.levels[scope] for scope in sure} == {scope: after.levels[scope] for scope in sure}
@@ -446,7 +445,7 @@ class Operations(RuleBasedStateMachine):
         differ = {scope for scope in ours if meant[scope] != before.levels[scope]}
         moved = {scope for scope in ours if after.levels[scope] != before.levels[scope]}
         if not result.get("failed"):
-            assert ignore or not nonesuch, "an unknown scope, and nobody says so"
+            assert ignore or not nonesuch, "an unknown scope, and the result does not say so"
             for scope in ours:
                 assert result["levels"][scope] == meant[scope]
                 assert after.levels[scope] == (before.levels if check_mode else meant)[scope]
@@ -486,7 +485,7 @@ class Operations(RuleBasedStateMachine):
         chosen: list[Result] = []
         for host, at, least in named:
             ports = sorted(each.port for each in self.held if each.host == host)
-            # (All ports, one that is not open, or one of those that are.)
+            # All ports, one that is not open, or one of those that are.
             port = None if at < 0 else 1 if at == 0 or not ports else ports[at % len(ports)]
             chosen.append({"protocol": "grpc", "host": host, "port": port, "min_connections": least})
         options = {} if limit is None else {"max_connections": limit}
@@ -508,7 +507,7 @@ class Operations(RuleBasedStateMachine):
         unsure = {(each["host"], each["port"]) for each in result.get("not_closed", []) if each["reason"] == "unknown"}
         left = {(each["host"], each["port"]) for each in result.get("not_closed", []) if each["reason"] == "failed"}
         remaining = {(each["host"], each["port"]) for each in result.get("remaining", [])}
-        assert claimed <= meant, "closed what nobody named"
+        assert claimed <= meant, "closed what the task did not name"
         if not result.get("failed") and not self.touched:
             counted = {
                 (host, port)
@@ -516,7 +515,7 @@ class Operations(RuleBasedStateMachine):
                 if any(
                     each["host"] == host
                     and each["port"] in (None, port)
-                    # What is named twice counts once, with the larger number.
+                    # A host that is listed twice counts once, with the larger number.
                     and len(before.open[host])
                     >= max(
                         one["min_connections"] for one in chosen if (one["host"], one["port"]) == (host, each["port"])
@@ -547,7 +546,7 @@ class Operations(RuleBasedStateMachine):
         if collateral and not result.get("failed"):
             assert any("all other connections of" in warning for warning in result["warnings"]), result
         assert gone & meant <= claimed | unsure | ({*meant} if self.ended_by_client else set()), (
-            "closed, and nobody says so"
+            "closed, and the result does not say so"
         )
         if not result.get("failed"):
             assert result["count"] == len(claimed)
@@ -597,7 +596,7 @@ class Operations(RuleBasedStateMachine):
         check_mode: bool,
     ) -> None:
         self.arrange(live, deleted)
-        # (8 names the instance with an id of its own by its address, which a clean does not reach.)
+        # 8 is the address of the instance with its own id. A clean by address does not find that instance.
         named = [{"id": "own-7"} if number == 7 else self.address(7 if number == 8 else number) for number in numbers]
         self.aimed = [7 if number == 8 else number for number in numbers]
         result, before, after = self.run(
@@ -607,7 +606,7 @@ class Operations(RuleBasedStateMachine):
         unsure = {each["id"] for each in result.get("unknown", [])}
         again = result.get("live_again", [])
         if not result.get("failed") and not self.touched:
-            # (Here, an address has one instance at most.)
+            # In this test, an address has at most one instance.
             hosts = {f"10.0.0.{7 if number == 8 else number}" for number in numbers}
             listed = {row.id for row in self.rows_listed(before) if row.host in hosts}
             assert {each["id"] for each in result["live"]} == listed
@@ -632,7 +631,7 @@ class Operations(RuleBasedStateMachine):
         if not self.touched and not marked_only:
             assert not cleaned & after.deleted, "said to be cleaned, and is still there"
         if settle and self.fleet.store.kind == "mysql" and on_live != "clean":
-            # After the wait that these requests precede, the task looks again.
+            # These requests precede the wait. After it, the task looks again.
             late = {one for one, at in self.registered.items() if self.node.requests[at].path == LEADERS}
             posts = [one.body for one in self.node.requests if one.path == "/maintain/v1/instance/clean"]
             assert not [host for host in late for body in posts if f'"{host}"' in body], "cleaned, although live again"
@@ -642,12 +641,12 @@ class Operations(RuleBasedStateMachine):
             assert self.touched or each["id"] in after.deleted or each["id"] not in before.deleted
         if on_live == "clean":
             return
-        # (What somebody else has registered again is as new.)
+        # An instance that somebody else has registered again is like a new one.
         hurt = {one for one, state in before.live.items() if after.live.get(one) not in (state, (0.0, True))}
         if "deregister" in self.touched:
             hurt -= after.deleted
         if not self.touched:
-            assert not hurt, "a live instance was hurt"
+            assert not hurt, "a live instance was damaged"
         stripped = {row.id for row in self.rows() if row.live and row.stripped and row.id not in before.live}
         stripped |= {one for one in hurt if one in after.live}
         if stripped and again is not None:
@@ -703,7 +702,7 @@ class Operations(RuleBasedStateMachine):
             if not watched or beat is None:
                 assert (each["age_seconds"], each["overdue"]) == (None, None)
                 continue
-            # (By the clock of the node, which moves on while the result is compared.)
+            # The clock of the node moves on while the result is compared.
             assert 0 <= int(self.node.now()) - beat - each["age_seconds"] <= 1 + TIMEOUT + LATE
             assert each["overdue"] == (each["age_seconds"] > 3 * (watched.ttl or 0))
 
@@ -717,7 +716,7 @@ class Operations(RuleBasedStateMachine):
         store = self.fleet.elections
         if key in store.shared:
             store.local[0][key] = leads
-            # (One that was released 20 s ago is no longer shown, and runs again after another 12.)
+            # A leader that was released 20 s ago is no longer shown, and stands for election again 12 s later.
             store.shared[key].released = 0.0 if leads else time.time() - 20
         led = self.led()
         result, _before, _after = self.run("polaris_leader_release", check_mode, elect_key=key, force=force)
@@ -726,14 +725,14 @@ class Operations(RuleBasedStateMachine):
             assert led == now, "released, and the result does not say so"
         elif not result.get("failed"):
             assert not now[key], "said to be released, and is not"
-        # (On MySQL, a node with a wrong clock does not know whether a leader is still there.)
+        # On MySQL, a node with a wrong clock does not know whether a leader is still there.
         if not result.get("failed") and (self.fleet.store.kind == "boltdb" or not self.node.config.clock_offset):
             assert result["changed"] == leads
         if not force and (key == "polaris.checker" or self.fleet.store.kind == "boltdb"):
             assert led == now, "the guard did not hold"
 
     def led(self) -> dict[str, bool]:
-        """The jobs, and whether the node leads them."""
+        """Job -> whether the node leads it."""
         if self.fleet.store.kind == "boltdb":
             return dict(self.fleet.elections.local[0])
         return {name: not each.released for name, each in self.fleet.elections.shared.items()}
@@ -745,7 +744,7 @@ class Operations(RuleBasedStateMachine):
         kind=st.sampled_from(["heap", "goroutine"]),
     )
     def look(self, what: str, amounts: Sequence[int], least: int, kind: str) -> None:
-        """One of the modules that only read. (Each a rule would be more often than those that act.)"""
+        """One of the modules that only read. As a rule each, they would run more often than those that act."""
         if what == "connections":
             self.connect(amounts)
             self.conn_info(least)

@@ -224,12 +224,12 @@ def test_instances_of_other_services_have_no_polaris_url() -> None:
 
 
 @given(st.text())
-def test_what_could_be_a_template_is_never_taken_for_harmless(text: str) -> None:
+def test_text_that_could_be_a_template_is_never_taken_for_harmless(text: str) -> None:
     if polaris._HARMLESS.match(text):
         assert not set(text) & set("{}#%()[]|'\"`$;&<>\\\n")
 
 
-def test_keys_and_depths_are_made_inert_too() -> None:
+def test_keys_and_nested_values_are_made_inert_too() -> None:
     metadata = {"{{ key }}": {"deep": "{{ value }}"}, "zone": "a-1", "number": 5}
     assert polaris.inert(metadata) == metadata
 

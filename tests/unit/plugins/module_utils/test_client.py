@@ -104,7 +104,7 @@ def test_without_a_token_no_token_header_is_sent(serve: Serve, make_client: Make
     assert [request.headers.get("x-polaris-token") for request in server.requests] == [None, TOKEN]
 
 
-def test_a_path_in_the_url_goes_before_every_call(serve: Serve, make_client: MakeClient) -> None:
+def test_a_path_in_the_url_precedes_every_call(serve: Serve, make_client: MakeClient) -> None:
     server = serve(response())
     get(make_client(f" {server.url}/polaris/ "), "/x")
     assert server.requests[0].target == "/polaris/x"

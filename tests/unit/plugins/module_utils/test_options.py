@@ -55,7 +55,7 @@ def test_validation_returns_the_error_of_a_module_and_the_secrets() -> None:
     assert result.secrets == {"t"}
 
 
-def test_an_entry_that_is_no_mapping_is_named() -> None:
+def test_an_entry_that_is_not_a_mapping_is_named() -> None:
     rules = spec({"connections": {"type": "list", "elements": "dict", "options": {"host": {"type": "str"}}}})
     error = validated(rules, {"url": "u", "connections": [{"host": "h"}, "10.0.0.7:80"]}).error
     assert error == "connections[1] must be a mapping of options, as the documentation shows. Nothing was sent."

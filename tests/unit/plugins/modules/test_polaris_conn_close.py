@@ -120,7 +120,7 @@ def test_bad_input_is_named_by_its_position_and_nothing_is_sent(
     assert fleet.requests == []
 
 
-def test_what_is_named_twice_counts_once() -> None:
+def test_what_is_listed_twice_counts_once() -> None:
     two = {**GOOD, "port": 2}
     assert selected(params(connections=[GOOD, two, GOOD])) == [selection(port=1), selection(port=2)]
     host = {"protocol": "grpc", "host": "10.0.0.7"}

@@ -83,7 +83,7 @@ def test_the_total_is_a_sum_over_the_hosts_not_what_the_server_says() -> None:
         ("HTTP", ("no protocol 'HTTP'", "lower case")),
     ],
 )
-def test_a_protocol_that_is_not_counted_is_no_failure_and_says_what_to_configure(
+def test_a_protocol_that_is_not_counted_is_not_a_failure_and_says_what_to_configure(
     protocol: str, words: tuple[str, ...]
 ) -> None:
     result = described(None, protocol)

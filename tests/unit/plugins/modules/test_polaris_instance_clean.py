@@ -306,7 +306,7 @@ def test_with_an_uncertain_list_nothing_is_cleaned(site: Site, monkeypatch: pyte
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
-def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+def test_nodes_get_time_to_notice_a_deregistration(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     """If a row leaves the store before a node has noticed its deletion, that node lists it until it restarts."""
     site = Site(make_fleet(nodes=2, cache_interval=0.5, store="mysql"), make_client)
     row = site.live()
@@ -315,7 +315,7 @@ def test_nodes_get_the_time_to_notice_a_deregistration(make_fleet: MakeFleet, ma
     assert site.sent == [tetrad(row)]
     assert site.fleet.store.ghosts == {}
 
-    # (No sync can come in between, however slow the machine is.)
+    # No sync can happen in between, however slow the machine is.
     site.fleet.configure(cache_interval=3600.0)
     other = site.live("10.0.0.9")
     site.fleet.store.deregister(other.id)
@@ -600,7 +600,7 @@ def test_a_wrong_list_of_all_hides_no_live_instance(
     assert [entry["id"] for entry in error.partial["live"]] == [rows[-1].id]
 
 
-def test_a_truncated_answer_is_no_proof_of_a_refusal(site: Site) -> None:
+def test_a_truncated_answer_does_not_prove_a_refusal(site: Site) -> None:
     dead = site.dead()
     site.node.fault("POST", CLEAN, Fault("status", 200, '{"code":200000,"in'))
     error = site.refused(id=dead.id)

@@ -196,7 +196,7 @@ def test_without_an_answer_and_without_figures_after_it(fleet: Fleet, make_clien
     assert caught.value.partial["released"] is None
 
 
-def test_a_refusal_is_no_unknown_outcome(fleet: Fleet, make_client: MakeClient) -> None:
+def test_after_a_refusal_the_outcome_is_known(fleet: Fleet, make_client: MakeClient) -> None:
     with pytest.raises(PolarisError) as caught:
         free(make_client(fleet.nodes[0], token=fleet.tokens.sub))
     assert caught.value.kind == "permission"

@@ -272,7 +272,7 @@ def test_switched_off_says_how_to_switch_on(
         (Fault("status", status=403, body="<html>Forbidden</html>"), "permission"),
     ],
 )
-def test_what_is_not_polaris_has_no_profiles_switched_off(
+def test_another_server_is_not_said_to_have_profiles_switched_off(
     fault: Fault, kind: str, fleet: Fleet, make_client: MakeClient, tmp_path: Path
 ) -> None:
     fleet.nodes[0].fault("*", "*", fault)

@@ -208,7 +208,7 @@ def test_what_is_found_by_version_without_running_anything(
     assert "service_token" not in str(result)
 
 
-def test_an_account_that_may_nothing_still_learns_most(fleet: Fleet, make_client: MakeClient) -> None:
+def test_an_account_without_rights_still_learns_most(fleet: Fleet, make_client: MakeClient) -> None:
     result = look(make_client(fleet.nodes[0], token="no-such-token"))
     assert result["is_polaris"]
     assert result["features"]["leader_info"] is True
@@ -322,9 +322,7 @@ def test_without_its_own_entry_the_version_of_a_node_is_unknown(make_fleet: Make
 
 
 @pytest.mark.parametrize("wrong", ["", "3", "0/5", "6/5", "1/5/9", "a/b"])
-def test_a_share_that_is_none_is_refused_before_anything_is_sent(
-    wrong: str, fleet: Fleet, make_client: MakeClient
-) -> None:
+def test_an_invalid_share_is_refused_before_anything_is_sent(wrong: str, fleet: Fleet, make_client: MakeClient) -> None:
     client = make_client(fleet.nodes[0], token=fleet.tokens.owner)
     fleet.clear_requests()
     with pytest.raises(PolarisError, match="such as 3/200"):
@@ -371,7 +369,7 @@ def test_one_task_reads_a_whole_node_as_the_modules_do(make_fleet: MakeFleet, ma
     result = look(client, "all")
     assert result["levels"] == polaris_log_level_info.run(client, {}, False)["levels"]
     leaders = polaris_leader_info.run(client, {}, False)["leaders"]
-    # (A leader writes its mtime anew all the time.)
+    # A leader updates its mtime all the time.
     assert [{**one, "mtime": None} for one in result["leaders"]] == [{**one, "mtime": None} for one in leaders]
     assert result["memory"] == polaris_memory_info.run(client, {}, False)["memory"]
     assert result["functions"] == server.functions(client)
@@ -423,7 +421,7 @@ def test_what_is_read_shows_the_same_features_as_a_check_of_the_routes(
         assert calls.count("/maintain/v1/log/outputlevel") == 1
 
 
-def test_what_a_server_does_not_have_is_null_and_no_failure(make_fleet: MakeFleet, make_client: MakeClient) -> None:
+def test_what_a_server_does_not_have_is_null_and_not_a_failure(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     fleet = make_fleet(profile="v1.12.2", metrics="none")
     fleet.nodes[0].set("pprof", False)
     result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), "all")
@@ -461,10 +459,10 @@ def test_no_more_requests_at_a_time_than_allowed(fleet: Fleet, make_client: Make
     assert most == 2
 
 
-# --- who is let in ---------------------------------------------------------------------------------------------------
+# --- who has access --------------------------------------------------------------------------------------------------
 
 
-def test_who_is_let_in_is_only_tried_on_request(fleet: Fleet, make_client: MakeClient) -> None:
+def test_access_is_only_tried_on_request(fleet: Fleet, make_client: MakeClient) -> None:
     assert look(make_client(fleet.nodes[0], token=fleet.tokens.owner))["lets_in"] is None
     assert {request.method for request in fleet.requests} == {"GET"}
 
@@ -482,7 +480,7 @@ def test_the_probes_never_send_the_account_of_the_task(fleet: Fleet, make_client
     assert account.switches(client) == before
 
 
-def test_whom_a_new_server_lets_in(fleet: Fleet, make_client: MakeClient) -> None:
+def test_who_has_access_to_a_new_server(fleet: Fleet, make_client: MakeClient) -> None:
     result = look(make_client(fleet.nodes[0], token=fleet.tokens.owner), probe_defaults=True)
     assert result["lets_in"] == {"anyone": False, "default_token": False, "default_password": True}
     assert result["not_read"] == result["warnings"] == []

@@ -147,7 +147,7 @@ def test_check_mode_says_would_close() -> None:
 
 
 @pytest.mark.parametrize("lost", [UNREACHABLE, {"failed": True, "msg": "boom"}, None])
-def test_a_node_lost_between_count_and_close_is_no_client_that_left(lost: dict[str, Any] | None) -> None:
+def test_a_node_lost_between_count_and_close_is_not_a_client_that_left(lost: dict[str, Any] | None) -> None:
     registered: dict[str, Any] = {} if lost is None else {"polaris_closed": lost}
     of = summary(node(1, 80, **registered), node(2))
     assert f"FAILED on node1: {(lost or {}).get('msg', 'no answer')}" in texts(of)

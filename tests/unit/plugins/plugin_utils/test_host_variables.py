@@ -47,7 +47,7 @@ def test_every_row_takes_its_host_variable_and_nothing_else() -> None:
     assert options({}, values) == {**{row.name: f"value of {row.name}" for row in COMMON}, "url": OWN}
 
 
-def test_the_task_goes_before_the_variable_and_that_before_the_environment() -> None:
+def test_the_task_overrides_the_variable_and_that_the_environment() -> None:
     assert options({"url": "http://task:1"}, {"polaris_url": "http://var:1"}, ENVIRON)["url"] == "http://task:1"
     assert options({}, {"polaris_url": "http://var:1"}, ENVIRON)["url"] == "http://var:1"
     assert options({}, {}, ENVIRON)["url"] == "http://env:8090"
@@ -84,7 +84,7 @@ def test_an_account_is_never_mixed_from_two_places(
     assert options({"url": OWN, **task}, variables, environ) == {"url": OWN, **account}
 
 
-def test_an_account_of_the_tasks_own_environment_goes_before_the_hosts() -> None:
+def test_an_account_in_the_environment_of_the_task_overrides_the_hosts() -> None:
     found = options({"url": OWN}, {"polaris_token": "var"}, ENVIRON, {"POLARIS_TOKEN": "of-task"})
     assert found == {"url": OWN, "token": "of-task"}
 

@@ -210,7 +210,7 @@ def test_deviating_levels(of: Sequence[str], usual: str, deviating: dict[str, st
     assert warned(report).get("deviating_levels", []) == list(deviating)
 
 
-def test_a_scope_that_only_some_versions_have_is_no_deviation() -> None:
+def test_a_scope_that_only_some_versions_have_is_not_a_deviation() -> None:
     report = fleet_report([host(1), host(2, levels=levels(naming="info", store="info", eureka="info"))])
     assert report["summary"]["deviating_levels"] == 0
 
@@ -320,9 +320,9 @@ def test_connections_of_the_report_itself_are_left_out_or_mentioned() -> None:
     assert fleet_report([not_counted])["connections"]["with_own"] == []
 
 
-def test_nodes_of_a_large_cluster_that_nobody_has_listed() -> None:
+def test_nodes_of_a_large_cluster_that_no_node_has_listed() -> None:
     first = {"node_addresses": ["10.0.0.1:8091", "10.0.0.2:8091"], "node_count": 4}
-    # (All nodes read the first page, so their lists have addresses in common.)
+    # All nodes read the first page, so their lists have addresses in common.
     second = {**first, "node_addresses": ["10.0.0.1:8091", "10.0.0.3:8091"]}
     hosts = [host(1, server=first), host(2, server=second), gone(3)]
     report = fleet_report(hosts)

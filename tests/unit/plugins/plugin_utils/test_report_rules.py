@@ -65,11 +65,11 @@ def test_a_node_is_overloaded_where_conn_rebalance_would_close(grpc: int, expect
     assert found(fleet(node(1, connections={"grpc": grpc, "http": 3}))) == expected
 
 
-def test_connections_that_come_and_go_overload_nobody() -> None:
+def test_connections_that_come_and_go_do_not_overload_a_node() -> None:
     assert found(fleet(node(1, connections={"grpc": 100, "http": 900}))) == {}
 
 
-def test_a_node_that_does_not_count_is_no_node_without_connections() -> None:
+def test_a_node_that_does_not_count_is_not_one_without_connections() -> None:
     uncounted = [node(index, connections={"http": 3}) for index in (6, 7, 8)]
     assert "overloaded" not in found(Fleet((*fleet(node(1)).nodes, *uncounted)))
 
@@ -88,7 +88,7 @@ def test_a_heap_far_above_the_others(heap: dict[str, int] | None, expected: dict
     assert found(fleet(node(1, memory=heap))) == expected
 
 
-def test_of_two_heaps_none_is_the_usual_one() -> None:
+def test_two_heaps_show_no_usual_size() -> None:
     assert found(fleet(node(1, memory=memory(9000)), others=1)) == {}
 
 

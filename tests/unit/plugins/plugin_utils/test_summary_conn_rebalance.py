@@ -154,7 +154,7 @@ def test_an_even_cluster() -> None:
     assert texts(of)[-1] == "nothing to close: no node has too many"
 
 
-def test_what_never_evens_out_says_why() -> None:
+def test_a_cluster_that_cannot_be_balanced_says_why() -> None:
     assert "it will not even out" in texts(summary(node(1, 4), node(2, 0), node(3, 0)))[-1]
 
 

@@ -75,7 +75,7 @@ def test_it_restores_what_the_window_set_when_the_play_is_gone(
     fleet.nodes[0].levels.update(naming="debug", auth="error")
     assert _watch.identity(watch["pid"]) == watch["identity"]
     assert fleet.requests == []
-    # (It stays a zombie until its parent has waited for it. A zombie counts as gone.)
+    # A zombie, which it is until its parent has waited for it, counts as gone.
     play.kill()
     assert until(lambda: fleet.nodes[0].levels["naming"] == "info")
     assert fleet.nodes[0].levels["auth"] == "error", "somebody else has set it"
