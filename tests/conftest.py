@@ -24,6 +24,7 @@ if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
 
 from tests import forks  # noqa: E402
+from tests.clients import Clients  # noqa: E402
 from tests.simulator import Fleet  # noqa: E402
 from tools import collection_tree  # noqa: E402
 
@@ -92,6 +93,12 @@ def make_client() -> Iterator[Callable[..., Client]]:
             return client
 
         yield make
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with Clients() as opened:
+        yield opened
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

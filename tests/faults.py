@@ -410,8 +410,8 @@ HEADER = """\
 What each module does when something fails
 ==========================================
 
-Every module was run against every fault, as a module and in the controller's process. Both gave the same kind, message and
-*changed*, and sent the same number of requests. ``retries`` was 0 in the first part and 1 in the second.
+Every module was run against every fault, as a module and in the controller's process. Both gave the same kind, message
+and *changed*, and sent the same number of requests. ``retries`` was 0 in the first part and 1 in the second.
 
 A server that fails from the first request
 ------------------------------------------
@@ -425,8 +425,8 @@ SECOND = """
 Only the call that changes something fails
 ------------------------------------------
 
-The requests before it succeeded. Only a call that sets a log level is repeated after a failure. *changed* is the value in
-the result.
+The requests before it succeeded. Only a call that sets a log level is repeated after a failure. *changed* is the value
+in the result.
 
 """
 

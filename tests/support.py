@@ -71,6 +71,11 @@ def inventory_of(fleet: Fleet, **variables: Any) -> dict[str, Any]:
     return {"polaris_servers": {"hosts": hosts, "vars": {**common, **variables}}}
 
 
+def owners_inventory(fleet: Fleet, **variables: Any) -> dict[str, Any]:
+    """The same with the owner's token."""
+    return inventory_of(fleet, polaris_token=fleet.tokens.owner, **variables)
+
+
 def environment_of(results: Path, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The environment of a playbook under test: the caller's, without Polaris accounts, with the results callback."""
     # Without PYTHONUNBUFFERED, output arrives at the time when users would see it.

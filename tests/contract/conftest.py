@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,3 +94,8 @@ def put_back(server: Server, before: dict[str, str]) -> None:
     for scope, level in server.levels().items():
         if level != before.get(scope, level):
             server.call("PUT", "/maintain/v1/log/outputlevel", {"scope": scope, "level": before[scope]})
+
+
+@pytest.fixture
+def service() -> str:
+    return f"contract-{uuid.uuid4().hex[:12]}"

@@ -9,7 +9,6 @@ profile and the server that it represents must meet the same expectations.
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import pytest
@@ -20,11 +19,6 @@ LIST = "/naming/v1/instances"
 CLEAN = "/maintain/v1/instance/clean"
 VERSIONS = ("v1.12.2", "v1.14.2", "v1.17.1", "v1.18.1", "head")
 pytestmark = pytest.mark.profiles(*VERSIONS)
-
-
-@pytest.fixture
-def service() -> str:
-    return f"contract-{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ A real server keeps its data from test to test, so every test has its own servic
 from __future__ import annotations
 
 import time
-import uuid
 
 import pytest
 import requests
@@ -24,11 +23,6 @@ from tests.contract.server import NAMESPACE, Server
 LIST = "/naming/v1/instances"
 CLEAN = "/maintain/v1/instance/clean"
 CRASH_IN_HEARTBEAT = ("v1.8.0", "v1.12.2", "v1.14.1")
-
-
-@pytest.fixture
-def service() -> str:
-    return f"contract-{uuid.uuid4().hex[:12]}"
 
 
 def register_many(server: Server, service: str, count: int) -> list[str]:

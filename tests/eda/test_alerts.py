@@ -31,7 +31,7 @@ from tests.eda.running import (
     skip_without_ansible_rulebook,
 )
 from tests.simulator import Fleet, Node
-from tests.support import inventory_of, read_results
+from tests.support import owners_inventory, read_results
 
 skip_without_ansible_rulebook()
 
@@ -73,7 +73,7 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rulebook]:
         for node in fleet.nodes:
             node.heap.live, node.heap.free = 900 * MIB, 600 * MIB
         # As the inventory plugin names them.
-        inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+        inventory = owners_inventory(fleet)
         names = [*(node.host for node in fleet.nodes[:4]), IPV6_NAME]
         inventory["polaris_servers"]["hosts"] = {
             name: {"polaris_url": node.url} for name, node in zip(names, fleet.nodes, strict=True)

@@ -35,12 +35,6 @@ Launch = Callable[..., jobs.Job]
 Scenario = Generator[dict[str, Any], PlaybookRun, None]
 
 
-@pytest.fixture
-def clients() -> Iterator[Clients]:
-    with Clients() as opened:
-        yield opened
-
-
 def inventory(fleet: Fleet) -> jobs.Inventory:
     hosts = {f"node{number}": {"polaris_url": node.url} for number, node in enumerate(fleet.nodes, 1)}
     return jobs.inventory_script_data(hosts, COMMON)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.simulator import Fleet
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, owners_inventory
 
 pytestmark = pytest.mark.core
 
@@ -54,7 +54,7 @@ def run(make_fleet: Callable[..., Fleet], playbook: Callable[..., PlaybookRun]) 
         },
         {"name": "no levels", READ: {"timeout": "{{ polaris_token }}"}, "ignore_errors": True},
     ]
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner, **EMPTY)
+    inventory = owners_inventory(fleet, **EMPTY)
     for name, door in DOORS.items():
         inventory["polaris_servers"]["hosts"][name]["polaris_in_process"] = door
     done = playbook(

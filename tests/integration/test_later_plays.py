@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, owners_inventory
 
 FIRST: dict[str, dict[str, Any]] = {
     "log_level": {"levels": "naming=debug"},
@@ -37,7 +37,7 @@ def test_a_node_that_failed_in_an_earlier_runbook_is_not_reported_with_its_old_r
         {"import_playbook": name + "heartbeat_audit", "vars": {"service": "payments"}},
         *({"import_playbook": name + runbook, "vars": variables} for runbook, variables in again.items()),
     ]
-    run = playbook(plays, inventory_of(fleet, polaris_token=fleet.tokens.owner))
+    run = playbook(plays, owners_inventory(fleet))
     summaries = run.of("Summary")
     assert len(summaries) == 2 * len(FIRST) + 1
     for first, later, runbook in zip(summaries, summaries[len(FIRST) + 1 :], FIRST, strict=False):

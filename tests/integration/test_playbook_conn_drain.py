@@ -6,24 +6,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.clients import ALICE, BOB, Clients, Connection, ended, until
 from tests.simulator import Fault, Fleet, Node
-from tests.support import PlaybookRun, inventory_of, refused_variables
+from tests.support import PlaybookRun, owners_inventory, refused_variables
 
 NAME = "polarismesh.maintenance.conn_drain"
 DRAIN = {"protocol": "grpc", "client_host": ALICE}
 Playbook = Callable[..., PlaybookRun]
-
-
-@pytest.fixture
-def clients() -> Iterator[Clients]:
-    with Clients() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -37,15 +31,11 @@ def connect(clients: Clients, node: Node, source: str, count: int) -> list[Conne
     return made
 
 
-def inventory(fleet: Fleet) -> dict[str, Any]:
-    return inventory_of(fleet, polaris_token=fleet.tokens.owner)
-
-
 def test_every_node_is_drained_and_every_bystander_stays(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     first, second = mixed.nodes[:2]
     alice = [connect(clients, first, ALICE, 2), connect(clients, second, ALICE, 1)]
     bob = [connect(clients, node, BOB, 1)[0] for node in mixed.nodes]
-    run = playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": 3}).ok()
+    run = playbook(NAME, owners_inventory(mixed), extra_vars={**DRAIN, "max_connections": 3}).ok()
     assert ended([*alice[0], *alice[1]])
     assert all(each.open for each in bob)
     assert f"Polaris connections of {ALICE} (grpc): closed 3 on 2 of 3 nodes" in run.output
@@ -53,7 +43,7 @@ def test_every_node_is_drained_and_every_bystander_stays(mixed: Fleet, clients: 
     assert f"closed on node2: 1 (port {alice[1][0].port})" in run.output
     assert "none open on 1 (node3)" in run.output
 
-    again = playbook(NAME, inventory(mixed), extra_vars=DRAIN).ok()
+    again = playbook(NAME, owners_inventory(mixed), extra_vars=DRAIN).ok()
     assert "closed 0 on 0 of 3 nodes" in again.output
     assert "none open on 3 (node1, node2, node3)" in again.output
     assert "changed=0" in again.output
@@ -61,7 +51,7 @@ def test_every_node_is_drained_and_every_bystander_stays(mixed: Fleet, clients: 
 
 def test_too_many_in_total_closes_none_on_any_node(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     alice = [each for node in mixed.nodes for each in connect(clients, node, ALICE, 2)]
-    run = playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": "5"})
+    run = playbook(NAME, owners_inventory(mixed), extra_vars={**DRAIN, "max_connections": "5"})
     assert run.returncode == 2
     assert "REFUSED: 6 connections are open, and max_connections allows 5. Nothing was closed." in run.output
     assert "open: node1 2, node2 2, node3 2" in run.output
@@ -71,12 +61,12 @@ def test_too_many_in_total_closes_none_on_any_node(mixed: Fleet, clients: Client
 
 def test_check_mode_closes_nothing_and_names_the_same(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     alice = connect(clients, mixed.nodes[0], ALICE, 2)
-    dry = playbook(NAME, inventory(mixed), extra_vars=DRAIN, args=["--check", "--diff"]).ok()
+    dry = playbook(NAME, owners_inventory(mixed), extra_vars=DRAIN, args=["--check", "--diff"]).ok()
     assert all(each.open for each in alice)
     assert {request.method for request in mixed.requests} == {"GET"}
     assert "(check mode: nothing was closed): would close 2 on 1 of 3 nodes" in dry.output
     assert dry.output.count(f'-        "{alice[0].address}"') == 1
-    wet = playbook(NAME, inventory(mixed), extra_vars=DRAIN, args=["--diff"]).ok()
+    wet = playbook(NAME, owners_inventory(mixed), extra_vars=DRAIN, args=["--diff"]).ok()
     assert ended(alice)
     assert wet.one("Close the connections", "node1") == dry.one("Close the connections", "node1")
 
@@ -99,7 +89,7 @@ def test_a_client_that_reconnects_meanwhile_is_not_closed_twice(
 
     watcher = threading.Thread(target=reconnect)
     watcher.start()
-    run = playbook(NAME, inventory(mixed), extra_vars=DRAIN).ok()
+    run = playbook(NAME, owners_inventory(mixed), extra_vars=DRAIN).ok()
     watcher.join()
     assert ended(alice)
     assert late[0].open
@@ -112,7 +102,7 @@ def test_a_node_that_fails_is_named_and_does_not_stop_the_others(
     alice = [connect(clients, node, ALICE, 1) for node in mixed.nodes]
     mixed.nodes[0].set("conn_limit", False)
     mixed.nodes[1].fault("POST", "*", Fault("status", status=500, body="boom"))
-    hosts = inventory(mixed)
+    hosts = owners_inventory(mixed)
     hosts["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
     run = playbook(NAME, hosts, extra_vars=DRAIN)
     assert run.returncode == 2
@@ -134,7 +124,7 @@ def test_a_large_fleet_prints_two_lines_for_each_node(
     for node in fleet.nodes[:-1]:
         connect(clients, node, ALICE, 1)
     fleet.nodes[-1].fault("*", "*", Fault("status", status=500, body="disk full"))
-    run = playbook(NAME, inventory(fleet), extra_vars=DRAIN)
+    run = playbook(NAME, owners_inventory(fleet), extra_vars=DRAIN)
     assert "closed 40 on 40 of 41 nodes" in run.output
     lines = run.output.partition("PLAY RECAP")[0].splitlines()
     assert len(lines) <= 2 * 41 + 12 + 40, run.output
@@ -142,7 +132,7 @@ def test_a_large_fleet_prints_two_lines_for_each_node(
 
 def test_limit_drains_the_named_node_alone(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     alice = [connect(clients, node, ALICE, 1) for node in mixed.nodes]
-    playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "max_connections": ""}, args=["--limit", "node2"]).ok()
+    playbook(NAME, owners_inventory(mixed), extra_vars={**DRAIN, "max_connections": ""}, args=["--limit", "node2"]).ok()
     assert ended(alice[1])
     assert alice[0][0].open
     assert alice[2][0].open
@@ -154,7 +144,7 @@ def test_a_node_of_the_cluster_is_refused_as_a_client(mixed: Fleet, clients: Cli
     between = connect(clients, first, second.host, 1)
     drain = {"protocol": "grpc", "client_host": second.host}
     # The client is not a host of this run, and the first node does not list the nodes.
-    run = playbook(NAME, inventory(mixed), extra_vars=drain, args=["--limit", "node1,node3"])
+    run = playbook(NAME, owners_inventory(mixed), extra_vars=drain, args=["--limit", "node1,node3"])
     assert run.returncode == 2
     assert f"REFUSED: {second.host} is a node of this cluster" in run.output
     assert "open: node1 1" in run.output
@@ -162,7 +152,7 @@ def test_a_node_of_the_cluster_is_refused_as_a_client(mixed: Fleet, clients: Cli
     assert {request.method for request in mixed.requests} == {"GET"}
     assert (
         "closed 1 on 1 of 3 nodes"
-        in playbook(NAME, inventory(mixed), extra_vars={**drain, "drain_node": "yes"}).ok().output
+        in playbook(NAME, owners_inventory(mixed), extra_vars={**drain, "drain_node": "yes"}).ok().output
     )
     assert ended(between)
 
@@ -170,11 +160,11 @@ def test_a_node_of_the_cluster_is_refused_as_a_client(mixed: Fleet, clients: Cli
 def test_where_no_node_lists_the_nodes_a_client_may_be_one(mixed: Fleet, clients: Clients, playbook: Playbook) -> None:
     mixed.configure(console=False)
     alice = connect(clients, mixed.nodes[0], ALICE, 1)
-    run = playbook(NAME, inventory(mixed), extra_vars=DRAIN)
+    run = playbook(NAME, owners_inventory(mixed), extra_vars=DRAIN)
     assert run.returncode == 2
     assert f"REFUSED: No node lists the nodes of the cluster, so {ALICE} may be one of them" in run.output
     assert alice[0].open
-    playbook(NAME, inventory(mixed), extra_vars={**DRAIN, "drain_node": True}).ok()
+    playbook(NAME, owners_inventory(mixed), extra_vars={**DRAIN, "drain_node": True}).ok()
     assert ended(alice)
 
 

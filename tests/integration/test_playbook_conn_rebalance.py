@@ -8,24 +8,18 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.clients import Clients, Connection, ended, until
 from tests.simulator import Fault, Fleet, Node
-from tests.support import PlaybookRun, inventory_of, refused_variables
+from tests.support import PlaybookRun, owners_inventory, refused_variables
 
 NAME = "polarismesh.maintenance.conn_rebalance"
 HOSTS = [f"127.0.0.{number}" for number in range(21, 31)]
 Playbook = Callable[..., PlaybookRun]
-
-
-@pytest.fixture
-def clients() -> Iterator[Clients]:
-    with Clients() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -39,14 +33,10 @@ def connect(clients: Clients, node: Node, sources: list[str], each: int = 1) -> 
     return made
 
 
-def inventory(fleet: Fleet) -> dict[str, Any]:
-    return inventory_of(fleet, polaris_token=fleet.tokens.owner)
-
-
 def rebalance(
     playbook: Playbook, hosts: Fleet | dict[str, Any], args: tuple[str, ...] = (), **variables: Any
 ) -> PlaybookRun:
-    hosts = inventory(hosts) if isinstance(hosts, Fleet) else hosts
+    hosts = owners_inventory(hosts) if isinstance(hosts, Fleet) else hosts
     return playbook(NAME, hosts, extra_vars=variables, args=list(args))
 
 
@@ -183,7 +173,7 @@ def test_a_node_that_cannot_be_read_is_named_and_nothing_is_closed(
     cluster: Fleet, clients: Clients, playbook: Playbook
 ) -> None:
     connect(clients, cluster.nodes[0], HOSTS)
-    hosts = inventory(cluster)
+    hosts = owners_inventory(cluster)
     hosts["polaris_servers"]["hosts"]["node3"] = {"polaris_url": "http://127.0.0.1:1"}
     run = rebalance(playbook, hosts)
     refused(run, cluster, "1 of 3 nodes could not be read", "node3: nothing listens at http://127.0.0.1:1")
@@ -212,7 +202,7 @@ def test_a_limit_that_leaves_nothing_out_and_a_target_pattern_pass(
     cluster: Fleet, clients: Clients, playbook: Playbook
 ) -> None:
     held = connect(clients, cluster.nodes[0], HOSTS)
-    hosts = inventory(cluster)
+    hosts = owners_inventory(cluster)
     hosts["others"] = {"hosts": {"elsewhere": {}}}
     args = ("--limit", "node1,node2,node3")
     rebalance(playbook, hosts, args, target="all:!others").ok()
@@ -224,7 +214,7 @@ def test_a_part_of_the_cluster_is_refused_unless_its_size_is_given(
 ) -> None:
     """As in a slice of an AWX job, which gets an inventory with some of the hosts and no hint of this."""
     held = connect(clients, cluster.nodes[0], HOSTS)
-    hosts = inventory(cluster)
+    hosts = owners_inventory(cluster)
     del hosts["polaris_servers"]["hosts"]["node3"]
     refused(rebalance(playbook, hosts), cluster, "The cluster has 3 nodes", "only 2 are hosts of this run", "slices")
     refused(rebalance(playbook, hosts, fleet_size=4), cluster, "The cluster has 4 nodes")
@@ -238,10 +228,10 @@ def test_hosts_of_several_clusters_are_refused(
 ) -> None:
     connect(clients, cluster.nodes[0], HOSTS)
     other = make_fleet(nodes=1, address="127.0.2.1", owner_token=cluster.tokens.owner)
-    hosts = inventory(cluster)
+    hosts = owners_inventory(cluster)
     hosts["polaris_servers"]["hosts"]["other"] = {"polaris_url": other.url}
     refused(rebalance(playbook, hosts), cluster, "The hosts belong to several clusters", "target")
-    named = inventory(cluster)
+    named = owners_inventory(cluster)
     for number, host in enumerate(named["polaris_servers"]["hosts"].values()):
         host["polaris_cluster"] = "eu" if number else "us"
     refused(rebalance(playbook, named), cluster, "The hosts belong to several clusters (eu, us)")
@@ -250,7 +240,7 @@ def test_hosts_of_several_clusters_are_refused(
 @pytest.mark.slow
 def test_a_node_that_is_two_hosts_is_refused(cluster: Fleet, clients: Clients, playbook: Playbook) -> None:
     connect(clients, cluster.nodes[0], HOSTS)
-    hosts = inventory(cluster)
+    hosts = owners_inventory(cluster)
     hosts["polaris_servers"]["hosts"]["again"] = {"polaris_url": cluster.url}
     refused(rebalance(playbook, hosts), cluster, "the same node twice", cluster.url)
 

@@ -18,15 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import (
-    PlaybookRun,
-    command_of,
-    environment_of,
-    flaky,
-    in_background,
-    inventory_of,
-    processes_in,
-)
+from tests.support import PlaybookRun, command_of, environment_of, flaky, in_background, owners_inventory, processes_in
 
 pytestmark = pytest.mark.core
 
@@ -62,13 +54,13 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 200) -
 
 def command(folder: Path, fleet: Fleet) -> tuple[list[str], dict[str, str]]:
     """The runbook with a window of ten minutes, and its environment."""
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+    inventory = owners_inventory(fleet)
     arguments = command_of(folder, NAME, inventory, extra_vars=TEN_MINUTES)
     return arguments, environment_of(folder / "results.jsonl")
 
 
 def in_a_job(folder: Path, fleet: Fleet) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
-    return in_background(folder, NAME, inventory_of(fleet, polaris_token=fleet.tokens.owner), TEN_MINUTES)
+    return in_background(folder, NAME, owners_inventory(fleet), TEN_MINUTES)
 
 
 @contextlib.contextmanager
@@ -91,7 +83,7 @@ def at_terminal(folder: Path, fleet: Fleet) -> Iterator[tuple[int, int]]:
 
 def test_raises_waits_and_restores(mixed: Fleet, playbook: Playbook) -> None:
     before = levels(mixed)
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1}).ok()
     assert levels(mixed) == before
     assert run.one("Wait")["ended_by"] == "time"
@@ -100,7 +92,7 @@ def test_raises_waits_and_restores(mixed: Fleet, playbook: Playbook) -> None:
 
 
 def test_check_mode_sends_nothing_that_writes(mixed: Fleet, playbook: Playbook) -> None:
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     playbook(NAME, inventory, extra_vars={"levels": RAISED}, args=["--check"]).ok()
     assert {request.method for request in mixed.requests} == {"GET"}
 
@@ -108,7 +100,7 @@ def test_check_mode_sends_nothing_that_writes(mixed: Fleet, playbook: Playbook) 
 def test_a_node_that_fails_halfway_is_restored(mixed: Fleet, playbook: Playbook) -> None:
     """The node accepts three scopes, then fails. Those three are restored, and the other node works as usual."""
     before = levels(mixed)
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     node = mixed.nodes[0]
     accepted = 3
     node.fault(
@@ -124,7 +116,7 @@ def test_a_node_that_fails_halfway_is_restored(mixed: Fleet, playbook: Playbook)
 
 def test_a_variable_that_cannot_be_read_fails_only_its_own_node(mixed: Fleet, playbook: Playbook) -> None:
     before = levels(mixed)
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     inventory["polaris_servers"]["hosts"]["node2"]["polaris_token"] = "{{ a_vaulted_token_that_is_not_there }}"
     run = playbook(NAME, inventory, extra_vars={"levels": RAISED, "seconds": 1})
     assert run.returncode == 2
@@ -136,7 +128,7 @@ def test_a_variable_that_cannot_be_read_fails_only_its_own_node(mixed: Fleet, pl
 def test_a_change_that_comes_after_the_restore_is_announced(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     """The server executes the request long after it was given up. A repeated one would have hidden that."""
     before = levels(mixed)
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner, polaris_timeout=1, polaris_retries=2)
+    inventory = owners_inventory(mixed, polaris_timeout=1, polaris_retries=2)
     mixed.nodes[0].fault("PUT", "/maintain/v1/log/outputlevel", Fault("delay", seconds=5), times=1)
     run = playbook(NAME, inventory, extra_vars={"levels": "naming=debug", "seconds": 1})
     assert run.returncode == 2
@@ -149,7 +141,7 @@ def test_a_change_that_comes_after_the_restore_is_announced(mixed: Fleet, playbo
 def test_a_node_that_cannot_be_restored_is_named_with_the_remedy(mixed: Fleet, playbook: Playbook) -> None:
     """The process that watches over the window tries again after the play."""
     before = levels(mixed)
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     mixed.nodes[1].fault(
         "PUT",
         "/maintain/v1/log/outputlevel",
@@ -199,7 +191,7 @@ def test_a_node_that_is_not_local_restores_itself(fleet: Fleet, tmp_path: Path) 
     seconds = 12
     remote = {"ansible_connection": "flaky", "flaky_after": 1000}
     folders = {f"ansible_{name}": str(tmp_path / "node" / name) for name in ("remote_tmp", "async_dir")}
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner, **remote, **folders)
+    inventory = owners_inventory(fleet, **remote, **folders)
     before = levels(fleet)
     output = tmp_path / "output"
     with in_background(tmp_path, NAME, inventory, {"levels": RAISED, "seconds": seconds}, env=flaky(tmp_path)):
@@ -224,7 +216,7 @@ def test_each_node_that_is_not_local_prints_two_lines(
     fleet.nodes[1].fault("GET", "/maintain/v1/log/outputlevel", Fault("delay", seconds=4), times=1)
     folders = {f"ansible_{name}": str(tmp_path / "node" / name) for name in ("remote_tmp", "async_dir")}
     remote = {"ansible_connection": "flaky", "flaky_after": 1000, **folders}
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner, **remote)
+    inventory = owners_inventory(fleet, **remote)
     variables = {"levels": "naming=debug", "seconds": 3}
     run = playbook(NAME, inventory, extra_vars=variables, args=["--forks", "1"], env=flaky(tmp_path)).ok()
     assert run.output.count(": [node2]") == 2
@@ -269,7 +261,7 @@ def test_what_somebody_else_sets_meanwhile_is_left_alone(mixed: Fleet, tmp_path:
 def test_restores_when_the_journal_is_removed(mixed: Fleet, tmp_path: Path) -> None:
     """Something removes old temporary files. The play restores, and says so; the process that watches does no harm."""
     before = levels(mixed)
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     temporary = {"ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")}
     output = tmp_path / "output"
     with in_background(tmp_path, NAME, inventory, {"levels": RAISED, "seconds": 3}, env=temporary) as process:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.clients import ALICE, Clients
 from tests.simulator import Fleet
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, inventory_of, owners_inventory
 
 NAME = "polarismesh.maintenance.fleet_report"
 Playbook = Callable[..., PlaybookRun]
@@ -49,7 +49,7 @@ def test_the_whole_fleet(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> No
     mixed.nodes[1].beat(kept.id)
     mixed.nodes[1].levels["naming"] = "debug"
     mixed.nodes[2].set("conn_limit", False)
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     inventory["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
     with Clients() as clients:
         clients.connect((mixed.nodes[0].host, mixed.nodes[0].grpc_port), ALICE, 7)
@@ -93,7 +93,7 @@ def test_the_whole_fleet(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> No
 
 
 def test_check_mode_writes_nothing_and_says_so(fleet: Fleet, playbook: Playbook, tmp_path: Path) -> None:
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+    inventory = owners_inventory(fleet)
     run = playbook(NAME, inventory, extra_vars={"dest": str(tmp_path / "report.html")}, args=["--check", "--diff"]).ok()
     assert not (tmp_path / "report.html").exists()
     assert not (tmp_path / "report.json").exists()
@@ -105,7 +105,7 @@ def test_check_mode_writes_nothing_and_says_so(fleet: Fleet, playbook: Playbook,
 def test_without_heartbeats_and_probes_nothing_is_asked_for_them(
     fleet: Fleet, playbook: Playbook, tmp_path: Path
 ) -> None:
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+    inventory = owners_inventory(fleet)
     extra = {"dest": "report.html", "heartbeats": False, "probe_defaults": False}
     playbook(NAME, inventory, extra_vars=extra).ok()
     _page, report = written(tmp_path)
@@ -170,13 +170,13 @@ def test_a_slice_is_refused(variables: dict[str, Any], fleet: Fleet, playbook: P
 @pytest.mark.slow
 def test_a_job_in_a_workflow_is_not_a_slice(fleet: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     names = {"awx_workflow_job_id": 7, "awx_workflow_job_name": "Night", "awx_job_template_name": "Report"}
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+    inventory = owners_inventory(fleet)
     playbook(NAME, inventory, extra_vars={"dest": "report.html", **names}, args=["--limit", "node1"]).ok()
     assert written(tmp_path)[1]["limit"] == "node1"
 
 
 def test_compare_shows_changes_and_refuses_another_fleet(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> None:
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     short = {"heartbeats": False, "probe_defaults": False}
     playbook(NAME, inventory, extra_vars={"dest": "before.html", **short}).ok()
     mixed.nodes[1].levels["naming"] = "debug"

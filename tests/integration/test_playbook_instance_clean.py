@@ -13,7 +13,7 @@ import pytest
 
 from tests.simulator import Fault, Fleet
 from tests.simulator.store import Row
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, owners_inventory
 
 NAME = "polarismesh.maintenance.instance_clean"
 CLEAN = "/maintain/v1/instance/clean"
@@ -24,10 +24,6 @@ Playbook = Callable[..., PlaybookRun]
 @pytest.fixture
 def trio(make_fleet: Callable[..., Fleet]) -> Fleet:
     return make_fleet(nodes=3)
-
-
-def inventory(fleet: Fleet) -> dict[str, Any]:
-    return inventory_of(fleet, polaris_token=fleet.tokens.owner)
 
 
 def live(fleet: Fleet, host: str) -> Row:
@@ -41,7 +37,7 @@ def dead(fleet: Fleet, host: str) -> Row:
 
 
 def named(*rows: Row) -> list[dict[str, Any]]:
-    return [{"service": row.service, "namespace": row.namespace, "host": row.host, "port": row.port} for row in rows]
+    return [row.tetrad for row in rows]
 
 
 def sent(fleet: Fleet, path: str = CLEAN) -> list[int]:
@@ -51,7 +47,7 @@ def sent(fleet: Fleet, path: str = CLEAN) -> list[int]:
 
 def test_cleans_once_and_not_on_every_node(trio: Fleet, playbook: Playbook) -> None:
     rows = [dead(trio, "10.0.0.1"), dead(trio, "10.0.0.2")]
-    run = playbook(NAME, inventory(trio), extra_vars={"instances": named(*rows)}).ok()
+    run = playbook(NAME, owners_inventory(trio), extra_vars={"instances": named(*rows)}).ok()
     assert sent(trio) == [0, 0]
     assert "Polaris instances: cleaned 2 of 2 at node1" in run.output
     assert not any(row.id in trio.store.rows for row in rows)
@@ -60,13 +56,13 @@ def test_cleans_once_and_not_on_every_node(trio: Fleet, playbook: Playbook) -> N
 def test_check_mode_sends_nothing(trio: Fleet, playbook: Playbook) -> None:
     rows = [dead(trio, "10.0.0.1"), dead(trio, "10.0.0.2")]
     variables = {"instances": named(*rows)}
-    run = playbook(NAME, inventory(trio), extra_vars=variables, args=["--check", "--diff"]).ok()
+    run = playbook(NAME, owners_inventory(trio), extra_vars=variables, args=["--check", "--diff"]).ok()
     assert "Polaris instances (check mode: nothing was cleaned): would clean 2 of 2 at node1" in run.output
     assert {request.method for request in trio.requests} == {"GET"}
 
 
 def test_the_first_node_that_answers(trio: Fleet, playbook: Playbook) -> None:
-    hosts = inventory(trio)
+    hosts = owners_inventory(trio)
     hosts["polaris_servers"]["hosts"] = {"gone": {"polaris_url": "http://127.0.0.1:1"}} | hosts["polaris_servers"][
         "hosts"
     ]
@@ -78,12 +74,12 @@ def test_the_first_node_that_answers(trio: Fleet, playbook: Playbook) -> None:
 def test_a_node_that_fails_at_something_else_cleans(trio: Fleet, playbook: Playbook) -> None:
     """The answer of one endpoint says nothing about the whole node."""
     trio.nodes[0].fault("*", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="disk full"))
-    run = playbook(NAME, inventory(trio), extra_vars={"instances": named(dead(trio, "10.0.0.1"))}).ok()
+    run = playbook(NAME, owners_inventory(trio), extra_vars={"instances": named(dead(trio, "10.0.0.1"))}).ok()
     assert "cleaned 1 of 1 at node1" in run.output
 
 
 def test_no_node_answers(trio: Fleet, playbook: Playbook) -> None:
-    hosts = inventory(trio)
+    hosts = owners_inventory(trio)
     hosts["polaris_servers"]["hosts"] = {"gone": {"polaris_url": "http://127.0.0.1:1"}}
     run = playbook(NAME, hosts, extra_vars={"instances": [{"id": "abc"}]})
     assert run.returncode == 2
@@ -93,7 +89,7 @@ def test_no_node_answers(trio: Fleet, playbook: Playbook) -> None:
 
 def test_a_live_instance_fails_the_run(trio: Fleet, playbook: Playbook) -> None:
     rows = [dead(trio, "10.0.0.1"), live(trio, "10.0.0.2")]
-    run = playbook(NAME, inventory(trio), extra_vars={"instances": named(*rows)})
+    run = playbook(NAME, owners_inventory(trio), extra_vars={"instances": named(*rows)})
     assert run.returncode == 2
     assert sent(trio) == []
     assert "cleaned 0 of 2 at node1" in run.output
@@ -104,7 +100,7 @@ def test_a_live_instance_fails_the_run(trio: Fleet, playbook: Playbook) -> None:
 
 def test_live_ones_are_skipped(trio: Fleet, playbook: Playbook) -> None:
     rows = [dead(trio, "10.0.0.1"), live(trio, "10.0.0.2")]
-    run = playbook(NAME, inventory(trio), extra_vars={"instances": named(*rows), "on_live": "skip"}).ok()
+    run = playbook(NAME, owners_inventory(trio), extra_vars={"instances": named(*rows), "on_live": "skip"}).ok()
     assert "cleaned 1 of 2 at node1" in run.output
     assert "live, left alone (1): default/payments 10.0.0.2:8080" in run.output
     assert rows[1].live
@@ -114,19 +110,21 @@ def test_instances_as_text(trio: Fleet, playbook: Playbook) -> None:
     """As a survey passes them."""
     rows = [dead(trio, "10.0.0.1"), dead(trio, "10.0.0.2")]
     variables = {"instances": json.dumps(named(*rows)), "on_live": "", "batch": "false"}
-    assert "cleaned 2 of 2" in playbook(NAME, inventory(trio), extra_vars=variables).ok().output
+    assert "cleaned 2 of 2" in playbook(NAME, owners_inventory(trio), extra_vars=variables).ok().output
 
 
 def test_a_failure_half_way(trio: Fleet, playbook: Playbook) -> None:
     rows = [dead(trio, f"10.0.1.{number}") for number in range(40)]
     trio.nodes[0].fault("POST", CLEAN, Fault("drop"), 1, skip=20)
-    run = playbook(NAME, inventory(trio), extra_vars={"instances": named(*rows)})
+    run = playbook(NAME, owners_inventory(trio), extra_vars={"instances": named(*rows)})
     assert run.returncode == 2
     result = run.one("Clean the instances", "node1")
     assert f"cleaned {result['count']} of 40 at node1" in run.output
     assert f"NOT CLEANED ({len(result['not_cleaned'])}): " in run.output
     assert "UNKNOWN (1): default/payments 10.0.1." in run.output
-    rest = playbook(NAME, inventory(trio), extra_vars={"instances": result["not_cleaned"] + result["unknown"]}).ok()
+    rest = playbook(
+        NAME, owners_inventory(trio), extra_vars={"instances": result["not_cleaned"] + result["unknown"]}
+    ).ok()
     assert f"cleaned {40 - result['count']} of" in rest.output
     assert not any(row.id in trio.store.rows for row in rows)
 
@@ -135,12 +133,12 @@ def test_everything_deleted_by_batches(trio: Fleet, playbook: Playbook) -> None:
     for number in range(25):
         dead(trio, f"10.0.1.{number}")
     keep = live(trio, "10.0.2.1")
-    run = playbook(NAME, inventory(trio), extra_vars={"batch": "yes", "batch_size": "10", "max_rows": ""}).ok()
+    run = playbook(NAME, owners_inventory(trio), extra_vars={"batch": "yes", "batch_size": "10", "max_rows": ""}).ok()
     assert "Polaris instances: removed 25 deleted ones in 3 batches at node1" in run.output
     assert sent(trio, BATCH) == [0, 0, 0]
     assert keep.live
     assert "there was nothing to remove" not in run.output
-    again = playbook(NAME, inventory(trio), extra_vars={"batch": True}).ok()
+    again = playbook(NAME, owners_inventory(trio), extra_vars={"batch": True}).ok()
     assert (
         "there was nothing to remove (from v1.17.0 on, servers keep deleted instances for 10 minutes)" in again.output
     )
@@ -150,20 +148,20 @@ def test_everything_deleted_by_batches(trio: Fleet, playbook: Playbook) -> None:
 
 def test_by_batches_in_check_mode(trio: Fleet, playbook: Playbook) -> None:
     dead(trio, "10.0.0.1")
-    run = playbook(NAME, inventory(trio), extra_vars={"batch": True}, args=["--check"]).ok()
+    run = playbook(NAME, owners_inventory(trio), extra_vars={"batch": True}, args=["--check"]).ok()
     assert "(check mode: nothing was cleaned): how many would be removed is unknown at node1" in run.output
     assert sent(trio, BATCH) == []
 
 
 def test_by_batches_on_an_older_server(make_fleet: Callable[..., Fleet], playbook: Playbook) -> None:
-    run = playbook(NAME, inventory(make_fleet(profile="v1.12.2")), extra_vars={"batch": True})
+    run = playbook(NAME, owners_inventory(make_fleet(profile="v1.12.2")), extra_vars={"batch": True})
     assert run.returncode == 2
     assert "v1.13.0" in run.one("Remove all deleted instances")["msg"]
 
 
 def test_limit(trio: Fleet, playbook: Playbook) -> None:
     playbook(
-        NAME, inventory(trio), extra_vars={"instances": named(dead(trio, "10.0.0.1"))}, args=["--limit", "node3"]
+        NAME, owners_inventory(trio), extra_vars={"instances": named(dead(trio, "10.0.0.1"))}, args=["--limit", "node3"]
     ).ok()
     assert sent(trio) == [2]
 
@@ -180,7 +178,7 @@ def test_limit(trio: Fleet, playbook: Playbook) -> None:
 def test_bad_variables_are_one_sentence_and_no_request(
     variables: dict[str, Any], trio: Fleet, playbook: Playbook
 ) -> None:
-    run = playbook(NAME, inventory(trio), extra_vars=variables)
+    run = playbook(NAME, owners_inventory(trio), extra_vars=variables)
     assert run.returncode == 2
     text = "on_live must be fail, skip or clean" if "on_live" in variables else "Give exactly one of these variables"
     assert text in run.one("Check the variables")["msg"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, owners_inventory
 
 pytestmark = pytest.mark.core
 
@@ -31,7 +31,7 @@ def naming(fleet: Fleet) -> list[str]:
 
 
 def test_changes_every_node_and_then_nothing(mixed: Fleet, playbook: Playbook) -> None:
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     first = playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}}).ok()
     assert naming(mixed) == ["debug"] * 3
     assert [result["changed"] for result in first.of("Set the log levels")] == [True] * 3
@@ -44,7 +44,7 @@ def test_changes_every_node_and_then_nothing(mixed: Fleet, playbook: Playbook) -
 
 
 def test_check_mode_changes_nothing_and_says_the_same(mixed: Fleet, playbook: Playbook) -> None:
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     levels = {"levels": {"naming": "debug"}}
     dry = playbook(NAME, inventory, extra_vars=levels, args=["--check", "--diff"]).ok()
     assert naming(mixed) == ["info"] * 3
@@ -58,7 +58,7 @@ def test_check_mode_changes_nothing_and_says_the_same(mixed: Fleet, playbook: Pl
 
 
 def test_limit(mixed: Fleet, playbook: Playbook) -> None:
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}}, args=["--limit", "node2"]).ok()
     assert naming(mixed) == ["info", "debug", "info"]
 
@@ -69,7 +69,7 @@ def test_levels_as_text_and_token_from_the_environment(mixed: Fleet, playbook: P
 
 
 def test_a_node_that_fails_is_named_and_does_not_stop_the_others(mixed: Fleet, playbook: Playbook) -> None:
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     inventory["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
     run = playbook(NAME, inventory, extra_vars={"levels": {"naming": "debug"}})
     assert run.returncode == 2
@@ -110,7 +110,7 @@ def test_the_url_is_built_from_address_and_port(mixed: Fleet, playbook: Playbook
 def test_what_a_run_changed_can_be_undone(mixed: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     """From the file, leaving alone levels that somebody has set since, and nodes that are not in it."""
     mixed.nodes[1].levels["naming"] = "error"
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     saved = tmp_path / "before.json"
     raise_ = {"levels": "naming=debug store=warn", "save": str(saved)}
     playbook(NAME, inventory, extra_vars=raise_, args=["--check"]).ok()
@@ -148,7 +148,7 @@ def test_what_a_run_changed_can_be_undone(mixed: Fleet, playbook: Playbook, tmp_
 
 
 def test_a_node_that_failed_half_way_can_be_undone(mixed: Fleet, playbook: Playbook) -> None:
-    inventory = inventory_of(mixed, polaris_token=mixed.tokens.owner)
+    inventory = owners_inventory(mixed)
     mixed.nodes[0].fault("PUT", "/maintain/v1/log/outputlevel", Fault("status", status=500), times=1, skip=3)
     before = [dict(node.levels) for node in mixed.nodes]
     run = playbook(NAME, inventory, extra_vars={"levels": {"*": "debug"}})

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, inventory_of
+from tests.support import PlaybookRun, owners_inventory
 
 NAME = "polarismesh.maintenance.memory_free"
 MIB = 1024 * 1024
@@ -28,19 +28,15 @@ def uneven(make_fleet: Callable[..., Fleet]) -> Fleet:
     return fleet
 
 
-def inventory(fleet: Fleet, **variables: Any) -> dict[str, Any]:
-    return inventory_of(fleet, polaris_token=fleet.tokens.owner, **variables)
-
-
 def test_freed_where_it_is_worth_it_and_summed_up(uneven: Fleet, playbook: Playbook) -> None:
-    run = playbook(NAME, inventory(uneven)).ok()
+    run = playbook(NAME, owners_inventory(uneven)).ok()
     assert [node.heap.forced for node in uneven.nodes] == [1, 1, 0]
     assert "Polaris memory: freed on 2 of 3 nodes, 340 MiB returned to the system" in run.output
     assert "freed on node1: 300 MiB returned, heap 402 MiB -> 102 MiB" in run.output
     assert "freed on node2: 39.9 MiB returned" in run.output
     assert "less than 32M to free on 1 (node3 10.0 MiB)" in run.output
 
-    again = playbook(NAME, inventory(uneven)).ok()
+    again = playbook(NAME, owners_inventory(uneven)).ok()
     assert "freed on 0 of 3 nodes, 0 B returned" in again.output
     assert "changed=0" in again.output
     assert [node.heap.forced for node in uneven.nodes] == [1, 1, 0]
@@ -49,9 +45,11 @@ def test_freed_where_it_is_worth_it_and_summed_up(uneven: Fleet, playbook: Playb
 @pytest.mark.sample
 @pytest.mark.parametrize("least", ["0", 0])
 def test_the_operator_sets_the_threshold(least: Any, uneven: Fleet, playbook: Playbook) -> None:
-    playbook(NAME, inventory(uneven), extra_vars={"min_releasable": "100M"}, args=["--limit", "node1,node2"]).ok()
+    playbook(
+        NAME, owners_inventory(uneven), extra_vars={"min_releasable": "100M"}, args=["--limit", "node1,node2"]
+    ).ok()
     assert [node.heap.forced for node in uneven.nodes] == [1, 0, 0]
-    playbook(NAME, inventory(uneven), extra_vars={"min_releasable": least}).ok()
+    playbook(NAME, owners_inventory(uneven), extra_vars={"min_releasable": least}).ok()
     assert [node.heap.forced for node in uneven.nodes] == [2, 1, 1]
 
 
@@ -59,14 +57,14 @@ def test_never_two_nodes_at_a_time(make_fleet: Callable[..., Fleet], playbook: P
     fleet = make_fleet(nodes=4)
     for node in fleet.nodes:
         node.fault("POST", "*", Fault("delay", seconds=0.7))
-    playbook(NAME, inventory(fleet), args=["--forks", "4"]).ok()
+    playbook(NAME, owners_inventory(fleet), args=["--forks", "4"]).ok()
     begun = [request.time for request in fleet.requests if request.method == "POST"]
     assert len(begun) == 4
     assert all(later - earlier >= 0.7 for earlier, later in pairwise(begun))
 
 
 def test_check_mode_says_it_and_does_nothing(uneven: Fleet, playbook: Playbook) -> None:
-    run = playbook(NAME, inventory(uneven), args=["--check", "--diff"]).ok()
+    run = playbook(NAME, owners_inventory(uneven), args=["--check", "--diff"]).ok()
     assert {request.method for request in uneven.requests} == {"GET"}
     assert "(check mode: nothing was freed): would free on 2 of 3 nodes" in run.output
     assert "340 MiB would be returned at least" in run.output
@@ -75,7 +73,7 @@ def test_check_mode_says_it_and_does_nothing(uneven: Fleet, playbook: Playbook) 
 
 def test_a_node_that_fails_is_named_and_does_not_stop_the_others(uneven: Fleet, playbook: Playbook) -> None:
     uneven.nodes[0].fault("POST", "*", Fault("drop"))
-    hosts = inventory(uneven)
+    hosts = owners_inventory(uneven)
     hosts["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
     run = playbook(NAME, hosts)
     assert run.returncode == 2
@@ -89,7 +87,7 @@ def test_a_node_that_fails_is_named_and_does_not_stop_the_others(uneven: Fleet, 
 
 def test_without_figures_it_says_that_this_is_unknown(make_fleet: Callable[..., Fleet], playbook: Playbook) -> None:
     fleet = make_fleet(metrics="none", pprof=False)
-    run = playbook(NAME, inventory(fleet)).ok()
+    run = playbook(NAME, owners_inventory(fleet)).ok()
     assert "freed on node1: how much was returned is unknown" in run.output
     assert fleet.nodes[0].heap.forced == 1
 
@@ -97,12 +95,12 @@ def test_without_figures_it_says_that_this_is_unknown(make_fleet: Callable[..., 
 @pytest.mark.sample
 @pytest.mark.parametrize("least", ["much", [1]])
 def test_an_invalid_size_is_one_sentence_and_no_request(least: Any, uneven: Fleet, playbook: Playbook) -> None:
-    run = playbook(NAME, inventory(uneven), extra_vars={"min_releasable": least})
+    run = playbook(NAME, owners_inventory(uneven), extra_vars={"min_releasable": least})
     assert run.returncode == 2
     assert run.one("Check the variables")["msg"].startswith("The variable min_releasable must be a size")
     assert not uneven.requests
 
 
 def test_the_token_is_never_shown(uneven: Fleet, playbook: Playbook) -> None:
-    run = playbook(NAME, inventory(uneven), args=["-vvv", "--diff"]).ok()
+    run = playbook(NAME, owners_inventory(uneven), args=["-vvv", "--diff"]).ok()
     assert uneven.tokens.owner not in run.output

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, inventory_of, refused_variables
+from tests.support import PlaybookRun, inventory_of, owners_inventory, refused_variables
 
 NAME = "polarismesh.maintenance.memory_incident"
 MIB = 1024 * 1024
@@ -29,10 +29,6 @@ def surged(make_fleet: Callable[..., Fleet]) -> Fleet:
     for node, live, free in zip(fleet.nodes, (900, 100, 1200, 100), (600, 200, 10, 900), strict=True):
         node.heap.live, node.heap.free, node.heap.garbage, node.heap.released = live * MIB, free * MIB, 0, 0
     return fleet
-
-
-def inventory(fleet: Fleet, **variables: Any) -> dict[str, Any]:
-    return inventory_of(fleet, polaris_token=fleet.tokens.owner, **variables)
 
 
 def names(folder: Path) -> list[str]:
@@ -61,7 +57,7 @@ def test_large_nodes_are_profiled_and_freed_and_small_ones_left(
     in_process: bool, surged: Fleet, playbook: Playbook, tmp_path: Path, scratch: Path
 ) -> None:
     folder = tmp_path / "incident" / "profiles"
-    hosts = inventory(surged, polaris_in_process=in_process)
+    hosts = owners_inventory(surged, polaris_in_process=in_process)
     run = playbook(NAME, hosts, extra_vars={"dest": str(folder)}, env={"TMPDIR": str(scratch)}).ok()
     assert names(folder) == [
         "node1-goroutine-TIME.pb.gz",
@@ -91,13 +87,13 @@ def test_large_nodes_are_profiled_and_freed_and_small_ones_left(
 def test_the_operator_sets_the_size_and_a_relative_folder_is_where_it_was_typed(
     surged: Fleet, playbook: Playbook, tmp_path: Path
 ) -> None:
-    playbook(NAME, inventory(surged), extra_vars={"dest": "here", "min_size": "1.4G"}).ok()
+    playbook(NAME, owners_inventory(surged), extra_vars={"dest": "here", "min_size": "1.4G"}).ok()
     assert names(tmp_path / "here") == ["node1-goroutine-TIME.pb.gz", "node1-heap-TIME.pb.gz"]
     assert freed(surged) == [1, 0, 0, 0]
 
 
 def test_only_the_node_named_by_an_alert(surged: Fleet, playbook: Playbook, tmp_path: Path) -> None:
-    playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x"), "target": "node3"}).ok()
+    playbook(NAME, owners_inventory(surged), extra_vars={"dest": str(tmp_path / "x"), "target": "node3"}).ok()
     assert freed(surged) == [0, 0, 1, 0]
 
 
@@ -105,7 +101,7 @@ def test_check_mode_says_it_and_does_nothing(surged: Fleet, playbook: Playbook, 
     folder = tmp_path / "incident"
     run = playbook(
         NAME,
-        inventory(surged),
+        owners_inventory(surged),
         extra_vars={"dest": str(folder)},
         args=["--check", "--diff"],
         env={"TMPDIR": str(scratch)},
@@ -122,7 +118,7 @@ def test_memory_is_not_freed_where_the_evidence_could_not_be_saved(
     surged: Fleet, playbook: Playbook, tmp_path: Path, scratch: Path
 ) -> None:
     surged.nodes[0].set("pprof", False)
-    hosts = inventory(surged)
+    hosts = owners_inventory(surged)
     hosts["polaris_servers"]["hosts"]["gone"] = {"polaris_url": "http://127.0.0.1:1"}
     run = playbook(NAME, hosts, extra_vars={"dest": str(tmp_path / "x")}, env={"TMPDIR": str(scratch)})
     assert run.returncode == 2
@@ -136,7 +132,7 @@ def test_memory_is_not_freed_where_the_evidence_could_not_be_saved(
 
 def test_if_one_of_two_profiles_fails_memory_is_not_freed(surged: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     surged.nodes[0].fault("GET", "/debug/pprof/goroutine", Fault("status", status=500, body="boom"))
-    run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
+    run = playbook(NAME, owners_inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
     assert run.returncode == 2
     (heap,) = (path.name for path in (tmp_path / "x").iterdir() if path.name.startswith("node1"))
     assert f"FAILED on node1: only {heap} is saved, nothing was freed: " in run.output
@@ -148,7 +144,7 @@ def test_an_unknown_outcome_is_named_and_its_profiles_are_there(
     surged: Fleet, playbook: Playbook, tmp_path: Path
 ) -> None:
     surged.nodes[0].fault("POST", "*", Fault("drop"))
-    run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
+    run = playbook(NAME, owners_inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
     assert run.returncode == 2
     assert "OUTCOME UNKNOWN on node1: profiles saved: " in run.output
     assert "freed on node3" in run.output
@@ -159,7 +155,7 @@ def test_nodes_without_figures_are_left_alone(
     make_fleet: Callable[..., Fleet], playbook: Playbook, tmp_path: Path
 ) -> None:
     fleet = make_fleet(metrics="none", pprof=False)
-    run = playbook(NAME, inventory(fleet), extra_vars={"dest": str(tmp_path / "x")}).ok()
+    run = playbook(NAME, owners_inventory(fleet), extra_vars={"dest": str(tmp_path / "x")}).ok()
     assert "left alone, they show no memory figures: node1" in run.output
     assert freed(fleet) == [0]
     assert not (tmp_path / "x").exists()
@@ -178,7 +174,7 @@ def test_bad_variables_are_refused_by_name(variables: dict[str, Any], expected: 
 
 
 def test_bad_variables_are_one_sentence_and_no_request(surged: Fleet, playbook: Playbook) -> None:
-    run = playbook(NAME, inventory(surged), extra_vars={})
+    run = playbook(NAME, owners_inventory(surged), extra_vars={})
     assert run.returncode == 2
     assert "Give the variable dest: a folder for the profiles" in run.output
     assert not surged.requests
@@ -187,7 +183,7 @@ def test_bad_variables_are_one_sentence_and_no_request(surged: Fleet, playbook: 
 def test_a_node_whose_log_levels_fail_is_still_profiled(surged: Fleet, playbook: Playbook, tmp_path: Path) -> None:
     """One endpoint says nothing about the whole node."""
     surged.nodes[0].fault("GET", "/maintain/v1/log/outputlevel", Fault("status", status=500, body="boom"))
-    run = playbook(NAME, inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
+    run = playbook(NAME, owners_inventory(surged), extra_vars={"dest": str(tmp_path / "x")})
     assert "2 of 4 nodes with a heap of 1G or more" in run.output
     assert "node1-heap-" in "".join(path.name for path in (tmp_path / "x").iterdir())
     assert freed(surged) == [1, 0, 1, 0]

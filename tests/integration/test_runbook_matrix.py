@@ -18,7 +18,7 @@ import pytest
 
 from tests.clients import ALICE, BOB, Clients, Connection, until
 from tests.simulator import Fault, Fleet, Node
-from tests.support import Play, PlaybookRun, inventory_of, run_playbook
+from tests.support import Play, PlaybookRun, owners_inventory, run_playbook
 
 #: What is wrong with each node.
 SICK = ("well", "well", "down", "lost", "slow", "older", "not allowed", "not Polaris")
@@ -112,7 +112,7 @@ def run(
 ) -> PlaybookRun:
     env, args = MODES[mode]
     flaky = folder / "modules"
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner, polaris_timeout=20)
+    inventory = owners_inventory(fleet, polaris_timeout=20)
     for host, what in zip(inventory["polaris_servers"]["hosts"].values(), sick, strict=True):
         if what == "lost":
             host.update(ansible_connection="flaky", flaky_after=1)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.clients import Clients
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, flaky, inventory_of
+from tests.support import PlaybookRun, flaky, inventory_of, owners_inventory
 
 Playbook = Callable[..., PlaybookRun]
 
@@ -39,7 +39,7 @@ def sick(fleet: Fleet, failing: int) -> dict[str, Any]:
     """An inventory of the fleet, whose last nodes answer 500 to everything."""
     for node in fleet.nodes[-failing:]:
         node.fault("*", "*", Fault("status", status=500, body="disk full"))
-    return inventory_of(fleet, polaris_token=fleet.tokens.owner)
+    return owners_inventory(fleet)
 
 
 def before_recap(run: PlaybookRun) -> list[str]:
@@ -107,7 +107,7 @@ def test_a_busy_fleet(runbook: str, make_fleet: Callable[..., Fleet], playbook: 
     fleet = make_fleet(nodes=hosts)
     with Clients() as clients:
         variables = busy(runbook, fleet, clients)
-        inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+        inventory = owners_inventory(fleet)
         run = playbook(f"polarismesh.maintenance.{runbook}", inventory, extra_vars=variables)
     lines = before_recap(run)
     assert len(lines) <= 2 * hosts + 40, run.output
@@ -147,7 +147,7 @@ def test_no_host_is_a_failure(runbook: str, arguments: list[str], fleet: Fleet, 
 
 def lost(fleet: Fleet, folder: Path, after: int) -> tuple[dict[str, Any], dict[str, str]]:
     """An inventory whose second host is lost after as many modules, and the environment that this takes."""
-    inventory = inventory_of(fleet, polaris_token=fleet.tokens.owner)
+    inventory = owners_inventory(fleet)
     inventory["polaris_servers"]["hosts"]["node2"].update(ansible_connection="flaky", flaky_after=after)
     return inventory, flaky(folder)
 

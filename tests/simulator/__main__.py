@@ -21,7 +21,6 @@ from .store import KINDS
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
     result = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     result.add_argument("--nodes", type=int, default=5)
     result.add_argument(

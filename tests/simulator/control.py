@@ -40,7 +40,6 @@ def answer(value: Any, status: int = 200) -> Reply:
 
 
 def handle(call: Call) -> Reply:
-    """One call."""
     try:
         body = json.loads(call.body) if call.body else None
         return route(call, call.path.removeprefix("/_simulator").strip("/"), body)
@@ -165,7 +164,6 @@ def route(call: Call, name: str, body: Any) -> Reply:
 
 
 def state(node: Node) -> dict[str, Any]:
-    """The complete state of a node."""
     return {
         "node": node.index,
         "url": node.url,

@@ -98,7 +98,6 @@ class Fleet:
 
     @property
     def tokens(self) -> Tokens:
-        """One token of each kind."""
         return self.accounts.tokens
 
     @property
@@ -108,7 +107,6 @@ class Fleet:
 
     @property
     def urls(self) -> list[str]:
-        """The URLs of all nodes."""
         return [node.url for node in self.nodes]
 
     @property
@@ -117,12 +115,10 @@ class Fleet:
         return sorted((record for node in self.nodes for record in list(node.requests)), key=lambda r: r.time)
 
     def clear_requests(self) -> None:
-        """Forget the requests so far."""
         for node in self.nodes:
             node.requests.clear()
 
     def configure(self, **settings: Any) -> None:
-        """Apply the same settings to every node."""
         for node in self.nodes:
             for key, value in settings.items():
                 node.set(key, value)
@@ -209,7 +205,6 @@ class Fleet:
             self.nodes[number % len(self.nodes)].beat(row.id)
 
     async def stop(self) -> None:
-        """Close every listener and every connection."""
         self.stopping.set()
         tasks = [task for node in self.nodes for task in node.tls_listening]
         for node in self.nodes:

@@ -281,7 +281,6 @@ def found_heartbeat(call: Call, row: Row) -> dict[str, object]:
 
 
 def get_levels(call: Call) -> Reply:
-    """The level of every scope."""
     if refused := refusal(call, "DescribeGetLogOutputLevel"):
         return refused
     levels = call.node.levels

@@ -125,7 +125,6 @@ class Config:
 
 @lru_cache(maxsize=1)
 def field_types() -> dict[str, Any]:
-    """The settings and their types."""
     hints = get_type_hints(Config)
     return {field.name: hints[field.name] for field in fields(Config)}
 
@@ -263,8 +262,6 @@ class GrpcProtocol(asyncio.Protocol):
 
 
 class Node:
-    """One server of a fleet."""
-
     def __init__(self, fleet: Fleet, index: int, host: str, profile: Profile, config: Config) -> None:
         self.fleet = fleet
         self.index = index
@@ -303,7 +300,6 @@ class Node:
 
     @property
     def url(self) -> str:
-        """Base URL of its HTTP API."""
         return f"{self.fleet.scheme}://{self.host}:{self.port}"
 
     @property
@@ -353,7 +349,6 @@ class Node:
         return rule
 
     def clear_faults(self) -> None:
-        """Remove all faults."""
         self.rules.clear()
 
     def beat(self, row_id: str, at: float | None = None) -> None:

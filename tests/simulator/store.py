@@ -30,8 +30,6 @@ def instance_id(namespace: str, service: str, host: str, port: int, vpc_id: str 
 
 @dataclass
 class Row:
-    """One instance."""
-
     id: str
     namespace: str
     service: str
@@ -73,6 +71,11 @@ class Row:
             object.__setattr__(self, "text", None)
             assert self.store is not None
             self.store.generation += 1
+
+    @property
+    def tetrad(self) -> dict[str, Any]:
+        """The four parts by which a task names an instance."""
+        return {"service": self.service, "namespace": self.namespace, "host": self.host, "port": self.port}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for /_simulator/instances."""
@@ -166,7 +169,6 @@ class Store:
         return True
 
     def remove(self, row_id: str) -> None:
-        """Remove a row permanently."""
         row = self.rows.pop(row_id, None)
         if row is not None:
             self.by_service[row.namespace, row.service].pop(row_id, None)

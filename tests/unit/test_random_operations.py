@@ -156,10 +156,6 @@ class Truth:
     freed: int
 
 
-def identity(row: Row) -> Result:
-    return {"service": row.service, "namespace": row.namespace, "host": row.host, "port": row.port}
-
-
 class Operations(RuleBasedStateMachine):
     """One server, its clients and instances, and the modules."""
 

@@ -23,8 +23,6 @@ DEFAULT = object()
 
 @dataclass
 class Answer:
-    """One response."""
-
     status: int
     headers: dict[str, str]
     text: str
@@ -99,7 +97,6 @@ def is_open(connection: socket.socket) -> bool:
 
 @pytest.fixture
 def still_open() -> Callable[[socket.socket], bool]:
-    """Whether a connection is still open."""
     return is_open
 
 

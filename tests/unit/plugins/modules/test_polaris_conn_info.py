@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,12 +19,6 @@ from tests.clients import ALICE, BOB, Clients, until
 from tests.simulator import Fleet
 
 MakeClient = Callable[..., Client]
-
-
-@pytest.fixture
-def clients() -> Iterator[Clients]:
-    with Clients() as opened:
-        yield opened
 
 
 def read(client: Client, **options: Any) -> dict[str, Any]:

@@ -64,10 +64,6 @@ def payments(fleet: Fleet, host: str = "10.0.0.1", **values: Any) -> Row:
     return fleet.store.register("payments", "default", host, 8080, **{"ttl": 5, **values})
 
 
-def tetrad(row: Row) -> dict[str, Any]:
-    return {"service": row.service, "namespace": row.namespace, "host": row.host, "port": row.port}
-
-
 @pytest.mark.parametrize(
     ("age", "ttl", "expected"),
     [(0, 5, False), (15, 5, False), (16, 5, True), (None, 5, None), (5, None, None), (None, None, None), (1, 0, True)],
@@ -98,9 +94,9 @@ def test_one_by_its_address_and_by_its_id(profile: str, make_fleet: MakeFleet, r
     node = fleet.nodes[0]
     row = payments(fleet, ttl=7)
     node.beat(row.id)
-    [by_address] = read(node, **tetrad(row))
+    [by_address] = read(node, **row.tetrad)
     [by_id] = read(node, id=row.id)
-    assert {key: by_address[key] for key in tetrad(row)} == tetrad(row)
+    assert {key: by_address[key] for key in row.tetrad} == row.tetrad
     assert by_address["id"] == by_id["id"] == row.id
     assert (by_id["host"], by_id["port"], by_id["ttl"], by_id["overdue"]) == (row.host, row.port, 7, False)
 
@@ -108,8 +104,8 @@ def test_one_by_its_address_and_by_its_id(profile: str, make_fleet: MakeFleet, r
 def test_an_instance_in_a_virtual_network(fleet: Fleet, read: Read) -> None:
     row = payments(fleet, vpc_id="v1")
     fleet.nodes[0].beat(row.id)
-    assert read(fleet.nodes[0], **tetrad(row), vpc_id="v1")[0]["found"]
-    assert not read(fleet.nodes[0], **tetrad(row))[0]["found"]
+    assert read(fleet.nodes[0], **row.tetrad, vpc_id="v1")[0]["found"]
+    assert not read(fleet.nodes[0], **row.tetrad)[0]["found"]
 
 
 def test_no_heartbeat_on_this_node_is_not_known_to_be_overdue(make_fleet: MakeFleet, read: Read) -> None:
@@ -125,7 +121,7 @@ def test_no_heartbeat_on_this_node_is_not_known_to_be_overdue(make_fleet: MakeFl
 def test_not_found_is_a_result(fleet: Fleet, read: Read) -> None:
     unchecked, gone = payments(fleet, ttl=None), payments(fleet, "10.0.0.9")
     fleet.store.deregister(gone.id)
-    found = read(fleet.nodes[0], instances=[tetrad(unchecked), tetrad(gone), {"id": "no-such"}])
+    found = read(fleet.nodes[0], instances=[unchecked.tetrad, gone.tetrad, {"id": "no-such"}])
     assert [entry["found"] for entry in found] == [False] * 3
     assert [entry["health_check"] for entry in found] == [None] * 3
     assert [entry["overdue"] for entry in found] == [None] * 3
@@ -134,7 +130,7 @@ def test_not_found_is_a_result(fleet: Fleet, read: Read) -> None:
 
 def test_several_stay_in_the_order_of_the_task(fleet: Fleet, read: Read) -> None:
     rows = [payments(fleet, f"10.0.1.{number}") for number in range(40)]
-    found = read(fleet.nodes[0], instances=[tetrad(row) for row in reversed(rows)])
+    found = read(fleet.nodes[0], instances=[row.tetrad for row in reversed(rows)])
     assert [entry["id"] for entry in found] == [row.id for row in reversed(rows)]
 
 

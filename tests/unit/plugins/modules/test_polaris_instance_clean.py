@@ -73,10 +73,6 @@ def site(fleet: Fleet, make_client: MakeClient) -> Site:
     return Site(fleet, make_client)
 
 
-def tetrad(row: Row) -> dict[str, Any]:
-    return {"service": row.service, "namespace": row.namespace, "host": row.host, "port": row.port}
-
-
 def hosts(identities: list[dict[str, Any]]) -> list[str]:
     return [identity["host"] for identity in identities]
 
@@ -93,22 +89,22 @@ def test_deleted_instances_go_and_live_ones_stay(
     live = [site.live("10.0.0.1"), site.live("10.0.0.2", id="own-2"), site.live("10.0.0.3", vpc_id="v1")]
     dead = [site.dead("10.0.1.1"), site.dead("10.0.1.2", id="own-4")]
     result = site.clean(
-        instances=[*(tetrad(row) for row in live), tetrad(dead[0]), {"id": dead[1].id}, {"id": live[1].id}],
+        instances=[*(row.tetrad for row in live), dead[0].tetrad, {"id": dead[1].id}, {"id": live[1].id}],
         on_live="skip",
     )
     assert result["changed"]
     assert result["count"] == 2
     assert [identity["id"] for identity in result["cleaned"]] == [row.id for row in dead]
     assert {identity["id"] for identity in result["live"]} == {row.id for row in live}
-    assert sorted(site.sent, key=len) == [{"id": "own-4"}, tetrad(dead[0])]
+    assert sorted(site.sent, key=len) == [{"id": "own-4"}, dead[0].tetrad]
     assert all(row.live and not row.stripped for row in live)
 
 
 @pytest.mark.parametrize("names", ["tetrad", "id", "both"])
 def test_a_live_instance_fails_the_task_with_nothing_cleaned(names: str, site: Site) -> None:
     live, dead = site.live(), site.dead()
-    named = {"tetrad": tetrad(live), "id": {"id": live.id}, "both": {"id": live.id, **tetrad(live)}}[names]
-    error = site.refused(instances=[tetrad(dead), named])
+    named = {"tetrad": live.tetrad, "id": {"id": live.id}, "both": {"id": live.id, **live.tetrad}}[names]
+    error = site.refused(instances=[dead.tetrad, named])
     assert error.kind == "guard"
     assert error.msg.startswith("1 of 2 instances is live at http://")
     assert "default/payments 10.0.0.1:8080" in error.msg
@@ -122,7 +118,7 @@ def test_a_live_instance_fails_the_task_with_nothing_cleaned(names: str, site: S
 
 def test_a_live_instance_with_an_id_of_its_own_is_found_by_its_address(site: Site) -> None:
     own = site.live(id="own-id")
-    error = site.refused(**tetrad(own))
+    error = site.refused(**own.tetrad)
     assert error.kind == "guard"
     assert error.partial["live"][0]["id"] == "own-id"
 
@@ -131,31 +127,31 @@ def test_a_live_instance_that_took_over_the_id_of_another_address(site: Site) ->
     """The server would clean the id computed from the old address."""
     old = site.dead("10.0.0.9")
     moved = site.live("10.0.0.10", id=old.id)
-    error = site.refused(**tetrad(old))
+    error = site.refused(**old.tetrad)
     assert error.kind == "guard"
     assert hosts(error.partial["live"]) == [moved.host]
 
 
 def test_networks_with_the_same_addresses(site: Site) -> None:
     one, other = site.live(vpc_id="v1"), site.dead(host="10.0.0.1", vpc_id="v2")
-    assert site.refused(**tetrad(one)).kind == "guard"  # without a vpc_id, it may mean any of them
-    assert site.refused(**tetrad(one), vpc_id="v1").partial["live"][0]["vpc_id"] == "v1"
-    result = site.clean(**tetrad(other), vpc_id="v2")
+    assert site.refused(**one.tetrad).kind == "guard"  # without a vpc_id, it may mean any of them
+    assert site.refused(**one.tetrad, vpc_id="v1").partial["live"][0]["vpc_id"] == "v1"
+    result = site.clean(**other.tetrad, vpc_id="v2")
     assert result["cleaned"][0]["id"] == other.id
     assert result["cleaned"][0]["vpc_id"] == "v2"
 
 
 def test_live_ones_are_cleaned_when_the_task_says_so(site: Site) -> None:
     live = site.live()
-    result = site.clean(**tetrad(live), on_live="clean")
+    result = site.clean(**live.tetrad, on_live="clean")
     assert result["count"] == 1
     assert hosts(result["live"]) == hosts(result["cleaned"]) == [live.host]
-    assert site.sent == [tetrad(live)]
+    assert site.sent == [live.tetrad]
 
 
 def test_an_id_of_its_own_is_not_reached_by_the_address(site: Site) -> None:
     own = site.live(id="own-id")
-    result = site.clean(**tetrad(own), on_live="clean")
+    result = site.clean(**own.tetrad, on_live="clean")
     assert "id of their own (default/payments 10.0.0.1:8080)" in result["warnings"][0]
     assert own.live
 
@@ -164,7 +160,7 @@ def test_all_are_looked_up_before_the_first_is_cleaned(site: Site) -> None:
     rows = [site.dead(f"10.0.2.{n}") for n in range(20)]
     other = site.fleet.store.register("refunds", "default", "10.0.3.1", 80)
     site.fleet.store.deregister(other.id, ago=60)
-    site.clean(instances=[*(tetrad(row) for row in rows), tetrad(other), {"id": "no-such-id"}])
+    site.clean(instances=[*(row.tetrad for row in rows), other.tetrad, {"id": "no-such-id"}])
     methods = [request.method for request in site.fleet.requests if request.path in (CLEAN, LIST)]
     assert methods.count("POST") == 22
     first, last = methods.index("POST"), len(methods) - methods[::-1].index("POST")
@@ -175,7 +171,7 @@ def test_all_are_looked_up_before_the_first_is_cleaned(site: Site) -> None:
 
 def test_check_mode_sends_nothing_and_says_the_same(site: Site) -> None:
     live, dead = site.live(), site.dead()
-    options: dict[str, Any] = {"instances": [tetrad(live), tetrad(dead)], "on_live": "skip"}
+    options: dict[str, Any] = {"instances": [live.tetrad, dead.tetrad], "on_live": "skip"}
     dry = site.clean(check_mode=True, **options)
     assert site.sent == []
     assert dry == site.clean(**options)
@@ -184,9 +180,9 @@ def test_check_mode_sends_nothing_and_says_the_same(site: Site) -> None:
 def test_all_fields_are_sent_and_the_token_of_the_service_is_in_no_result(site: Site) -> None:
     live, dead = site.live(), site.dead()
     secret = {"service_token": "the-secret-word", "weight": "50", "metadata": {"a": 1}}
-    options: dict[str, Any] = {"instances": [{**tetrad(live), **secret}, {**tetrad(dead), **secret}]}
+    options: dict[str, Any] = {"instances": [{**live.tetrad, **secret}, {**dead.tetrad, **secret}]}
     result = site.clean(on_live="skip", **options)
-    assert site.sent == [{**tetrad(dead), "service_token": "the-secret-word", "weight": 50, "metadata": {"a": "1"}}]
+    assert site.sent == [{**dead.tetrad, "service_token": "the-secret-word", "weight": 50, "metadata": {"a": "1"}}]
     assert "the-secret-word" not in str(result)
     error = site.refused(**options)
     assert "the-secret-word" not in str(error) + str(error.partial)
@@ -212,7 +208,7 @@ def test_large_lists_are_looked_up_a_service_at_a_time(site: Site) -> None:
     dead = [site.dead(f"10.1.{n >> 8}.{n & 255}") for n in range(400)]
     for n in range(150):
         site.live(f"10.2.0.{n}")
-    site.clean(check_mode=True, instances=[tetrad(row) for row in dead])
+    site.clean(check_mode=True, instances=[row.tetrad for row in dead])
     assert site.gets <= 1 + 2 + 1  # the first page, both pages, is there such a service
 
 
@@ -220,7 +216,7 @@ def test_a_few_of_a_large_service_are_looked_up_one_by_one(site: Site) -> None:
     for n in range(1000):
         site.live(f"10.2.{n >> 8}.{n & 255}")
     live, dead = site.live(), [site.dead("10.3.0.1"), site.dead("10.3.0.2")]
-    result = site.clean(check_mode=True, on_live="skip", instances=[tetrad(live), *(tetrad(row) for row in dead)])
+    result = site.clean(check_mode=True, on_live="skip", instances=[live.tetrad, *(row.tetrad for row in dead)])
     assert hosts(result["live"]) == [live.host]
     assert site.gets <= 1 + 3 + 2
 
@@ -253,7 +249,7 @@ def test_no_live_one_is_missed_where_pages_overlap(store: str, make_fleet: MakeF
     live = [site.live(f"10.2.{n >> 8}.{n & 255}") for n in range(350)]
     own = [site.live(f"10.3.0.{n}", id=f"own-{n}") for n in range(20)]
     dead = [site.dead(f"10.4.0.{n}") for n in range(20)]
-    result = site.clean(check_mode=True, on_live="skip", instances=[tetrad(row) for row in (*live, *own, *dead)])
+    result = site.clean(check_mode=True, on_live="skip", instances=[row.tetrad for row in (*live, *own, *dead)])
     assert set(hosts(result["live"])) == {row.host for row in (*live, *own)}
     assert set(hosts(result["cleaned"])) == {row.host for row in dead}
 
@@ -269,7 +265,7 @@ def test_an_instance_that_moves_to_a_page_that_was_read(site: Site, monkeypatch:
         return found
 
     monkeypatch.setattr(instances, "_page", moving)
-    result = site.clean(check_mode=True, on_live="skip", instances=[tetrad(row) for row in rows])
+    result = site.clean(check_mode=True, on_live="skip", instances=[row.tetrad for row in rows])
     assert len(result["live"]) == len(rows)
     assert result["cleaned"] == []
 
@@ -285,7 +281,7 @@ def test_a_list_that_never_stops_changing_is_looked_up_one_by_one(site: Site, mo
         return type(found)(found.instances[:70], found.amount, False)
 
     monkeypatch.setattr(instances, "find", incomplete)
-    result = site.clean(check_mode=True, on_live="skip", instances=[tetrad(row) for row in rows])
+    result = site.clean(check_mode=True, on_live="skip", instances=[row.tetrad for row in rows])
     assert len(result["live"]) == len(rows)
 
 
@@ -297,7 +293,7 @@ def test_with_an_uncertain_list_nothing_is_cleaned(site: Site, monkeypatch: pyte
         "find",
         lambda client, **wanted: type(found := listing(client, **wanted))(found.instances, found.amount, False),
     )
-    error = site.refused(**tetrad(dead))
+    error = site.refused(**dead.tetrad)
     assert error.kind == "guard"
     assert "it is unknown which are live" in error.msg
     assert site.sent == []
@@ -311,15 +307,15 @@ def test_nodes_get_time_to_notice_a_deregistration(make_fleet: MakeFleet, make_c
     site = Site(make_fleet(nodes=2, cache_interval=0.5, store="mysql"), make_client)
     row = site.live()
     site.fleet.store.deregister(row.id)
-    site.clean(**tetrad(row), settle=1.2)
-    assert site.sent == [tetrad(row)]
+    site.clean(**row.tetrad, settle=1.2)
+    assert site.sent == [row.tetrad]
     assert site.fleet.store.ghosts == {}
 
     # No sync can happen in between, however slow the machine is.
     site.fleet.configure(cache_interval=3600.0)
     other = site.live("10.0.0.9")
     site.fleet.store.deregister(other.id)
-    site.clean(**tetrad(other), settle=0)  # the reason for the waiting
+    site.clean(**other.tetrad, settle=0)  # the reason for the waiting
     assert site.fleet.store.ghosts != {}
 
 
@@ -349,9 +345,9 @@ def test_the_wait_is_for_nodes_that_were_not_asked(
     site.fleet.store.deregister(row.id)
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    site.clean(settle=SPEC["argument_spec"]["settle"]["default"], **tetrad(row))
+    site.clean(settle=SPEC["argument_spec"]["settle"]["default"], **row.tetrad)
     assert slept == ([3] if waits else [])
-    assert site.sent == [tetrad(row)]
+    assert site.sent == [row.tetrad]
     if not waits:
         assert site.fleet.store.ghosts == {}
 
@@ -362,7 +358,7 @@ def test_without_this_knowledge_the_module_waits(path: str, site: Site, monkeypa
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     site.node.fault("GET", path, Fault("status", 404))
-    site.clean(settle=3, **tetrad(row))
+    site.clean(settle=3, **row.tetrad)
     assert slept == [3]
 
 
@@ -373,18 +369,18 @@ def test_one_that_registers_during_the_wait_is_spared(
     site = Site(make_fleet(nodes=2, store="mysql"), make_client)
     rows = [site.dead("10.0.0.1"), site.dead("10.0.0.2")]
     monkeypatch.setattr(time, "sleep", lambda dummy: site.live("10.0.0.1"))
-    options: dict[str, Any] = {"instances": [tetrad(row) for row in rows], "on_live": on_live, "settle": 3}
+    options: dict[str, Any] = {"instances": [row.tetrad for row in rows], "on_live": on_live, "settle": 3}
     if on_live == "fail":
         assert site.refused(**options).kind == "guard"
         assert site.sent == []
     else:
         assert hosts(site.clean(**options)["live"]) == ["10.0.0.1"]
-        assert site.sent == [tetrad(rows[1])]
+        assert site.sent == [rows[1].tetrad]
 
 
 def test_check_mode_does_not_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda dummy: pytest.fail("waited"))
-    site.clean(check_mode=True, settle=3, **tetrad(site.dead()))
+    site.clean(check_mode=True, settle=3, **site.dead().tetrad)
 
 
 @pytest.mark.parametrize("settle", [-1, 601])
@@ -405,7 +401,7 @@ def test_one_that_registers_while_others_are_cleaned_is_spared(site: Site, monke
         site.live(rows[5].host)
 
     monkeypatch.setattr(cleaning, "clean", then_register)
-    result = site.clean(on_live="skip", instances=[tetrad(row) for row in rows])
+    result = site.clean(on_live="skip", instances=[row.tetrad for row in rows])
     assert hosts(result["live"]) == [rows[5].host]
     assert result["count"] == 5
 
@@ -414,7 +410,7 @@ def test_one_that_registers_while_others_are_cleaned_is_spared(site: Site, monke
         site.fleet.store.deregister(row.id, ago=60)
     rows.append(site.dead("10.0.2.9"))
     site.fleet.store.deregister(rows[5].id, ago=60)
-    error = site.refused(instances=[tetrad(row) for row in rows])
+    error = site.refused(instances=[row.tetrad for row in rows])
     assert error.kind == "guard"
     assert "were cleaned," in error.msg
     assert error.partial["changed"]
@@ -444,7 +440,7 @@ def test_one_that_registers_between_lookup_and_clean_is_named(
         clean(client, instance)
 
     monkeypatch.setattr(cleaning, "clean", cleaned)
-    error = site.refused(on_live=on_live, instances=[tetrad(row) for row in rows])
+    error = site.refused(on_live=on_live, instances=[row.tetrad for row in rows])
     assert error.kind == "guard"
     assert "1 of 6 cleaned instances are live again" in error.msg
     assert error.msg.endswith("Register them again.")
@@ -466,7 +462,7 @@ def test_a_part_has_few_services_and_a_recent_lookup() -> None:
 def test_without_the_last_lookup_it_is_unknown_what_is_live_again(site: Site) -> None:
     rows = [site.dead(f"10.0.2.{n}") for n in range(3)]
     site.node.fault("GET", LIST, Fault("status", 500, "oops"), skip=1)
-    error = site.refused(instances=[tetrad(row) for row in rows], retries=0)
+    error = site.refused(instances=[row.tetrad for row in rows], retries=0)
     assert error.kind == "server"
     assert "3 were cleaned, 0 were not. Whether any of them is live again is unknown." in error.msg
     assert error.partial["live_again"] is None
@@ -474,16 +470,16 @@ def test_without_the_last_lookup_it_is_unknown_what_is_live_again(site: Site) ->
 
 
 def test_what_is_cleaned_although_it_is_live_is_not_live_again(site: Site) -> None:
-    result = site.clean(on_live="clean", **tetrad(site.live()))
+    result = site.clean(on_live="clean", **site.live().tetrad)
     assert (len(result["live"]), result["live_again"]) == (1, [])
 
 
 def test_port_0_is_a_port(site: Site) -> None:
     """A server accepts and lists it; what it lists can be used as input."""
     row = site.fleet.store.register("payments", "default", "10.0.0.1", 0)
-    assert hosts(site.refused(**tetrad(row)).partial["live"]) == ["10.0.0.1"]
+    assert hosts(site.refused(**row.tetrad).partial["live"]) == ["10.0.0.1"]
     site.fleet.store.deregister(row.id, ago=60)
-    assert site.clean(**tetrad(row))["count"] == 1
+    assert site.clean(**row.tetrad)["count"] == 1
     assert row.id not in site.fleet.store.rows
 
 
@@ -493,7 +489,7 @@ def test_port_0_is_a_port(site: Site) -> None:
 def test_a_failure_half_way_says_what_is_done_and_a_second_run_finishes(site: Site) -> None:
     rows = [site.dead(f"10.0.2.{n}") for n in range(50)]
     site.node.fault("POST", CLEAN, Fault("status", 500, '{"code":500001,"info":"store layer exception"}'), skip=20)
-    error = site.refused(instances=[tetrad(row) for row in rows])
+    error = site.refused(instances=[row.tetrad for row in rows])
     assert error.kind == "server"
     assert (error.status, error.code) == (500, 500001)
     done, left = hosts(error.partial["cleaned"]), hosts(error.partial["not_cleaned"])
@@ -515,7 +511,7 @@ def test_a_failure_half_way_says_what_is_done_and_a_second_run_finishes(site: Si
 def test_a_lost_answer_is_unknown_and_nothing_is_sent_twice(kind: Any, site: Site) -> None:
     rows = [site.dead(f"10.0.2.{n}") for n in range(30)]
     site.node.fault("POST", CLEAN, Fault(kind), 1, skip=10)
-    error = site.refused(instances=[tetrad(row) for row in rows], retries=5)
+    error = site.refused(instances=[row.tetrad for row in rows], retries=5)
     assert error.outcome_unknown
     assert "the outcome is unknown for 1." in error.msg
     assert len(error.partial["unknown"]) == 1
@@ -528,7 +524,7 @@ def test_a_lost_answer_is_unknown_and_nothing_is_sent_twice(kind: Any, site: Sit
 
 
 def test_an_account_that_may_not_clean_is_not_told_to_try_again(site: Site) -> None:
-    error = site.refused(**tetrad(site.dead()), token=site.fleet.tokens.sub)
+    error = site.refused(**site.dead().tetrad, token=site.fleet.tokens.sub)
     assert error.kind == "permission"
     assert error.msg.endswith("give that account's token. Nothing was cleaned.")
 
@@ -536,7 +532,7 @@ def test_an_account_that_may_not_clean_is_not_told_to_try_again(site: Site) -> N
 def test_a_look_up_that_fails_sends_nothing(site: Site) -> None:
     rows = [site.dead(f"10.0.2.{n}") for n in range(3)]
     site.node.fault("GET", LIST, Fault("status", 500, "oops"))
-    error = site.refused(instances=[tetrad(row) for row in rows], retries=0)
+    error = site.refused(instances=[row.tetrad for row in rows], retries=0)
     assert error.kind == "server"
     assert site.sent == []
 
@@ -545,7 +541,7 @@ def test_a_look_up_that_fails_sends_nothing(site: Site) -> None:
     "bad", [{"host": ""}, {"port": -1}, {"port": 70000}, {"port": "http"}, {"service": ""}, {"id": ""}]
 )
 def test_a_bad_one_among_many_sends_nothing(bad: dict[str, Any], site: Site) -> None:
-    rows = [{**tetrad(site.dead()), "port": port} for port in range(1, 2001)]
+    rows = [{**site.dead().tetrad, "port": port} for port in range(1, 2001)]
     rows[1234] = {**rows[1234], **bad}
     error = site.refused(instances=rows)
     assert error.kind == "refused"
@@ -555,7 +551,7 @@ def test_a_bad_one_among_many_sends_nothing(bad: dict[str, Any], site: Site) -> 
 
 def test_without_the_console_api_live_instances_are_unknown(make_fleet: MakeFleet, make_client: MakeClient) -> None:
     site = Site(make_fleet(console=False), make_client)
-    error = site.refused(**tetrad(site.dead()))
+    error = site.refused(**site.dead().tetrad)
     assert error.kind == "unsupported"
     assert "api.console.enable" in error.msg
     assert site.sent == []
@@ -567,7 +563,7 @@ def test_progress_is_reported(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
     lines: list[str] = []
     client = site.make_client(site.node, token=site.fleet.tokens.owner, parallel=4)
     client.progress = lines.append
-    run(client, params(instances=[tetrad(row) for row in rows]), False)
+    run(client, params(instances=[row.tetrad for row in rows]), False)
     told = [line for line in lines if line.endswith("instances cleaned")]
     assert told[0].startswith("1000 of 2500")
     assert told[-1].startswith("2000 of 2500")
