@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
         return result if why is None else {**result, "failed": True, "msg": why}
 
     def _save(self, result: Result, task_vars: t.Dict[str, t.Any]) -> t.Optional[str]:
-        """Save the profiles in a folder of this machine, and return why that failed, if it did."""
+        """Save the profiles in a folder of this machine. Return the reason if that failed."""
         if self._task.check_mode:
             # The folder may not exist, and nothing is written.
             return self._profiles(result, "/tmp", None, task_vars)  # noqa: S108
@@ -77,7 +77,7 @@ class ActionModule(ActionBase):
     def _profiles(
         self, result: Result, place: str, folder: t.Optional[str], task_vars: t.Dict[str, t.Any]
     ) -> t.Optional[str]:
-        """Save the profiles on the host, and fetch each into a folder of this machine, if that is another one."""
+        """Save the profiles in ``place`` on the host, and fetch each to ``folder`` of this machine, if there is one."""
         for kind, file in result["files"].items():
             saved = perform_action(self, "polaris_profile", {"kind": kind, "dest": f"{place}/{file}"}, task_vars)
             result["warnings"] += saved.get("warnings", ())
@@ -90,14 +90,14 @@ class ActionModule(ActionBase):
         return None
 
     def _remove(self, place: str, result: Result, task_vars: t.Dict[str, t.Any]) -> None:
-        """Remove the temporary folder. The profiles are here, so a failure is only a warning."""
+        """Remove the temporary folder. The profiles are on this machine, so a failure is only a warning."""
         task: t.Dict[str, t.Any] = {"path": place, "state": "absent"}
         try:
             removed = self._execute_module(module_name="ansible.builtin.file", module_args=task, task_vars=task_vars)
         except AnsibleError as error:
             removed = {"failed": True, "msg": str(error)}
         if not is_answer(removed):
-            result["warnings"].append(f"{place} on the host was not removed, and holds profiles: {reason(removed)}")
+            result["warnings"].append(f"{place} on the host contains profiles and was not removed: {reason(removed)}")
 
 
 def profiles(memory: t.Optional[t.Mapping[str, t.Any]], min_size: str, name: str, moment: str) -> t.Dict[str, str]:
@@ -108,6 +108,6 @@ def profiles(memory: t.Optional[t.Mapping[str, t.Any]], min_size: str, name: str
     heap = (memory or {}).get("heap")
     if heap is None or heap < human_to_bytes(min_size):
         return {}
-    # Two names never become one file: a letter or digit of any script stays, any other character becomes %XX.
+    # No two hosts share a file: letters and digits of any script stay, and any other character becomes %XX.
     safe = re.sub(r"[^\w.-]", lambda character: quote(character[0], safe=""), name)
     return {kind: f"{safe}-{kind}-{moment}.pb.gz" for kind in KINDS}

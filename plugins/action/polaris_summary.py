@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Internal to the runbooks: prints the summary of a run, and returns the same as custom stats."""
+"""Internal to the runbooks: prints the summary of a run, and sets the same as custom stats."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ActionModule(ActionBase):
                 if not run.check_mode:
                     write(path, text(), summary.mode)
         except (OSError, ValueError) as error:
-            # The custom stats have the content of the file as well.
+            # The custom stats also contain what the file would.
             result.update(failed=True, msg=f"{path} could not be written: {getattr(error, 'strerror', None) or error}.")
         for line in summary.lines:
             show(line)
@@ -88,14 +88,14 @@ class ActionModule(ActionBase):
 
 
 def write(path: str, content: str, mode: int = 0o640) -> None:
-    """Write a file atomically; by default for its owner and the owner's group only."""
+    """Write a file atomically. By default, only its owner and the owner's group can read it."""
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content)
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        # (A symbolic link stays a link.)
+        # The target of a symbolic link is replaced, not the link.
         os.replace(temporary, os.path.realpath(path))
     except BaseException:
         os.unlink(temporary)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Internal to the runbooks: reads their variables once, before any server is asked."""
+"""Internal to the runbooks: checks their variables once, before any server is asked."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class ActionModule(ActionBase):
             if options["whole"] is not None and _variables.is_slice(task_vars):
                 raise ValueError(
                     f"This is one slice of a sliced job, and {options['whole']}: set the job slicing of the job "
-                    f"template to 1. (A workflow that has the name of the job template looks the same: rename it.)"
+                    f"template to 1. (A workflow with the same name as the job template looks the same: rename it.)"
                 )
             values = self._values(options["variables"], task_vars)
             given = _variables.check(values, options["variables"], options["one_of"])
         except ValueError as error:
             return {**result, "failed": True, "msg": str(error)}
-        # Not shown at any verbosity: the variables may contain the token of a service. (The registered result has it.)
-        # (Hosts that have failed in an earlier play are not part of this one, but keep what was registered there.)
+        # Hosts that failed in an earlier play are not part of this one, but keep the variables registered there.
         hosts = list(task_vars.get("ansible_play_hosts", []))
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        # The variables may contain the token of a service: they are registered, but not shown at any verbosity.
         return {**result, "given": given, "hosts": hosts, "moment": moment, "_ansible_no_log": True}
 
     def _values(

@@ -51,7 +51,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import matched
 
-#: Options of ansible-playbook that run no task.
+#: The options of ansible-playbook that run no task.
 LOOKING = ("syntax", "listhosts", "listtasks", "listtags")
 
 
@@ -66,8 +66,5 @@ def target_hosts(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit:
 
 
 class FilterModule:
-    """Filters for playbooks."""
-
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        """Name -> filter."""
         return {"target_hosts": target_hosts}

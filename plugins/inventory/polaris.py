@@ -19,10 +19,10 @@ description:
     its ports are registered.
   - An instance of another service is named by its address if no other host of this file has that address, else
     C(address_port), else C(address_port_service), else the same with a part of the digest of its id. It is in a group
-    with the name of its service, in which an underscore replaces everything but letters, digits and underscores.
-  - If a host of another file has the same name but is another instance, the name gets the prefix O(cluster) and an
-    underscore, with a warning.
-  - In host names, the colons of an IPv6 address become hyphens. C(ansible_host) has the address itself.
+    with the name of its service, in which everything but letters, digits and underscores becomes an underscore.
+  - If a different instance from another file has the same name, the name gets the prefix O(cluster) and an underscore,
+    with a warning.
+  - In host names, the colons of an IPv6 address become hyphens. C(ansible_host) is the address itself.
   - A server node that registered a loopback address, as default installations do, gets the host of O(url) as its
     address, with a warning. If that host is also a loopback address, only V(127.0.0.1), V(::1), V(localhost),
     V(0.0.0.0) and V(::) are replaced.
@@ -35,8 +35,7 @@ description:
     C(polaris_namespace), C(polaris_vpc_id), C(polaris_port), C(polaris_protocol), C(polaris_version),
     C(polaris_weight), C(polaris_priority), C(polaris_healthy), C(polaris_isolated), C(polaris_location) and
     C(polaris_metadata). An instance of another service has the same variables except C(polaris_url).
-  - Servers from v1.13.0 to v1.18.1 may register V(v0.1.0) as their version, which only means that the build did not set
-    it.
+  - Servers from v1.13.0 to v1.18.1 may register V(v0.1.0) as their version, if the build did not set it.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
   - polarismesh.maintenance.connection.plugin
@@ -68,8 +67,7 @@ options:
     type: int
   cluster:
     description:
-      - A name for the cluster, for the variable C(polaris_cluster). It consists of letters, digits, hyphens,
-        underscores and dots.
+      - The value of the variable C(polaris_cluster), of letters, digits, hyphens, underscores and dots.
       - Without this option, it is the host of O(url).
     type: str
   filters:
@@ -78,9 +76,8 @@ options:
         included.
       - A condition can use the variables of the host, and must result in V(true) or V(false). If it fails, for example
         because a variable is not defined, the inventory fails, regardless of O(strict).
-      - A healthy node may be marked unhealthy, because with C(heartbeatMemory), the heartbeat checker that Polaris
-        ships with, each node of a cluster knows only its own heartbeats. So be careful with C(polaris_healthy) of
-        server nodes.
+      - Do not rely on C(polaris_healthy) of server nodes. With C(heartbeatMemory), the health checker of the shipped
+        configuration, each node of a cluster knows only its own heartbeats, so a healthy node may be marked unhealthy.
     type: list
     elements: dict
     default: []
@@ -93,13 +90,13 @@ options:
         type: raw
 notes:
   - O(url), O(token), O(username), O(password), O(owner) and O(cluster) may be templates. They can use extra variables
-    (C(-e)), but no other variables, because these are not loaded yet.
+    (C(-e)), but no others, because these are not loaded yet.
   - O(token) and O(password) may be encrypted with vault (C(!vault)), and so may the whole file (C(ansible-vault
     encrypt)).
-  - Do not give O(url) as an extra variable C(polaris_url), because it would then be the URL of all hosts in a playbook.
+  - Do not give O(url) as the extra variable C(polaris_url), which would be the URL of all hosts in a playbook.
   - The cache contains the data of the registry, so changes to O(filters), O(compose), O(groups) and O(keyed_groups)
     take effect immediately. It never contains a token.
-  - Hosts have no C(ansible_connection), so tasks run on them over SSH. To run the tasks of this collection on the
+  - C(ansible_connection) is not set, so tasks run on the hosts over SSH. To run the tasks of this collection on the
     controller and reach the nodes over HTTP, which is many times faster, set it with O(compose), as in the first
     example. But then B(every) task for these hosts runs on the controller, including C(ansible -m reboot).
 seealso:
@@ -178,15 +175,13 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner im
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._secrets import Scrubber
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._host_variables import completed, is_given
 
-Mark = t.Callable[[str], t.Any]
-
 
 def _unmarked(value: str) -> str:
     return value
 
 
 # How to mark harmless text, and text that could be evaluated.
-_MARKS: t.Tuple[Mark, Mark]
+_MARKS: t.Tuple[t.Callable[[str], t.Any], t.Callable[[str], t.Any]]
 try:
     # Text is used literally unless it is marked as a template.
     from ansible.template import trust_as_template
@@ -232,11 +227,14 @@ class Host:
 
 @dataclass
 class Found:
-    """The hosts for the instances of a registry, and the instances with problems."""
+    """The hosts for the instances of a registry, and the instances with problems.
+
+    :param loopback: server nodes whose loopback address was replaced.
+    :param unknown: instances left out because of a loopback address.
+    :param unusable: instances left out because of an invalid address.
+    """
 
     hosts: t.List[Host] = field(default_factory=list)
-    # Server nodes whose loopback address was replaced, instances left out because of a loopback address, and instances
-    # whose address is not valid.
     loopback: t.List[Instance] = field(default_factory=list)
     unknown: t.List[Instance] = field(default_factory=list)
     unusable: t.List[Instance] = field(default_factory=list)
@@ -253,7 +251,7 @@ def hosts_of(found_instances: t.Iterable[Instance], url: str, http_port: t.Optio
     for instance in found_instances:
         address = reachable(instance.host, url_host)
         if address != instance.host and instance.service != NODES:
-            # Its machine is unknown; the host of url is only the server's.
+            # Its machine is unknown: the host of url is that of the server.
             found.unknown.append(instance)
             continue
         if address != instance.host:
@@ -265,7 +263,7 @@ def hosts_of(found_instances: t.Iterable[Instance], url: str, http_port: t.Optio
         else:
             found.hosts.append(Host(instance, address, variables_of(instance, address, cluster)))
     for address, ports in nodes.items():
-        # The port that clients use comes first; the HTTP API is registered only if somebody has configured that.
+        # The port that clients use comes first. The HTTP API is registered only if this was configured.
         ports.sort(key=lambda instance: (instance.protocol != "grpc", instance.protocol == "http", instance.port))
         registered = next((instance.port for instance in ports if instance.protocol == "http"), None)
         variables = variables_of(ports[0], address, cluster)
@@ -280,9 +278,8 @@ def hosts_of(found_instances: t.Iterable[Instance], url: str, http_port: t.Optio
 def reachable(registered: str, url_host: str) -> str:
     """The address at which an instance can be reached from here.
 
-    A loopback address is presumed to mean the machine of the server that was asked. It may stay only if that is this
-    machine, because all of 127.0.0.0/8 is this machine; even then, the addresses that default installations register
-    are replaced.
+    A loopback address is presumed to mean the machine of the server that was asked. It is kept only if that is this
+    machine, to which all of 127.0.0.0/8 belongs, and even then not if default installations register it.
     """
     if not is_loopback(registered) or (is_loopback(url_host) and registered.lower() not in PLACEHOLDERS):
         return registered
@@ -316,13 +313,13 @@ def variables_of(instance: Instance, address: str, cluster: str) -> Variables:
         "polaris_isolated": instance.isolated,
         "polaris_location": instance.location,
         "polaris_metadata": instance.metadata,
-        # A runbook on the servers takes a variable of this name for the namespace that it is to look at.
+        # On the servers, runbooks would take this variable for the namespace that they should audit.
         **({} if instance.service == NODES else {"polaris_namespace": instance.namespace}),
     }
 
 
 def names_of(hosts: t.Sequence[Host]) -> t.List[str]:
-    """For each host the shortest name that no other host could get; a node is always named by its address."""
+    """The name of each host: the shortest one that no other host could get, but for a node always its address."""
     choices = [_choices(host) for host in hosts]
     claims = Counter(name for names in choices for name in names)
     return [
@@ -345,7 +342,7 @@ def inert(value: t.Any) -> t.Any:
     """``value`` from the registry, where clients can write anything, marked so that Ansible never evaluates it.
 
     Only text that could be evaluated is marked unsafe (before 2.19) or left untrusted (from 2.19 on), because
-    ansible-inventory writes such text in a form that other programs do not understand.
+    ansible-inventory prints such text in a form that other programs do not understand.
     """
     if isinstance(value, str):
         return _marked(value)
@@ -361,7 +358,7 @@ def _marked(text: str) -> t.Any:
 
 
 def legible(value: t.Any) -> t.Any:
-    """``value`` from a template, with its harmless text marked as such, for the same programs."""
+    """``value`` from a template, with harmless text marked as such, for the same reason."""
     if isinstance(value, dict):
         return {legible(key): legible(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -370,7 +367,7 @@ def legible(value: t.Any) -> t.Any:
 
 
 def check_filters(filters: t.Sequence[t.Any]) -> t.List[t.Tuple[bool, t.Any]]:
-    """(include?, condition) of each filter."""
+    """Each filter as (whether it includes, condition)."""
     checked = []
     for index, entry in enumerate(filters):
         if len(entry) != 1 or not set(entry) <= {"include", "exclude"}:
@@ -384,12 +381,8 @@ def check_filters(filters: t.Sequence[t.Any]) -> t.List[t.Tuple[bool, t.Any]]:
     return checked
 
 
-def unknown_options(given: t.Iterable[str], known: t.Iterable[str]) -> t.List[str]:
-    return sorted(set(map(str, given)) - set(known) - {"plugin"})
-
-
 def cached_instances(entry: t.Any) -> t.Optional[t.List[Entry]]:
-    """The instances of a cache entry; None if another version of this plugin wrote it, or it is not one of ours."""
+    """The instances of a cache entry; None if another version of this plugin, or another program, wrote it."""
     if not isinstance(entry, dict) or entry.get("format") != FORMAT or not isinstance(entry.get("instances"), list):
         return None
     listed: t.List[t.Any] = entry["instances"]
@@ -435,7 +428,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(error.msg) from None
 
     def _parse(self, inventory: t.Any, config: t.Mapping[str, t.Any], path: str, cache: bool) -> None:
-        self._check(config)
+        filters = self._checked_filters(config)
         url = normalized_url(str(self._value("url") or ""))
         cluster = self._value("cluster") or str(urlsplit(url).hostname)
         if not _CLUSTER.match(cluster):
@@ -447,15 +440,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         found = hosts_of(listed, url, self.get_option("http_port"), cluster)
         for host in found.hosts:
             host.variables = {name: inert(value) for name, value in host.variables.items()}
-        self._tell(found, url)
-        filters = check_filters(self.get_option("filters"))
+        self._warn_of_addresses(found, url)
         self._add(inventory, [host for host in found.hosts if self._wanted(host, filters)], cluster)
 
-    def _check(self, config: t.Mapping[str, t.Any]) -> None:
-        """Refuse invalid options before anything is sent."""
+    def _checked_filters(self, config: t.Mapping[str, t.Any]) -> t.List[t.Tuple[bool, t.Any]]:
+        """Refuse invalid options before anything is sent, and return the filters."""
         if not HAS_REQUESTS:
             raise AnsibleParserError(missing_required_lib("requests"))
-        unknown = unknown_options(config, self.option_definitions)
+        unknown = sorted(set(map(str, config)) - set(self.option_definitions))
         if unknown:
             raise PolarisError(
                 "refused", f"unknown option {', '.join(unknown)}: ansible-doc -t inventory {self.NAME} lists them all."
@@ -463,7 +455,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         port = self.get_option("http_port")
         if port is not None and not 1 <= port <= 65535:
             raise PolarisError("refused", f"http_port must be from 1 to 65535; got {port}.")
-        check_filters(self.get_option("filters"))
         if not self.get_option("service"):
             raise PolarisError("refused", "service is empty: name at least one, or omit the option.")
         for service in self.get_option("service"):
@@ -471,6 +462,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 raise PolarisError(
                     "refused", f"service {service!r} would create a group whose name has another meaning in Ansible."
                 )
+        return check_filters(self.get_option("filters"))
 
     def _value(self, option: str) -> t.Any:
         """An option that may be a template."""
@@ -489,7 +481,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         namespace, services = str(self.get_option("namespace")), list(self.get_option("service"))
         if not self.get_option("cache"):
             return self._fetch(config, url, namespace, services)
-        # The query is part of the key: after a file is changed to another cluster, the old one must not show up.
+        # The query is part of the key, so that a file that is changed to another cluster does not get the old hosts.
         asked = hashlib.sha256(json.dumps([url, namespace, services]).encode()).hexdigest()[:12]
         key = f"{self.get_cache_key(path)}_{asked}"
         if cache:
@@ -515,7 +507,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return listed
 
     def _account(self, config: t.Mapping[str, t.Any]) -> Params:
-        """The account from the file or from variables or, if they give none, from the environment."""
+        """The account from the file and variables or, if they give none, from the environment."""
         of_file = {
             row.name: self._value(row.name)
             for row in COMMON
@@ -525,28 +517,28 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         options = completed({"url": "", **of_file}, {}, {}, os.environ).options
         return {name: options.get(name) for name in ACCOUNT}
 
-    def _tell(self, found: Found, url: str) -> None:
-        """Warn about loopback and invalid addresses."""
+    def _warn_of_addresses(self, found: Found, url: str) -> None:
         if found.loopback:
             first = found.loopback[0]
             self.display.warning(
-                f"{len(found.loopback)} registered with a loopback address (such as {first.host}:{first.port} of "
-                f"{first.service}) got the address {urlsplit(url).hostname}, the host of {url}. In polaris-server.yaml "
-                f"of each node, set self_address (from Polaris v1.17.2 on) or probe_address under "
-                f"bootstrap.polaris_service, and restart that node."
+                f"{len(found.loopback)} server instances that registered with a loopback address (such as "
+                f"{first.host}:{first.port} of {first.service}) got the address {urlsplit(url).hostname} instead, the "
+                f"host of {url}. In polaris-server.yaml of each node, set self_address (from Polaris v1.17.2 on) or "
+                f"probe_address under bootstrap.polaris_service, and restart that node."
             )
         if found.unknown:
             first = found.unknown[0]
             self.display.warning(
-                f"{len(found.unknown)} left out, because they registered with a loopback address (such as "
-                f"{first.host}:{first.port} of {first.service}), so their machine is unknown: configure these clients "
-                f"to register the address of their host."
+                f"{len(found.unknown)} instances were left out, because they registered with a loopback address (such "
+                f"as {first.host}:{first.port} of {first.service}), so their machine is unknown: configure these "
+                f"clients to register the address of their host."
             )
         if found.unusable:
             first = found.unusable[0]
             self.display.warning(
-                f"{len(found.unusable)} left out, because their address is neither an IP address nor a host name (such "
-                f"as {shorten(repr(first.host))} of {first.service})."
+                f"{len(found.unusable)} instances were left out, because their address is neither an IP address nor a "
+                f"host name (such as {shorten(repr(first.host))} of {first.service}): configure these clients to "
+                f"register one."
             )
 
     def _wanted(self, host: Host, filters: t.Sequence[t.Tuple[bool, t.Any]]) -> bool:
@@ -574,8 +566,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for host in hosts:
             host.name = self._free_name(inventory, host, cluster)
             inventory.add_host(host.name, group=self._group(host.instance.service))
-            # inventory.set_variable() would copy and tag each value, which is already marked. For 10,000 hosts, that
-            # would take as long as all the rest, and a quarter of the memory.
+            # inventory.set_variable() would copy and tag each value, although it is already marked. For 10,000 hosts,
+            # that would take as long as everything else, and a quarter of the memory.
             added = inventory.get_host(host.name)
             if added.vars.keys() & host.variables.keys():
                 added.vars = combine_vars(added.vars, host.variables)
@@ -591,7 +583,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         own = {name: host.variables[name] for name in ("polaris_id", "polaris_cluster")}
         for name in (host.name, f"{cluster}_{host.name}"):
             known = inventory.hosts.get(name)
-            # A host without these is from a static inventory, which may add variables of its own.
+            # A host without these variables is from a static inventory, which may add some of its own.
             if name not in inventory.groups and (
                 known is None or all(known.vars.get(key, value) == value for key, value in own.items())
             ):

@@ -488,7 +488,7 @@ def test_invalid_addresses_are_left_out(inventory: Inventory, cluster: Fleet) ->
     inventory.write(namespace="production", service="orders")
     listed = inventory.list()
     assert list(listed.hosts) == ["10.1.0.7"]
-    assert "3 left out, because their address is neither an IP address nor a host name" in listed.told
+    assert "3 instances were left out, because their address is neither an IP address nor a host name" in listed.told
 
 
 def test_a_host_with_the_name_of_a_group_sets_no_variable_of_the_group(inventory: Inventory, cluster: Fleet) -> None:

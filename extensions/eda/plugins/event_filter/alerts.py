@@ -13,9 +13,9 @@ node        the same for all spellings of one node; only for throttling
 
 "instance" is the address of a target in Prometheus, with or without a port, an IPv6 address in brackets, in any
 spelling; or the name of a host in the inventory. A name without a dot is ignored, because it could be the name of a
-group. (Ansible warns about groups whose names have a dot or a hyphen.)
+group: Ansible warns about a group with a dot or a hyphen in its name.
 
-(ansible-rulebook runs this file by itself, outside of any collection, so it cannot import from the collection.)
+ansible-rulebook runs this file outside of the collection, so it cannot import from it.
 """
 
 from __future__ import annotations

@@ -248,7 +248,3 @@ def test_filters() -> None:
 def test_a_wrong_filter_is_named_by_its_position(entry: dict[str, Any]) -> None:
     with pytest.raises(PolarisError, match=r"filters\[1\]"):
         polaris.check_filters([{"include": "a"}, entry])
-
-
-def test_unknown_options() -> None:
-    assert polaris.unknown_options({"plugin": 1, "filter": 2, "url": 3}, {"url": {}, "filters": {}}) == ["filter"]
