@@ -90,17 +90,27 @@ memory_before:
     - V(null) if the server shows no figures.
   type: dict
   returned: success, and when the outcome is unknown
-  sample: {heap: 1048576000, heap_idle: 734003200, heap_released: 104857600, heap_in_use: 419430400,
-    releasable: 629145600, sys: 1181116006}
+  sample:
+    heap: 1048576000
+    heap_idle: 734003200
+    heap_released: 104857600
+    heap_in_use: 419430400
+    releasable: 629145600
+    sys: 1181116006
 memory_after:
   description: The same afterwards. V(null) if the server shows no figures.
   type: dict
   returned: success, and when the outcome is unknown and the figures could be read
-  sample: {heap: 419430400, heap_idle: 734003200, heap_released: 734003200, heap_in_use: 419430400,
-    releasable: 0, sys: 1181116006}
+  sample:
+    heap: 1048576000
+    heap_idle: 734003200
+    heap_released: 734003200
+    heap_in_use: 419430400
+    releasable: 0
+    sys: 1181116006
 released:
   description:
-    - The growth of RV(memory_before.heap_released) in bytes. V(null) without figures.
+    - The growth of C(heap_released) in bytes. V(null) without figures.
     - V(0) if nothing was freed, or nothing was returned.
   type: int
   returned: success, and when the outcome is unknown and the figures could be read
