@@ -164,7 +164,7 @@ def certified(host: str) -> ssl.SSLContext:
     return context
 
 
-#: What the servers below are trusted by.
+#: Signs the certificates of the servers below.
 AUTHORITY = trustme.CA()
 
 

@@ -137,7 +137,7 @@ MUTANTS = [
     Mutant("the count is one too many", "instance_clean", '"count": len(done)', '"count": len(done) + 1'),
     Mutant("changed without a change", "instance_clean", '"changed": bool(done or state.unknown)', '"changed": True'),
     Mutant(
-        "an id of its own is not looked up",
+        "an instance with its own id is not looked up",
         "instance_clean",
         "if target.own_id and at not in live]",
         "if False]",

@@ -249,7 +249,7 @@ def launch(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Job:
-    """Start a job as AWX does: `ansible-runner transmit | worker | process`, the worker in a session of its own.
+    """Start a job as AWX does: `ansible-runner transmit | worker | process`, with the worker in its own session.
 
     :param project: the checkout that AWX has of its project.
     :param variables: survey and meta variables.

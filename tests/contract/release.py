@@ -48,7 +48,7 @@ def free_ports(count: int) -> list[int]:
 def configuration(shipped: dict[str, Any], http_port: int, grpc_port: int, database: Path) -> dict[str, Any]:
     """The release's own configuration, adapted for a test.
 
-    Two apiservers on loopback, which count their connections; a fixed address of its own, because there is nothing to
+    Two apiservers on loopback, which count their connections; a fixed own address, because there is nothing to
     probe; boltdb in the test's directory.
     """
     kept = []

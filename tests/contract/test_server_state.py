@@ -73,7 +73,7 @@ def test_the_facts_of_the_module(server: Server) -> None:
 
 @pytest.mark.profiles("v1.12.2", "v1.18.1")
 def test_the_connections_of_the_task_itself_can_be_told_apart(server: Server) -> None:
-    """Those of the probes, too, which have clients of their own."""
+    """Also those of the probes, which use separate clients."""
     client = server.client()
 
     def others() -> int:

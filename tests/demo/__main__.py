@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make demo`: the main tasks of the collection on a simulated fleet, with the commands that an operator would type."""
+"""`make demo`: the main runbooks on a simulated fleet, with the commands that an operator would type."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 WIDTH = 96
 # Two releases side by side, as in the middle of an upgrade: their answers have different forms.
 PROFILES = ["v1.18.1", "v1.18.1", "v1.18.1", "v1.17.1", "v1.17.1"]
-#: The file with which the inventory plugin finds all nodes of a cluster from the address of one.
+#: The inventory plugin finds all nodes of a cluster from the address of one.
 INVENTORY = """\
 plugin: polarismesh.maintenance.polaris
 url: {url}
@@ -33,7 +33,7 @@ compose:
   ansible_connection: "'local'"
 """
 SDK_CLIENTS = ["127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.24"]
-#: The report is the only thing that is kept: everything else is removed at the end of the demo.
+#: Only the report is kept; everything else is removed at the end of the demo.
 REPORT = collection_tree.ROOT / ".cache" / "demo" / "fleet.html"
 
 
@@ -140,7 +140,7 @@ def main() -> None:
         heading(1, "You know one address; the inventory plugin finds the others")
         shell.run("cat", "polaris.yml")
         output = shell.run("ansible-inventory", "--graph")
-        expect(all(node.host in output for node in fleet.nodes), "the inventory misses a node.")
+        expect(all(node.host in output for node in fleet.nodes), "a node is missing from the inventory.")
 
         heading(2, "The current levels")
         shell.run("ansible-playbook", "levels.yml")
@@ -171,7 +171,7 @@ def main() -> None:
             applications.serve(fleet.nodes)
             shell.run("ansible-playbook", "polarismesh.maintenance.conn_rebalance", "-e", "settle_seconds=1")
             # Each node lost a fifth of its connections, as max_share demands, and every client still has one.
-            expect(all(connection.open for connection in applications.connections), "a client is without a connection.")
+            expect(all(connection.open for connection in applications.connections), "a client has no connection.")
 
             heading(8, "The whole fleet on one page")
             REPORT.parent.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,7 @@ def listening(
 ) -> Iterator[Listening]:
     """Run this rulebook, on a free port, until the block ends.
 
-    :param more: of the environment.
+    :param more: more environment variables.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -136,7 +136,7 @@ def test_only_the_node_named_is_freed_whatever_else_an_alert_says(rulebook: Rule
     assert rulebook.freed == [1, 0, 1, 0, 0]
     assert rulebook.summaries == [first.host, third.host]
     assert not ran.exists()
-    # A run of the other runbook begins so.
+    # A run of the other runbook begins with this task.
     assert "Read the connections" not in rulebook.tasks
     names = {re.sub(r"\d{8}T\d{6}Z", "TIME", path.name) for path in (rulebook.folder / "incidents").iterdir()}
     assert names == {f"{node.host}-{kind}-TIME.pb.gz" for node in (first, third) for kind in ("heap", "goroutine")}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, PolarisMesh Maintenance contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cases that the tests of the doors run through both: for every module at least one success and one failure."""
+"""The cases that run through both doors: for every module at least one success and one failure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Subject:
 WRONG_TOKEN = {"token": "no-such-token"}
 NOBODY = {"url": "http://127.0.0.1:1"}
 
-#: Ports that clients do not get by chance, so that both doors see the same addresses.
+#: Fixed ports that the system gives to no other client, so that both doors see the same addresses.
 CLIENTS = ((ALICE, 9101), (ALICE, 9102), (ALICE, 9103), (BOB, 9101), (BOB, 9102))
 
 
@@ -56,7 +56,7 @@ def payment(number: int) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def registered(fleet: Fleet) -> Iterator[None]:
-    """A live instance, one with an id of its own, and 150 that were deleted an hour ago."""
+    """A live instance, one with its own id, and 150 that were deleted an hour ago."""
     fleet.store.register("payments", "default", "10.0.0.1", 8080)
     fleet.store.register("payments", "default", "10.0.0.2", 8080, id="own-live")
     for number in range(150):

@@ -61,7 +61,7 @@ def usual_answers(runbook: str, survey: config.Survey, folder: Path) -> dict[str
 
 
 def beside(variable: str, answer: Any) -> dict[str, Any]:
-    """What an answer is combined with: either instances are named, or batch means all."""
+    """The other answers that this one needs: either instances are listed, or batch is true."""
     if variable == "instances" and answer != "":
         return {"batch": "false"}
     return {"instances": '[{"id": "a1"}]'} if variable == "batch" and answer != "true" else {}

@@ -97,7 +97,7 @@ def test_profiles_of_a_node_come_to_the_controller(
 ) -> None:
     """As root, and with sudo from an account that has no rights."""
     if become and not (polaris.machine.isolated and shutil.which("sudo")):
-        pytest.skip("needs sudo, and a network namespace, in which a node has accounts of its own")
+        pytest.skip("needs sudo, and a network namespace, where a node has its own accounts")
     polaris.control("PUT", "heap", {"live": 900 * MIB, "free": 600 * MIB, "garbage": 0, "released": 0})
     folder = tmp_path / "incident"
     playbook(
@@ -191,7 +191,7 @@ def test_same_results_as_through_the_other_door(node: Machine, tmp_path: Path) -
 def test_nodes_with_the_same_url_are_rebalanced(polaris: Server, playbook: Playbook) -> None:
     """Each of them calls itself 127.0.0.1."""
     if not polaris.machine.isolated:
-        pytest.skip("needs network namespaces, each with a 127.0.0.1 of its own")
+        pytest.skip("needs network namespaces, each with its own 127.0.0.1")
     with machine() as another, server(another) as empty, connect(polaris, "grpc", *CLIENTS):
         assert connected(polaris, "grpc", *CLIENTS)
         assert polaris.url == empty.url
@@ -279,7 +279,7 @@ def test_a_killed_window_leaves_the_controllers_own_127_0_0_1_alone(
 ) -> None:
     """The emergency restore runs on the controller, where the node's URL belongs to another server."""
     if not node.isolated:
-        pytest.skip("needs a network namespace, which has a 127.0.0.1 of its own")
+        pytest.skip("needs a network namespace, with its own 127.0.0.1")
     near, other = make_fleet(), make_fleet(address="127.0.0.1")
     with server(node, other.nodes[0].port) as polaris:
         assert polaris.url == other.url
