@@ -227,15 +227,6 @@ def _flag(value: t.Any, name: str) -> bool:
         raise PolarisError("refused", f"{name} must be true or false; got {shorten(repr(value))}.") from None
 
 
-def _fields(values: t.Mapping[str, t.Any], place: str) -> t.Dict[str, t.Any]:
-    """The other fields that are given, in the form that servers accept."""
-    return {key: _FIELDS[key](values[key], f"{place}{key}") for key in _FIELDS if values.get(key) is not None}
-
-
-def _text(value: t.Any, _place: str) -> str:
-    return str(value)
-
-
 def _health_check(value: t.Mapping[str, t.Any], name: str) -> t.Dict[str, t.Any]:
     check: t.Dict[str, t.Any] = {}
     if value["type"] is not None:
@@ -264,16 +255,21 @@ def _metadata(value: t.Mapping[t.Any, t.Any], name: str) -> t.Dict[str, str]:
     return texts
 
 
-_FIELDS: t.Dict[str, t.Callable[[t.Any, str], t.Any]] = {
-    "protocol": _text,
-    "version": _text,
-    "priority": _number,
-    "weight": _number,
-    "enable_health_check": _flag,
+#: Field, or type of a field -> its value in the form that servers accept.
+_FORMS: t.Dict[str, t.Callable[[t.Any, str], t.Any]] = {
+    "str": lambda value, _name: str(value),
+    "int": _number,
+    "bool": _flag,
     "health_check": _health_check,
-    "healthy": _flag,
-    "isolate": _flag,
     "location": _location,
     "metadata": _metadata,
-    "service_token": _text,
 }
+
+
+def _fields(values: t.Mapping[str, t.Any], place: str) -> t.Dict[str, t.Any]:
+    """The other fields that are given, in the form that servers accept."""
+    return {
+        field: (_FORMS.get(field) or _FORMS[rules["type"]])(values[field], f"{place}{field}")
+        for field, rules in INSTANCE_FIELDS.items()
+        if values.get(field) is not None
+    }

@@ -53,22 +53,13 @@ class ConnStats:
     def as_dict(self) -> t.Dict[str, t.Any]:
         """In the keys of a result. ``total`` is the sum, because the server's own total is 0 without a maxConnLimit."""
         hosts = {entry.host: entry.amount for entry in self.hosts}
-        stats = [
-            {
-                "host": entry.host,
-                "amount": entry.amount,
-                "last_access": entry.last_access,
-                "actives": list(entry.actives),
-            }
-            for entry in self.hosts
-        ]
         return {
             "protocol": self.protocol,
             "limit_enabled": True,
             "total": sum(hosts.values()),
             "listener_total": self.listener_total,
             "hosts": hosts,
-            "stats": stats,
+            "stats": [{**vars(entry), "actives": list(entry.actives)} for entry in self.hosts],
         }
 
 
@@ -100,15 +91,8 @@ class Memory:
         return self.heap_in_use + self.releasable
 
     def as_dict(self) -> t.Dict[str, int]:
-        """The figures, by the keys of a result."""
-        return {
-            "heap": self.heap,
-            "heap_idle": self.heap_idle,
-            "heap_released": self.heap_released,
-            "heap_in_use": self.heap_in_use,
-            "releasable": self.releasable,
-            "sys": self.sys,
-        }
+        """The figures in the keys of a result."""
+        return {"heap": self.heap, "releasable": self.releasable, **vars(self)}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ import json
 import re
 import typing as t
 
+from ._advice import COUNTED_BY, NEVER_COUNTED
+from ._api.log_levels import LEVELS
+
 #: What replaces a secret: a whole value, and a part of a text. The same as Ansible's.
 WHOLE = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 PART = "********"
@@ -21,12 +24,9 @@ PART = "********"
 #: not reveal that. Without these words a result would be useless: it has levels to restore and names to look up.
 PUBLIC = frozenset(
     [
-        "debug",
-        "info",
-        "warn",
-        "error",
-        "fatal",
-        "none",
+        *LEVELS,
+        *COUNTED_BY,
+        *NEVER_COUNTED,
         "naming",
         "config",
         "cache",
@@ -35,10 +35,8 @@ PUBLIC = frozenset(
         "default",
         "healthcheck",
         "apiserver",
-        "xdsv3",
         "sysop",
         "cmdb",
-        "eureka",
         "local",
         "discoverstat",
         "discoverEventLocal",
@@ -47,10 +45,6 @@ PUBLIC = frozenset(
         "nacos-apiserver",
         "nacos-trace",
         "token-bucket",
-        "grpc",
-        "http",
-        "nacos-http",
-        "prometheus",
         "polaris",
         "Polaris",
         "polaris.checker",

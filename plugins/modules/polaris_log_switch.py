@@ -98,12 +98,7 @@ import typing as t
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._api import log_levels
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._client import Client
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._errors import PolarisError
-from ansible_collections.polarismesh.maintenance.plugins.module_utils._levels import (
-    LATE,
-    changes,
-    set_levels,
-    split,
-)
+from ansible_collections.polarismesh.maintenance.plugins.module_utils._levels import LATE, changes, set_levels, split
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Params, spec
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform, run_module
 

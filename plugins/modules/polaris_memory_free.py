@@ -129,6 +129,7 @@ error:
 
 import contextlib
 import typing as t
+from dataclasses import replace
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
@@ -169,7 +170,7 @@ def would_be(memory: t.Optional[Memory]) -> t.Optional[Memory]:
     """The heap after all of its idle part was returned."""
     if memory is None:
         return None
-    return Memory(memory.heap_idle, max(memory.heap_idle, memory.heap_released), memory.heap_in_use, memory.sys)
+    return replace(memory, heap_released=max(memory.heap_idle, memory.heap_released))
 
 
 def report(before: t.Optional[Memory], after: t.Optional[Memory]) -> Result:
@@ -187,8 +188,11 @@ def free(client: Client, before: t.Optional[Memory]) -> None:
     except PolarisError as error:
         if not error.outcome_unknown:
             raise
+        reason = "it closed the connection, as it does after 60 seconds"
+        if error.kind == "timeout":
+            reason = "it took too long"
         error.msg = (
-            f"{client.url} received the call to free memory and did not answer ({reason(error)}): the outcome is "
+            f"{client.url} received the call to free memory and did not answer ({reason}): the outcome is "
             f"unknown, and the server may still be working on it. The call is not repeated: check the figures of the "
             f"node before you run this again, and raise the option timeout if its heap is large."
         )
@@ -197,10 +201,6 @@ def free(client: Client, before: t.Optional[Memory]) -> None:
         with contextlib.suppress(PolarisError):
             error.partial.update(report(before, memory.read(client)))
         raise
-
-
-def reason(error: PolarisError) -> str:
-    return "it took too long" if error.kind == "timeout" else "it closed the connection, as it does after 60 seconds"
 
 
 def read_again(client: Client, before: t.Optional[Memory], warnings: t.List[str]) -> t.Optional[Memory]:

@@ -16,9 +16,6 @@ from dataclasses import dataclass
 from ..module_utils._addresses import DEFAULT_HTTP_PORT, bracketed, same_server
 from ..module_utils._options import ACCOUNT, COMMON, Params
 
-_ACCOUNT_ROWS = tuple(row for row in COMMON if row.name in ACCOUNT)
-_OTHER_ROWS = tuple(row for row in COMMON if row.name not in ACCOUNT)
-
 #: The host variables that are used, in addition to those in the table of common options.
 NAMING = ("ansible_host", "inventory_hostname", "polaris_http_port")
 NAMES: t.Tuple[str, ...] = (*(row.variable for row in COMMON), *NAMING)
@@ -80,36 +77,24 @@ def completed(task: Params, task_environment: Variables, variables: Variables, e
     :param variables: its host's variables in :data:`NAMES`, templated.
     :param environ: the controller's environment.
     """
-    options = dict(task)
-    for row in _OTHER_ROWS:
-        if row.name not in options:
-            for source, name in _sources(row.variable, row.environment, task_environment, variables, environ):
-                if is_given(source.get(name)):
-                    options[row.name] = source[name]
-                    break
+    of_host = _options_in(variables, "variable")
+    sources = [_options_in(task_environment, "environment"), of_host, _options_in(environ, "environment")]
+    others = {name: value for source in reversed(sources) for name, value in source.items() if name not in ACCOUNT}
+    options = {**others, **task}
     if any(options.get(name) for name in ACCOUNT):
         return Completed(options)
     for name in ACCOUNT:
         options.pop(name, None)
-    for source, of_host in ((task_environment, False), (variables, True), (environ, False)):
-        account = {
-            row.name: source[name]
-            for row in _ACCOUNT_ROWS
-            for name in [row.variable if of_host else str(row.environment)]
-            if is_given(source.get(name))
-        }
-        if account and of_host and not same_server(str(options.get("url")), url_of(variables)):
+    for source in sources:
+        account = {name: source[name] for name in ACCOUNT if name in source}
+        if account and source is of_host and not same_server(str(options.get("url")), url_of(variables)):
             return Completed(options, withheld=url_of(variables))
         if account:
             return Completed({**options, **account})
     return Completed(options)
 
 
-def _sources(
-    variable: str, environment: t.Optional[str], task_environment: Variables, variables: Variables, environ: Variables
-) -> t.Iterator[t.Tuple[Variables, str]]:
-    if environment is not None:
-        yield task_environment, environment
-    yield variables, variable
-    if environment is not None:
-        yield environ, environment
+def _options_in(source: Variables, kind: str) -> Params:
+    """The options that are given in one place, where their names are the field ``kind`` of COMMON."""
+    names = {row.name: getattr(row, kind) for row in COMMON}
+    return {option: source[name] for option, name in names.items() if name and is_given(source.get(name))}

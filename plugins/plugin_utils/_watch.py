@@ -213,17 +213,17 @@ def restore(
     for name in sorted(raised.keys() - accounts.keys()):
         if "missing" in raised[name].plan:
             why = f"no job restores it ({str(raised[name].plan['missing']).rstrip('.')})."
-            say(f"The play is gone. {_state(raised[name])} on {name}: {why} {_were(raised[name])}")
+            say(f"The play ended early. {_state(raised[name])} on {name}: {why} {_were(raised[name])}")
             continue
         say(
-            f"The play is gone. On {name}, a job there restores the log levels at the end of the window, unless a "
+            f"The play ended early. On {name}, a job there restores the log levels at the end of the window, unless a "
             f"warning said that it did not start. {_were(raised[name])}"
         )
     here = {name: entry for name, entry in raised.items() if name in accounts}
     if not here:
         return
     say(
-        f"The play is gone. Restoring the log levels on {len(here)} ({', '.join(here)}); signals do not stop this. "
+        f"The play ended early. Restoring the log levels on {len(here)} ({', '.join(here)}); signals do not stop this. "
         f"To see what is left: ansible HOST -m polarismesh.maintenance.polaris_log_level_info"
     )
 

@@ -148,7 +148,9 @@ def test_a_node_that_restores_itself_is_only_told(monkeypatch: pytest.MonkeyPatc
     journal = {name: _watch.Entry("raised", PLAN) for name in ("ssh1", "ssh2")}
     journal["ssh2"] = _watch.Entry("restored", PLAN)
     (line,) = said_of(journal, monkeypatch)
-    assert line.startswith("The play is gone. On ssh1, a job there restores the log levels at the end of the window")
+    assert line.startswith(
+        "The play ended early. On ssh1, a job there restores the log levels at the end of the window"
+    )
 
 
 def test_a_node_without_a_job_is_not_said_to_restore_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +158,6 @@ def test_a_node_without_a_job_is_not_said_to_restore_itself(monkeypatch: pytest.
     plan = {**PLAN, "missing": "no pipelining."}
     journal = {"ssh1": _watch.Entry("raising", plan), "ssh2": _watch.Entry("raised", plan)}
     assert [line.partition(" Its levels were: ")[0] for line in said_of(journal, monkeypatch)] == [
-        "The play is gone. MAY BE RAISED on ssh1: no job restores it (no pipelining).",
-        "The play is gone. STILL RAISED on ssh2: no job restores it (no pipelining).",
+        "The play ended early. MAY BE RAISED on ssh1: no job restores it (no pipelining).",
+        "The play ended early. STILL RAISED on ssh2: no job restores it (no pipelining).",
     ]
