@@ -49,7 +49,8 @@ options:
     default: true
   ca_path:
     description:
-      - A file of the certificate authorities to trust, in PEM format, or a directory prepared with C(openssl rehash).
+      - A file with the certificates of the authorities to trust, in PEM format, or a directory prepared with C(openssl
+        rehash).
       - The host variable is C(polaris_ca_path).
     type: path
   client_cert:
@@ -72,7 +73,7 @@ options:
     description:
       - How many times a request is repeated, with increasing pauses, if the server cannot be reached, does not answer
         in time, or fails temporarily.
-      - Only requests that are safe to repeat are repeated. These are reading, and setting a log level.
+      - Only requests that are safe to repeat are repeated, which are reading, and setting a log level.
       - The host variable is C(polaris_retries).
     type: int
     default: 2

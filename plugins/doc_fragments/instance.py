@@ -6,8 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # One instance or many: the options IDENTITY of module_utils/_identity.py. Each is described once; the items of the
-    # list refer to it.
+    # One instance or many: the options IDENTITY of module_utils/_identity.py.
     DOCUMENTATION = r"""
 options:
   id: &id
@@ -26,7 +25,7 @@ options:
     description: The host that the instance was registered with, an address or a name.
     type: str
   port:
-    description: The port of the instance, from V(1) to V(65535).
+    description: The port of the instance, from V(0) to V(65535).
     type: int
   vpc_id: &vpc_id
     description: The id of the virtual private cloud, if the instance was registered with one.

@@ -263,14 +263,14 @@ class Client:
         for thread in threads:
             thread.start()
         crash: t.Optional[BaseException] = None
-        at_work = len(threads)
+        running = len(threads)
         try:
-            while at_work:
+            while running:
                 done = finished.get()
                 if isinstance(done, tuple):
                     yield done
                 else:
-                    at_work -= 1
+                    running -= 1
                     crash = crash or done
         finally:
             stopped.set()

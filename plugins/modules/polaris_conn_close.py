@@ -231,13 +231,13 @@ SPEC = spec(
     required_by={"port": ("host",), "min_connections": ("host",)},
 )
 
-#: Up to this number of hosts, each is looked up by itself; beyond it, one look-up reads all hosts, for which the server
-#: scans all its connections.
+#: Up to this number of hosts, each is looked up separately. For more, one look-up reads all hosts, and the server scans
+#: all its connections.
 FEW_HOSTS = 8
-#: Connections in one request. The server closes them within milliseconds, before a client that gives up all its
-#: connections when it loses one can react. One request for each connection would give the client that time.
+#: Connections in one request. The server closes them within milliseconds, before a client that drops all connections
+#: when it loses one can react. One request for each connection would give the client that time.
 BATCH = 100
-#: Seconds to wait before each new read of the server's list, until the closed connections are gone from it.
+#: Seconds to wait before each new read of the server's list, until the closed connections have disappeared from it.
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 #: How many hosts there are between two lines of progress.
 PROGRESS_HOSTS = 100

@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Reads the last heartbeat that one Polaris server has received from one instance, from many, or from all instances of
     a service.
-  - Ages are measured on the clock of the server, whatever its time and time zone are.
+  - Ages are measured on the clock of the server, regardless of its time zone.
   - With the health checker C(heartbeatMemory) of the shipped configuration, only the node that a client sends its
     heartbeats to knows them. The playbook C(polarismesh.maintenance.heartbeat_audit) asks all nodes.
 extends_documentation_fragment:

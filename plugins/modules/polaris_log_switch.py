@@ -13,9 +13,9 @@ description:
   - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
   - An asynchronous task with V(wait) is the switch, a process on the node. It waits until V(arm) sends it the levels
     and the account through a socket, and restores the levels after O(seconds), even if the controller or the network is
-    gone. V(disarm) ends it before that.
-  - Ansible writes the arguments of an asynchronous task to a file. The account is therefore not among them; only the
-    memory of the switch holds it.
+    down. V(disarm) ends it before that.
+  - Ansible writes the arguments of an asynchronous task to a file. The account is therefore not among them; it is only
+    in the memory of the switch.
   - The switch removes the files that Ansible keeps on the node for an asynchronous task.
 extends_documentation_fragment:
   - polarismesh.maintenance.connection
@@ -146,7 +146,7 @@ def _send(connection: socket.socket, message: Message) -> None:
 
 
 def _receive(connection: socket.socket) -> t.Optional[Message]:
-    """One message; None if the other end is gone or has sent something else."""
+    """One message; None if the other end has closed the connection or sent something else."""
     text = b""
     try:
         while not text.endswith(b"\n"):

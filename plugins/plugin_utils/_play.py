@@ -51,7 +51,7 @@ def matched(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str 
 #: Replaces the results of a host that is no longer part of the play.
 LEFT_OUT = {
     "failed": True,
-    "msg": "it failed in an earlier play of this ansible-playbook, so this play left it out and did nothing there",
+    "msg": "it failed in an earlier play of this run, so this play did nothing there",
 }
 
 
@@ -65,7 +65,7 @@ def is_playing(name: str, task_vars: t.Mapping[str, t.Any]) -> bool:
 
 
 def is_registered(value: t.Any) -> bool:
-    """Whether a variable is the result of a task, which holds no templates."""
+    """Whether a variable is the result of a task, which contains no templates."""
     return isinstance(value, dict) and any(sign in value for sign in ("changed", "failed", "skipped", "unreachable"))
 
 

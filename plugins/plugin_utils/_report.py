@@ -47,11 +47,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Probes:
-    """Whether the server let somebody in; None if that is unknown.
+    """Whether the server accepted these; None if that is unknown.
 
-    :param anyone: without a valid token.
-    :param default_token: by the published token of the default account.
-    :param default_password: by its published password.
+    :param anyone: requests without a valid token.
+    :param default_token: the published token of the default account.
+    :param default_password: its published password.
     """
 
     anyone: t.Optional[bool] = None
@@ -61,7 +61,7 @@ class Probes:
 
 @dataclass(frozen=True)
 class Node:
-    """One node, as far as it could be read; what is unknown is None.
+    """One node. What could not be read is None.
 
     :param is_polaris: whether a Polaris server answered.
     :param unsure: whether server_info could not find out something.
@@ -112,12 +112,12 @@ class Node:
 
     @property
     def version_label(self) -> t.Optional[str]:
-        """What is known of the version, in words."""
+        """What is known about the version, as text."""
         return self.version or (f"{self.oldest_version} or newer" if self.oldest_version else None)
 
     @property
     def authenticates(self) -> bool:
-        """Whether authentication is on, as far as is known: if there are two switches, the newer one counts."""
+        """Whether authentication is on, presumed true if unknown. If there are two switches, the newer one counts."""
         switches = self.auth or {}
         return bool(switches.get("consoleOpen", switches.get("auth", True)))
 
@@ -291,14 +291,14 @@ class Fleet:
 
     @cached_property
     def registered(self) -> t.List[str]:
-        """The hosts of all nodes of the cluster, as far as they were read."""
+        """The hosts of those nodes of the cluster whose addresses were read."""
         return sorted({host_and_port(address)[0] for node in self.nodes for address in node.registered})
 
     @cached_property
     def unread(self) -> int:
-        """How many addresses of the cluster's nodes were not read, mostly because nodes did not answer.
+        """How many addresses of the cluster's nodes were not read, usually because nodes did not answer.
 
-        Lists that have an address in common are those of one cluster; an inventory may have nodes of several.
+        An inventory may have nodes of several clusters. Lists with a common address belong to one cluster.
         """
         clusters: t.List[t.Tuple[int, t.Set[str]]] = []
         for node in self.nodes:

@@ -43,7 +43,7 @@ def test_a_node_that_failed_in_an_earlier_runbook_is_not_reported_with_its_old_r
     for first, later, runbook in zip(summaries, summaries[len(FIRST) + 1 :], FIRST, strict=False):
         assert not first.get("failed"), runbook
         text = "\n".join(later["lines"])
-        assert "it failed in an earlier play of this ansible-playbook" in text, f"{runbook}: {text}"
+        assert "it failed in an earlier play of this run" in text, f"{runbook}: {text}"
         data = later["ansible_stats"]["data"]["polaris"]
         for claim in ("changed", "unchanged", "freed", "large", "restored", "closed", "before", "open"):
             assert "node2" not in data.get(claim, ()), f"{runbook}: {claim}"

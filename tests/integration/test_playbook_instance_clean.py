@@ -134,7 +134,7 @@ def test_everything_deleted_by_batches(trio: Fleet, playbook: Playbook) -> None:
         dead(trio, f"10.0.1.{number}")
     keep = live(trio, "10.0.2.1")
     run = playbook(NAME, owners_inventory(trio), extra_vars={"batch": "yes", "batch_size": "10", "max_rows": ""}).ok()
-    assert "Polaris instances: removed 25 deleted ones in 3 batches at node1" in run.output
+    assert "Polaris instances: removed 25 deleted instances in 3 batches at node1" in run.output
     assert sent(trio, BATCH) == [0, 0, 0]
     assert keep.live
     assert "there was nothing to remove" not in run.output
@@ -142,7 +142,7 @@ def test_everything_deleted_by_batches(trio: Fleet, playbook: Playbook) -> None:
     assert (
         "there was nothing to remove (from v1.17.0 on, servers keep deleted instances for 10 minutes)" in again.output
     )
-    assert "removed 0 deleted ones" in again.output
+    assert "removed 0 deleted instances" in again.output
     assert again.one("Remove all deleted instances", "node1")["changed"] is False
 
 

@@ -67,7 +67,7 @@ def test_check_mode_says_it_and_does_nothing(uneven: Fleet, playbook: Playbook) 
     run = playbook(NAME, owners_inventory(uneven), args=["--check", "--diff"]).ok()
     assert {request.method for request in uneven.requests} == {"GET"}
     assert "(check mode: nothing was freed): would free on 2 of 3 nodes" in run.output
-    assert "340 MiB would be returned at least" in run.output
+    assert "at least 340 MiB would be returned" in run.output
     assert '-    "releasable": 314572800' in run.output
 
 

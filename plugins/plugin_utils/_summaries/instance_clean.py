@@ -40,7 +40,7 @@ def batches(run: Run, node: Node, result: Result) -> t.Tuple[t.List[Line], t.Dic
     if run.check_mode:
         what = "how many would be removed is unknown"
     else:
-        what = f"removed {rows} deleted ones in {counted(number, 'batch', 'batches')}"
+        what = f"removed {rows} deleted instances in {counted(number, 'batch', 'batches')}"
     lines = [Line(f"Polaris instances{dry(run, 'cleaned')}: {what} at {node.name}")]
     if rows == 0 and is_answer(result) and not run.check_mode:
         lines.append(

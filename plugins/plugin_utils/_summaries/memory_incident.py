@@ -22,7 +22,7 @@ from .._summary import (
     on,
 )
 from .._text import counted, size
-from .memory_free import story
+from .memory_free import all_returned, story
 
 
 def summarize(run: Run) -> Summary:
@@ -45,8 +45,7 @@ def summarize(run: Run) -> Summary:
     lines = [
         Line(
             f"Polaris memory incident{dry(run, 'saved or freed')}: {len(large)} of {counted(len(run.nodes), 'node')} "
-            f"with a heap of {run.given.get('min_size')} or more, {size(released)} "
-            f"{'would be returned at least' if would else 'returned to the system'}"
+            f"with a heap of {run.given.get('min_size')} or more, {all_returned(released, would)}"
         )
     ]
     lines += map(Line, freed_lines(heaps, freed, would))

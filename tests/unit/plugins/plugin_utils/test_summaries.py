@@ -193,7 +193,7 @@ def test_instance_clean_without_a_node() -> None:
 def test_instance_clean_by_batches() -> None:
     result = {"changed": True, "rows_affected": 25, "batches": 3}
     assert texts(cleaned({"a": ANSWERED}, "a", "polaris_removed", result)) == [
-        "Polaris instances: removed 25 deleted ones in 3 batches at a"
+        "Polaris instances: removed 25 deleted instances in 3 batches at a"
     ]
     nothing = cleaned({"a": ANSWERED}, "a", "polaris_removed", {"changed": False, "rows_affected": 0, "batches": 1})
     assert texts(nothing)[1].startswith("there was nothing to remove")
