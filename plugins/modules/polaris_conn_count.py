@@ -16,7 +16,6 @@ description:
   - Runs on the controller, once for all hosts. It asks the servers of those hosts whose connection is local, with their
     variables.
 extends_documentation_fragment:
-  - polarismesh.maintenance.attributes
   - polarismesh.maintenance.attributes.internal
 options:
   after:
