@@ -27,15 +27,15 @@ LOCAL = {"ansible_connection": "'local'"}
 
 @dataclass(frozen=True)
 class Listed:
-    """The result of ansible-inventory; ``told`` is everything else that it printed, on one line."""
+    """The result of ansible-inventory; ``messages`` is everything else that it printed, on one line."""
 
     returncode: int
     result: str
-    told: str
+    messages: str
 
     @property
     def data(self) -> dict[str, Any]:
-        assert self.returncode == 0, self.told
+        assert self.returncode == 0, self.messages
         return dict(json.loads(self.result))
 
     @property
@@ -107,7 +107,7 @@ def test_graph(inventory: Inventory) -> None:
         *("|", "|--127.0.1.2"),
         *("|", "|--127.0.1.3"),
     ]
-    assert "WARNING" not in graph.told
+    assert "WARNING" not in graph.messages
 
 
 def test_variables_of_a_node(inventory: Inventory, cluster: Fleet) -> None:
@@ -179,8 +179,8 @@ def test_loopback_of_a_default_installation_becomes_the_host_of_the_url(
     listed = inventory.list()
     assert list(listed.hosts) == ["127.0.1.1"]
     assert listed.hosts["127.0.1.1"]["polaris_url"] == inventory.fleet.url
-    assert "registered with a loopback address" in listed.told
-    assert "self_address" in listed.told
+    assert "registered with a loopback address" in listed.messages
+    assert "self_address" in listed.messages
 
 
 # --- other services --------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def test_a_service_without_instances_is_warned_about(inventory: Inventory) -> No
     inventory.write(namespace="production", service="nosuch")
     listed = inventory.list()
     assert listed.hosts == {}
-    assert "has no instances of nosuch in the namespace production" in listed.told
+    assert "has no instances of nosuch in the namespace production" in listed.messages
 
 
 @pytest.mark.sample
@@ -226,7 +226,7 @@ def test_a_service_cannot_have_the_name_of_a_special_group(inventory: Inventory,
     inventory.write(namespace="production", service=["orders", service])
     listed = inventory.list()
     assert listed.returncode != 0
-    assert f"service {service!r} would create a group whose name has another meaning" in listed.told
+    assert f"service {service!r} would create a group whose name has another meaning" in listed.messages
 
 
 # --- constructed, filters --------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_strict_makes_a_template_that_fails_fatal(inventory: Inventory) -> None:
     inventory.write(compose={"zone": "polaris_location.zone"}, strict=True)
     listed = inventory.list()
     assert listed.returncode != 0
-    assert "Could not set zone for host 127.0.1.1" in listed.told
+    assert "Could not set zone for host 127.0.1.1" in listed.messages
 
 
 def test_filters_decide_in_their_order(inventory: Inventory, cluster: Fleet) -> None:
@@ -290,7 +290,7 @@ def test_a_filter_that_cannot_decide_fails_the_inventory(inventory: Inventory, c
     inventory.write(filters=[{"exclude": condition}])
     listed = inventory.list()
     assert listed.returncode != 0
-    assert words in listed.told
+    assert words in listed.messages
 
 
 # --- accounts --------------------------------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def test_login_with_the_default_account_leaves_its_name_in_the_names_of_services
     listed = inventory.list()  # the token in the environment must not mix with the account of the file
     assert listed.hosts["127.0.1.1"]["polaris_service"] == "polaris.checker"
     assert inventory.fleet.requests[0].path == "/core/v1/user/login"
-    assert "still accepts the published password" in listed.told
+    assert "still accepts the published password" in listed.messages
 
 
 def test_no_secret_is_shown_at_any_verbosity(inventory: Inventory, cluster: Fleet) -> None:
@@ -346,11 +346,11 @@ def test_no_secret_is_shown_at_any_verbosity(inventory: Inventory, cluster: Flee
     inventory.write(token=wrong)
     bad = inventory.list(args=("--list", "-vvvvv"), token=None)
     assert bad.returncode != 0
-    assert "does not accept the token" in bad.told
+    assert "does not accept the token" in bad.messages
     cached = "".join(path.read_text() for path in (inventory.folder / "cache").iterdir())
     assert "127.0.1.9" in cached
     for secret in (cluster.tokens.owner, wrong, "the-service-token"):
-        assert secret not in good.result + good.told + bad.result + bad.told + cached
+        assert secret not in good.result + good.messages + bad.result + bad.messages + cached
 
 
 # --- several files ---------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_several_clusters_in_one_folder(inventory: Inventory, make_fleet: Callab
     assert len(listed.group("polaris_servers")) == 5
     assert listed.group("cluster_us") == ["127.0.2.1", "127.0.2.2"]
     assert listed.hosts["127.0.2.1"]["polaris_url"] == other.url
-    assert "WARNING" not in listed.told
+    assert "WARNING" not in listed.messages
 
 
 def test_the_same_address_in_two_clusters_makes_two_hosts_and_a_warning(
@@ -378,14 +378,14 @@ def test_the_same_address_in_two_clusters_makes_two_hosts_and_a_warning(
     assert sorted(listed.hosts) == ["127.0.1.1", "127.0.1.2", "127.0.1.3", "us_127.0.1.1"]
     assert listed.hosts["127.0.1.1"]["polaris_url"] == cluster.url
     assert listed.hosts["us_127.0.1.1"]["polaris_url"] == other.url
-    assert "127.0.1.1 is already the name of another host or a group" in listed.told
+    assert "127.0.1.1 is already the name of another host or a group" in listed.messages
 
 
 def test_the_same_file_twice_is_the_same_inventory(inventory: Inventory) -> None:
     inventory.write("hosts/polaris.yml")
     listed = inventory.list("hosts", "hosts/polaris.yml")
     assert sorted(listed.hosts) == ["127.0.1.1", "127.0.1.2", "127.0.1.3"]
-    assert "WARNING" not in listed.told
+    assert "WARNING" not in listed.messages
 
 
 def test_a_static_inventory_adds_variables_to_the_same_hosts(inventory: Inventory) -> None:
@@ -401,7 +401,7 @@ def test_other_file_names_are_left_to_other_plugins(inventory: Inventory) -> Non
     inventory.write("nodes.yml")
     listed = inventory.list("nodes.yml")
     assert listed.returncode != 0
-    assert "could not be verified by inventory plugin" in listed.told
+    assert "could not be verified by inventory plugin" in listed.messages
     assert inventory.fleet.requests == []
 
 
@@ -488,7 +488,9 @@ def test_invalid_addresses_are_left_out(inventory: Inventory, cluster: Fleet) ->
     inventory.write(namespace="production", service="orders")
     listed = inventory.list()
     assert list(listed.hosts) == ["10.1.0.7"]
-    assert "3 instances were left out, because their address is neither an IP address nor a host name" in listed.told
+    assert (
+        "3 instances were left out, because their address is neither an IP address nor a host name" in listed.messages
+    )
 
 
 def test_a_host_with_the_name_of_a_group_sets_no_variable_of_the_group(inventory: Inventory, cluster: Fleet) -> None:
@@ -499,7 +501,7 @@ def test_a_host_with_the_name_of_a_group_sets_no_variable_of_the_group(inventory
     listed = inventory.list()
     assert sorted(listed.hosts) == ["10.1.0.7", "eu_all", "eu_orders"]
     assert listed.hosts["10.1.0.7"]["ansible_host"] == "10.1.0.7"
-    assert "all is already the name of another host or a group" in listed.told
+    assert "all is already the name of another host or a group" in listed.messages
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -527,14 +529,14 @@ def test_failures_are_one_sentence(inventory: Inventory, options: dict[str, Any]
     inventory.write(**options)
     listed = inventory.list()
     assert listed.returncode != 0
-    assert words in listed.told
-    assert "hidden" not in listed.told
+    assert words in listed.messages
+    assert "hidden" not in listed.messages
 
 
 def test_a_switched_off_console_api_is_explained(inventory: Inventory, cluster: Fleet) -> None:
     cluster.configure(console=False)
     inventory.write()
-    assert "switch on its console API (api.console.enable" in inventory.list().told
+    assert "switch on its console API (api.console.enable" in inventory.list().messages
 
 
 def test_a_failure_leaves_no_partial_inventory(inventory: Inventory, cluster: Fleet) -> None:

@@ -562,20 +562,17 @@ def auth_status(call: Call) -> Reply:
 
 
 def limited(call: Call) -> Reply | None:
-    """The rate limit and whitelist plugins, both off by default (server.go, enterAuth and enterRateLimit)."""
+    """The rate limit plugin, off by default (server.go, enterRateLimit)."""
     node, config = call.node, call.node.config
     profile = node.profile
     host = call.peer[0]
     if ":" in host:
         return None
-    if config.whitelist and "naming" in call.path and host not in config.whitelist.split(","):
-        return codes.write(call, codes.response(profile, 401001))
-    if config.rate_limit:
-        key = host if config.rate_limit == "ip" else f"{call.method}:{call.path.rstrip('/')}"
-        if not node.take_token(key, time.monotonic()):
-            of_ip, of_api = (403001, 403002) if profile.messages == 1 else (429002, 403003)
-            return codes.write(call, codes.response(profile, of_ip if config.rate_limit == "ip" else of_api))
-    return None
+    key = host if config.rate_limit == "ip" else f"{call.method}:{call.path.rstrip('/')}"
+    if node.take_token(key, time.monotonic()):
+        return None
+    of_ip, of_api = (403001, 403002) if profile.messages == 1 else (429002, 403003)
+    return codes.write(call, codes.response(profile, of_ip if config.rate_limit == "ip" else of_api))
 
 
 HANDLERS: dict[tuple[str, str], Handler] = {

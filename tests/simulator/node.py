@@ -72,8 +72,6 @@ class Config:
     clock_offset: float = 0.0
     """Seconds by which the node's clock is ahead."""
     timezone: str = "+00:00"
-    cache_delay: float = 0.0
-    """Seconds until the node's list shows a registration or deregistration; a real server forces a sync first."""
     cache_interval: float = 0.0
     """Seconds between two syncs of the node's caches, 1 on a real server. Until the next one the health check does not
     know a new instance, and a row cleaned in the meantime becomes a ghost. 0: they sync immediately."""
@@ -96,8 +94,6 @@ class Config:
     """Calls that may pass in a burst."""
     rate_limit_refill: float = 1.0
     """Calls per second that may pass on average."""
-    whitelist: str = ""
-    """IP addresses, separated by commas, that may call /naming; empty: all."""
     record: bool = True
     """Record each request in node.requests."""
 
@@ -448,8 +444,7 @@ class Node:
         rows = self.store.candidates(service, namespace, row_id)
         if not self.profile.list_cached:
             return [row for row in rows if row.live]
-        horizon = time.time() - self.config.cache_delay
-        found = [row for row in rows if row.live == (row.written <= horizon)]
+        found = [row for row in rows if row.live]
         return found + self.store.ghosts_on(self.index, self.started) if self.store.ghosts else found
 
     def checked_row(self, row_id: str) -> Row | None:
@@ -457,10 +452,8 @@ class Node:
         row = self.store.rows.get(row_id)
         if row is None:
             row = next((each for each in self.store.ghosts_on(self.index, self.started) if each.id == row_id), None)
-        else:
-            known = self.synced_since(row.written) and time.time() - row.written >= self.config.cache_delay
-            if row.live != known:
-                row = None
+        elif row.live != self.synced_since(row.written):
+            row = None
         if row is None or row.ttl is None or instances.is_stripped(row, self.profile, self.started):
             return None
         own = row.namespace == self.profile.checker_namespace and row.service in CHECKER_SERVICES
@@ -468,8 +461,6 @@ class Node:
 
     def remembered(self, query: dict[str, str], compute: Callable[[], tuple[list[Row], bool]]) -> list[Row]:
         """The rows of a query, computed once for all its pages until something changes."""
-        if self.config.cache_delay:
-            return compute()[0]
         key = frozenset(item for item in query.items() if item[0] not in ("offset", "limit"))
         known = self._remembered.get(key)
         if known is not None and known[0] == self.store.generation:
@@ -548,7 +539,7 @@ class Node:
         found = router.select(call)
         if isinstance(found, Reply):
             return found
-        if (config.rate_limit or config.whitelist) and not router.is_plain(call.path):
+        if config.rate_limit and not router.is_plain(call.path):
             refused = naming.limited(call)
             if refused is not None:
                 return refused

@@ -127,12 +127,6 @@ def test_rate_limits(make_fleet: Make, ask: Ask, profile: str, status: int, of_i
     client.close()
 
 
-def test_a_whitelist_guards_naming_only(make_fleet: Make, ask: Ask) -> None:
-    node = make_fleet(whitelist="10.0.0.1").nodes[0]
-    assert ask(node, "GET", CHECKER).json()["code"] == 401001
-    assert ask(node, "GET", "/maintain/v1/cmdb/info").status == 200
-
-
 def test_requests_are_recorded(make_fleet: Make, ask: Ask) -> None:
     fleet = make_fleet(nodes=2)
     ask(fleet.nodes[1], "PUT", "/maintain/v1/log/outputlevel?a=1&a=2", {"scope": "x"})

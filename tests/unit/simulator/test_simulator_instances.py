@@ -244,14 +244,6 @@ def test_a_page_shows_what_was_written(fleet: Fleet, ask: Ask) -> None:
     assert ask(node, "GET", f"{LIST}?service=s").json()["instances"][0]["healthy"] is False
 
 
-def test_a_cache_can_lag_behind(make_fleet: Make, ask: Ask) -> None:
-    fleet = make_fleet(cache_delay=30.0)
-    fleet.store.register("s", "n", "10.0.0.1")
-    assert listed(ask, fleet.nodes[0], "service=s") == []
-    fleet.configure(cache_delay=0.0)
-    assert listed(ask, fleet.nodes[0], "service=s") == ["10.0.0.1"]
-
-
 def test_services_and_namespaces(several: Fleet, ask: Ask) -> None:
     node = several.nodes[0]
     services = ask(node, "GET", "/naming/v1/services?namespace=default").json()

@@ -47,7 +47,7 @@ def test_every_row_takes_its_host_variable_and_nothing_else() -> None:
     assert options({}, values) == {**{row.name: f"value of {row.name}" for row in COMMON}, "url": OWN}
 
 
-def test_the_task_overrides_the_variable_and_that_the_environment() -> None:
+def test_the_task_comes_first_then_the_variable_then_the_environment() -> None:
     assert options({"url": "http://task:1"}, {"polaris_url": "http://var:1"}, ENVIRON)["url"] == "http://task:1"
     assert options({}, {"polaris_url": "http://var:1"}, ENVIRON)["url"] == "http://var:1"
     assert options({}, {}, ENVIRON)["url"] == "http://env:8090"
