@@ -441,11 +441,10 @@ class Node:
 
     def visible(self, service: str, namespace: str, row_id: str) -> list[Row]:
         """The rows that a list shows: those of the store, or of the cache, with its ghosts."""
-        rows = self.store.candidates(service, namespace, row_id)
-        if not self.profile.list_cached:
-            return [row for row in rows if row.live]
-        found = [row for row in rows if row.live]
-        return found + self.store.ghosts_on(self.index, self.started) if self.store.ghosts else found
+        found = [row for row in self.store.candidates(service, namespace, row_id) if row.live]
+        if self.profile.list_cached and self.store.ghosts:
+            found += self.store.ghosts_on(self.index, self.started)
+        return found
 
     def checked_row(self, row_id: str) -> Row | None:
         """The instance if it is in this node's health-check cache."""

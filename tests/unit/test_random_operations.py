@@ -638,13 +638,13 @@ class Operations(RuleBasedStateMachine):
         if on_live == "clean":
             return
         # An instance that somebody else has registered again is like a new one.
-        hurt = {one for one, state in before.live.items() if after.live.get(one) not in (state, (0.0, True))}
+        damaged = {one for one, state in before.live.items() if after.live.get(one) not in (state, (0.0, True))}
         if "deregister" in self.touched:
-            hurt -= after.deleted
+            damaged -= after.deleted
         if not self.touched:
-            assert not hurt, "a live instance was damaged"
+            assert not damaged, "a live instance was damaged"
         stripped = {row.id for row in self.rows() if row.live and row.stripped and row.id not in before.live}
-        stripped |= {one for one in hurt if one in after.live}
+        stripped |= {one for one in damaged if one in after.live}
         if stripped and again is not None:
             assert stripped <= {each["id"] for each in again}, "a live instance was damaged, and nobody says so"
             assert result["error"]["kind"] == "guard" or "live again" in result["msg"]
