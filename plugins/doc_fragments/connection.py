@@ -84,7 +84,7 @@ notes:
   - "A failed result has C(msg), one sentence, and C(error), a dictionary with C(kind), C(status), C(code), C(info),
     C(method) and C(path). The kinds are V(unreachable) (nothing answers at that address), V(timeout) (no answer in
     time), V(tls) (a certificate problem, or HTTP and HTTPS confused), V(auth) (the account is missing or not accepted),
-    V(permission) (the account is not allowed to do that), V(not_found) (the server does not know what was named),
+    V(permission) (the account is not allowed to do that), V(not_found) (the server does not have what was named),
     V(unsupported) (this server does not have the call), V(refused) (the server or the input check refused the request),
     V(guard) (this collection refused, to protect live data or connections), V(server) (the server failed or closed the
     connection) and V(protocol) (not a Polaris server, or a proxy or gateway in front of it answered)."

@@ -142,7 +142,7 @@ def expect(reply: Reply, url: str) -> Reply:
             "permission", f"{url} forbids {call} ({said}): ask the operators of the proxy in front of it."
         )
     if code == 400202:
-        raise reply.error("not_found", f"{url} does not know what {call} asks for ({said}).")
+        raise reply.error("not_found", f"{url} did not find what {call} names ({said}): check the names and ids.")
     if reply.status in (404, 405):
         raise reply.error("unsupported", f"{url} has no {call}.")
     if reply.status in (406, 415):

@@ -35,15 +35,6 @@ class Common:
     default: t.Any = None
     no_log: bool = False
 
-    def spec(self) -> Spec:
-        """Its argument spec."""
-        rules: Spec = {"type": self.type}
-        if self.default is not None:
-            rules["default"] = self.default
-        if self.no_log:
-            rules["no_log"] = True
-        return rules
-
 
 #: A new common option needs a new row here, and its description in doc_fragments/connection.py.
 COMMON: t.Tuple[Common, ...] = (
@@ -73,7 +64,7 @@ def spec(options: t.Optional[Spec] = None, *, timeout: float = 30.0, **rules: t.
     :param timeout: the default of ``timeout`` in seconds.
     :param rules: ``mutually_exclusive``, ``required_one_of`` and the like.
     """
-    common = {row.name: row.spec() for row in COMMON}
+    common: Spec = {row.name: {"type": row.type, "default": row.default, "no_log": row.no_log} for row in COMMON}
     common["timeout"]["default"] = timeout
     return {"argument_spec": {**common, **(options or {})}, "supports_check_mode": True, **rules}
 

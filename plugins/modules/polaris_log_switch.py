@@ -11,7 +11,7 @@ short_description: Restore log levels on a node when a debug window is over (int
 version_added: 1.0.0
 description:
   - Internal to the playbook C(polarismesh.maintenance.debug_window); it may change at any time.
-  - An asynchronous task with V(wait) is the switch, a process on the node. It waits until V(arm) sends it the levels
+  - The switch is an asynchronous task with V(wait), a process on the node. It waits until V(arm) sends it the levels
     and the account through a socket, and restores the levels after O(seconds), even if the controller or the network is
     down. V(disarm) ends it before that.
   - Ansible writes the arguments of an asynchronous task to a file. The account is therefore not among them; it is only
