@@ -95,7 +95,8 @@ class ActionModule(ActionBase):
             f"polaris-window-{secrets.token_hex(8)}",
         )
         try:
-            return {**_watch.start(accounts, os.getppid(), restored, path), "unwatched": others}
+            watch = _watch.start(accounts, os.getppid(), restored, path)
+            return {**watch, "unwatched": others, "started": time.monotonic()}
         except OSError as error:
             raise AnsibleError(
                 f"The process that restores the levels if this play is killed could not be started ({error}). "
@@ -159,14 +160,18 @@ class ActionModule(ActionBase):
         results = [looked]
         switch: Result = {}
         hosts, forks = task_vars["ansible_play_hosts_all"], context.CLIARGS["forks"]
-        seconds = options["seconds"] + overtime(hosts.index(name), len(hosts), forks)
+
+        def seconds() -> int:
+            past = time.monotonic() - watch["started"]
+            return int(options["seconds"]) + overtime(hosts.index(name), len(hosts), forks, past)
+
         if self._connection.transport != "local":
-            switch = self._set_switch(secrets.token_hex(16), plan, seconds, task_vars)
+            switch = self._set_switch(secrets.token_hex(16), plan, seconds(), task_vars)
         if "missing" in switch:
             record(task_vars, "raising", noted(plan, switch))
         results.append(self._raise(noted(plan, switch), task_vars))
         if "name" in switch and is_answer(results[-1]):
-            results.append(self._start_clock(switch, plan, seconds, task_vars))
+            results.append(self._start_clock(switch, plan, seconds(), task_vars))
             switch = results[-1]["switch"]
         warnings = [warning for result in results for warning in result.get("warnings", ())]
         raised = {**results[1], **results[-1], "plan": plan, "switch": switch}

@@ -126,18 +126,21 @@ def switch_of(node: Node) -> t.Mapping[str, t.Any]:
     return node.result("polaris_raised").get("switch") or {}
 
 
-def overtime(position: int, hosts: int, forks: int) -> int:
+def overtime(position: int, hosts: int, forks: int, past: float) -> int:
     """How much longer than the window the switch on a node waits, in seconds.
 
     The window opens when the play has raised all nodes, and the switch should not restore the levels before the play
-    does. So it waits 4 s, a quarter of a second for each host in one round of ``forks`` hosts, and 10 s for each round
-    after that of this host, which is enough if a server or SSH does not answer. If the play takes longer, the node has
-    its new levels for the seconds of the window, but is restored before the other nodes.
+    does. So it waits 4 s, a quarter of a second for each host in one round of ``forks`` hosts, and more for each round
+    after that of this host: one and a half times as long as a round has taken so far, but at least 10 s, which is
+    enough if a server or SSH does not answer. If the play takes longer, the node has its new levels for the seconds of
+    the window, but is restored before the other nodes.
 
     :param position: of the host among all hosts of the play.
+    :param past: how many seconds ago the play began to raise the nodes.
     """
-    rounds_after = (hosts - 1 - position) // forks
-    return 4 + min(hosts, forks) // 4 + 10 * rounds_after
+    own, last = position // forks, (hosts - 1) // forks
+    one_round = max(10, math.ceil(1.5 * past / (own + 1)))
+    return 4 + min(hosts, forks) // 4 + one_round * (last - own)
 
 
 def before_wait(nodes: t.Sequence[Node], end: float) -> t.List[str]:

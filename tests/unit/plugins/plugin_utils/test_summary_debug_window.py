@@ -144,9 +144,15 @@ def test_a_job_that_is_known_to_be_gone_restores_nothing() -> None:
 
 def test_a_job_waits_for_the_rounds_of_nodes_after_its_own() -> None:
     """Not longer than 5 s where there is one round of a few nodes."""
-    assert [overtime(position, 6, 2) for position in range(6)] == [24, 24, 14, 14, 4, 4]
-    assert [overtime(position, 5, 2) for position in range(5)] == [24, 14, 14, 4, 4]
-    assert [overtime(0, hosts, 100) for hosts in (1, 3, 7, 61, 100, 200)] == [4, 4, 5, 19, 29, 39]
+    assert [overtime(position, 6, 2, 1) for position in range(6)] == [24, 24, 14, 14, 4, 4]
+    assert [overtime(position, 5, 2, 1) for position in range(5)] == [24, 24, 14, 14, 4]
+    assert [overtime(0, hosts, 100, 1) for hosts in (1, 3, 7, 61, 100, 200)] == [4, 4, 5, 19, 29, 39]
+
+
+def test_a_job_waits_longer_where_the_rounds_before_were_slow() -> None:
+    """30 s for two rounds: with half as much again, 23 s for the one that is left."""
+    assert overtime(3, 6, 2, 30) == 4 + 23
+    assert overtime(5, 6, 2, 90) == 4
 
 
 def test_nodes_without_a_switch_are_one_line_for_each_reason() -> None:
