@@ -3,18 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ansible's programs for the tests, imported once: imports take half of the CPU time of a short ansible-playbook.
 
-A nursery is a process that has imported ansible-playbook, ansible-inventory and requests, and read what ansible.builtin
-contains, but nothing of the collection. It forks for each run. After these imports, a run is a separate process, as if
-it had been executed, except that it does not collect garbage. Ansible reads its settings while it is imported, so each
+A nursery is a process that has imported ansible-playbook, ansible-inventory, requests and Ansible's own plugins, but
+nothing of the collection. It forks for each run. From there on, a run is a separate process, as if it had been executed,
+except that it does not collect garbage. The first run with each set of settings is executed. Ansible reads its settings while it is imported, so each
 set of settings has its own nursery.
 """
 
 from __future__ import annotations
 
 import atexit
+import collections
 import contextlib
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import shutil
@@ -26,7 +27,9 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
+INTERPRETER = Path(__file__).parent / "interpreter"
 PROGRAMS = {"ansible-playbook": "ansible.cli.playbook", "ansible-inventory": "ansible.cli.inventory"}
 #: Environment variables that Ansible reads while it is imported.
 SETTINGS = ("ANSIBLE_", "PYTHON", "LC_", "LANG", "HOME", "TMPDIR")
@@ -120,12 +123,8 @@ def serve(connection: socket.socket) -> None:
     with contextlib.suppress(ImportError):
         importlib.import_module("requests")
     from ansible.config import manager
-    from ansible.plugins import loader
 
-    # To read what ansible.builtin contains takes a fifth of the CPU time of a run.
-    warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
-    loader.init_plugin_loader()
-    importlib.import_module("ansible_collections.ansible.builtin")
+    prepare()
     # A run must not remove the temporary directory that all of them share.
     atexit.unregister(manager.cleanup_tmp_file)
     # Garbage collection takes a tenth of the CPU time of a run.
@@ -139,7 +138,6 @@ def serve(connection: socket.socket) -> None:
         if pid == 0:
             connection.close()
             become(request["command"], request["cwd"], request["environment"], descriptors)
-            return
         for descriptor in descriptors:
             os.close(descriptor)
         connection.sendall(f"{pid}\n".encode())
@@ -152,8 +150,38 @@ def serve(connection: socket.socket) -> None:
     shutil.rmtree(str(vars(constants)["DEFAULT_LOCAL_TMP"]), ignore_errors=True)
 
 
-def become(command: list[str], cwd: str, environment: dict[str, str], descriptors: Sequence[int]) -> None:
-    """Run that program in this process; it ends with SystemExit."""
+def prepare() -> None:
+    """Do what each run does first, whatever it runs: half of the CPU time that is left after the imports."""
+    from ansible.plugins import loader
+    from ansible.utils.collection_loader import _collection_finder as finder
+
+    warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
+    loader.init_plugin_loader()
+    importlib.import_module("ansible_collections.ansible.builtin")
+    # Ansible imports all plugins of these kinds, or most, and reads their documentation.
+    for kind in ("become", "callback", "connection", "inventory", "shell", "strategy"):
+        collections.deque(getattr(loader, f"{kind}_loader").all(class_only=True), 0)
+    for kind in ("filter", "test"):
+        collections.deque(getattr(loader, f"{kind}_loader").all(), 0)
+    # Since 2.21 it converts each result by the type hints of these classes.
+    with contextlib.suppress(ImportError):
+        from ansible._internal import _task
+
+        for found in vars(_task).values():
+            if mapping := getattr(found, "get_result_key_to_resolved_field_mapping", None):
+                for source_is_module in (False, True):
+                    mapping(source_is_module=source_is_module)
+    # It compiles the collection's code in each run, and never keeps it.
+    sitecustomize = importlib.util.spec_from_file_location("polaris_test_code", INTERPRETER / "sitecustomize.py")
+    assert sitecustomize is not None and sitecustomize.loader is not None
+    code = importlib.util.module_from_spec(sitecustomize)
+    sitecustomize.loader.exec_module(code)
+    if code.FOLDER and Path(code.FOLDER).is_dir():
+        vars(finder)["compile"] = lambda source, filename, **options: code.kept(filename, source)
+
+
+def become(command: list[str], cwd: str, environment: dict[str, str], descriptors: Sequence[int]) -> NoReturn:
+    """Run that program in this process, and end it."""
     for number, descriptor in enumerate(descriptors, 1):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -161,7 +189,17 @@ def become(command: list[str], cwd: str, environment: dict[str, str], descriptor
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [shutil.which(command[0]) or command[0], *command[1:]]
-    importlib.import_module(PROGRAMS[command[0]]).main()
+    try:
+        importlib.import_module(PROGRAMS[command[0]]).main()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        # Python would free each object first, and so copy all memory that the nursery shares with this process.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
+    sys.exit("It ends with SystemExit.")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ def kept(path: str, source: bytes) -> CodeType:
     try:
         with open(file, "rb") as found:
             code = marshal.loads(found.read())
-            return code
+        # Otherwise a traceback would name the file that was compiled first.
+        _imp._fix_co_filename(code, path)
+        return code
     except (OSError, EOFError, ValueError, TypeError):
         # The other exceptions: the file is damaged, for example because the machine lost power.
         code = compile_source(path, source)
