@@ -31,7 +31,7 @@ def kept(path: str, source: bytes) -> CodeType:
         with open(file, "rb") as found:
             code = marshal.loads(found.read())
         # Otherwise a traceback would name the file that was compiled first.
-        _imp._fix_co_filename(code, path)
+        _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
         return code
     except (OSError, EOFError, ValueError, TypeError):
         # The other exceptions: the file is damaged, for example because the machine lost power.
