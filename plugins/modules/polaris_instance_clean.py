@@ -397,6 +397,11 @@ class State:
     def sent(self) -> t.Set[int]:
         return self.cleaned | self.unknown
 
+    @property
+    def unsure(self) -> bool:
+        """Whether it is unknown which of the cleaned instances are live again."""
+        return self.live_again is None and bool(self.sent) and self.spares_live
+
     def pending(self) -> t.List[int]:
         """The targets that still have to be sent."""
         left_out = self.sent | (set(self.live) if self.spares_live else set())
@@ -431,9 +436,7 @@ def failure(state: State) -> Result:
     """The result of a task that stopped halfway."""
     return {
         **success(state, state.cleaned),
-        "live_again": None
-        if state.live_again is None and state.sent and state.spares_live
-        else identities(state.live_again or {}),
+        **({"live_again": None} if state.unsure else {}),
         "not_cleaned": [identity(state.targets[at]) for at in state.pending()],
         "unknown": [identity(state.targets[at]) for at in sorted(state.unknown)],
     }
@@ -717,8 +720,8 @@ def interrupted(error: PolarisError, state: State, url: str) -> PolarisError:
     sentences = [error.msg.rstrip(".") + "."]
     if not error.partial:
         sentences.append(tally(state))
-    if state.live_again is None and state.sent and state.spares_live:
-        sentences.append("Whether any of them is live again is unknown.")
+    if state.unsure:
+        sentences.append("It is unknown whether any of them is live again.")
     sentences.append(damage(state, url))
     if not error.partial and error.kind in PASSING:
         sentences.append("Run it again: cleaning an instance twice does no harm.")

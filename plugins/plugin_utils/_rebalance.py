@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..module_utils._addresses import PLACEHOLDERS, address_order
+from ..module_utils._errors import listed
 from ._text import counted
 
 #: More runs than anyone would wait for.
@@ -225,16 +226,13 @@ def check_hosts(left_out: t.Sequence[str], target: str, clusters: t.Iterable[str
     """
     if left_out:
         raise RefusedError(
-            f"{counted(len(left_out), 'host is', 'hosts are')} left out of {target} ({some(left_out)}), and an average "
-            f"over part of the cluster is misleading. Run it without --limit, for all nodes of the cluster. Nothing "
-            f"was closed."
+            f"{counted(len(left_out), 'host is', 'hosts are')} left out of {target} ({listed(left_out, SHOWN)}), and "
+            f"an average over part of the cluster is misleading. Run it without --limit, for all nodes of the cluster. "
+            f"Nothing was closed."
         )
     different = sorted(set(clusters))
     if len(different) > 1:
-        raise RefusedError(
-            f"The hosts belong to several clusters ({', '.join(different)}), and clients do not move between clusters. "
-            f"Name the nodes of one cluster with the variable target. Nothing was closed."
-        )
+        raise several_clusters(f" ({', '.join(different)})")
 
 
 def decide(answers: t.Sequence[Answer], rules: Rules, protocol: str, fleet_size: t.Optional[int] = None) -> Decision:
@@ -264,7 +262,7 @@ def known_ports(answers: t.Sequence[Answer], protocol: str) -> t.Dict[str, Ports
     if uncounted:
         raise RefusedError(
             f"{len(uncounted)} of {counted(len(answers), 'node')} {'does' if len(uncounted) == 1 else 'do'} not count "
-            f"{protocol} ({some([answer.name for answer in uncounted])}), and an average over the others is "
+            f"{protocol} ({listed([answer.name for answer in uncounted], SHOWN)}), and an average over the others is "
             f"misleading. {sentence(uncounted[0].hint or '')} Nothing was closed."
         )
     return {answer.name: answer.ports for answer in answers if answer.ports is not None}
@@ -283,32 +281,30 @@ def check_cluster(answers: t.Sequence[Answer], fleet_size: t.Optional[int]) -> t
     if fleet_size is None and not lists:
         raise RefusedError(
             "No node lists the nodes of the cluster, so these may not be all of them. Name the addresses of nodes "
-            "that are no hosts of this run with spare_hosts, and give fleet_size, the number of nodes. Nothing was "
+            "that are not hosts of this run with spare_hosts, and give fleet_size, the number of nodes. Nothing was "
             "closed."
         )
     # All nodes of a cluster read the same registry, so every list shares nodes with the first.
     if fleet_size is None and not all(registries[0] & registry for registry in registries):
-        raise RefusedError(
-            "The hosts belong to several clusters, and clients do not move between clusters. Name the nodes of one "
-            "cluster with the variable target. Nothing was closed."
-        )
+        raise several_clusters()
     registered: t.FrozenSet[str] = frozenset().union(*registries)
     size = fleet_size or len(registered)
     if size > len(answers):
-        which = "" if fleet_size else f" ({some(sorted(registered, key=address_order), 20)})"
+        which = "" if fleet_size else f" ({listed(sorted(registered, key=address_order), 20)})"
         raise RefusedError(
             f"The cluster has {counted(size, 'node')}{which}, and only "
-            f"{counted(len(answers), 'is a host', 'are hosts')} of this run. An average over part of "
-            f"the cluster is misleading. Add all nodes to the inventory; in "
-            f"AWX, run it without slices. If a node is gone for good but still registered, set fleet_size to the right "
-            f"number of nodes. Nothing was closed."
+            f"{counted(len(answers), 'is a host', 'are hosts')} of this run. An average over part of the cluster is misleading. "
+            f"Add all nodes to the inventory; in AWX, run it without slices. If a node was removed but is still "
+            f"registered, set fleet_size to the right number of nodes. Nothing was closed."
         )
     return registered
 
 
-def some(names: t.Sequence[str], most: int = SHOWN) -> str:
-    """The first names, and whether there are more."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+def several_clusters(which: str = "") -> RefusedError:
+    return RefusedError(
+        f"The hosts belong to several clusters{which}, and clients do not move between clusters. Name the nodes of one "
+        f"cluster with the variable target. Nothing was closed."
+    )
 
 
 def sentence(text: str) -> str:

@@ -14,6 +14,7 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._api.log_levels import LEVELS
+from ..module_utils._errors import shorten
 from ..module_utils._identity import NAME
 from ..module_utils._options import whole_number
 from ._host_variables import is_given
@@ -34,7 +35,6 @@ _SCOPE = rf"(?:\"[^\"]+\"|'[^']+'|{_WORD})"
 _STEP = re.compile(rf"({_SCOPE})\s*[:=]\s*({_SCOPE})")
 _STEPS = re.compile(rf"{_STEP.pattern}(?:[\s,;]+{_STEP.pattern})*[\s,;]*")
 _SIZE = re.compile(r"[0-9]+([.][0-9]+)?[KMGTkmgt]?B?")
-_SHOWN = 100
 
 
 def check(
@@ -72,8 +72,7 @@ def _example(rule: Rule) -> str:
 
 
 def _refused(must: str, value: t.Any) -> ValueError:
-    text = repr(value)
-    return ValueError(f"must be {must}; got {text if len(text) <= _SHOWN else text[:_SHOWN] + '...'}")
+    return ValueError(f"must be {must}; got {shorten(repr(value), 100)}")
 
 
 # --- the types --------------------------------------------------------------------------------------------------------

@@ -464,7 +464,7 @@ def test_without_the_last_lookup_it_is_unknown_what_is_live_again(site: Site) ->
     site.node.fault("GET", LIST, Fault("status", 500, "oops"), skip=1)
     error = site.refused(instances=[row.tetrad for row in rows], retries=0)
     assert error.kind == "server"
-    assert "3 were cleaned, 0 were not. Whether any of them is live again is unknown." in error.msg
+    assert "3 were cleaned, 0 were not. It is unknown whether any of them is live again." in error.msg
     assert error.partial["live_again"] is None
     assert error.partial["count"] == 3
 

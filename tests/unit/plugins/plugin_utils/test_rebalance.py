@@ -274,7 +274,7 @@ def test_hosts_that_were_left_out_are_refused_before_any_answer() -> None:
         RefusedError, match=r"^1 host is left out of polaris_servers \(node2\).* Run it without --limit"
     ):
         check_hosts(["node2"], "polaris_servers", [])
-    with pytest.raises(RefusedError, match=r"^7 hosts are left out of all \(a, b, c, d, e, ...\)"):
+    with pytest.raises(RefusedError, match=r"^7 hosts are left out of all \(a, b, c, d, e and 2 more\)"):
         check_hosts(list("abcdefg"), "all", [])
 
 
