@@ -293,9 +293,9 @@ def check_cluster(answers: t.Sequence[Answer], fleet_size: t.Optional[int]) -> t
         which = "" if fleet_size else f" ({listed(sorted(registered, key=address_order), 20)})"
         raise RefusedError(
             f"The cluster has {counted(size, 'node')}{which}, and only "
-            f"{counted(len(answers), 'is a host', 'are hosts')} of this run. An average over part of the cluster is misleading. "
-            f"Add all nodes to the inventory; in AWX, run it without slices. If a node was removed but is still "
-            f"registered, set fleet_size to the right number of nodes. Nothing was closed."
+            f"{counted(len(answers), 'is a host', 'are hosts')} of this run. An average over part of the cluster is "
+            f"misleading. Add all nodes to the inventory; in AWX, run it without slices. If a node was removed but is "
+            f"still registered, set fleet_size to the right number of nodes. Nothing was closed."
         )
     return registered
 
