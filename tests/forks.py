@@ -4,9 +4,9 @@
 """Ansible's programs for the tests, imported once: imports take half of the CPU time of a short ansible-playbook.
 
 A nursery is a process that has imported ansible-playbook, ansible-inventory, requests and Ansible's own plugins, but
-nothing of the collection. It forks for each run. From then on, a run is a separate process, as if it had been executed,
-except that it does not collect garbage. Ansible reads its settings while it is imported, so each set of settings has
-its own nursery. The first run with each set of settings uses no nursery.
+nothing of the collection. It forks for each run. From there on, a run is a separate process, as if it had been
+executed, except that it does not collect garbage. Ansible reads its settings while it is imported, so each set of
+settings has its own nursery. The first run with each of them is executed.
 """
 
 from __future__ import annotations
