@@ -30,6 +30,8 @@ export LC_ALL := C.UTF-8
 endif
 
 PYTEST := .venv/bin/python -m pytest
+# Otherwise each process compiles all tests anew, and Hypothesis, whose assertions pytest rewrites.
+unexport PYTHONDONTWRITEBYTECODE
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(COLLECTIONS)" ANSIBLE_HOME="$(CURDIR)/.cache/ansible"
 NOX := tools/nox --no-error-on-missing-interpreters -s
 
