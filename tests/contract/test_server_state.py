@@ -183,7 +183,7 @@ def test_there_are_no_locations_without_a_plugin(server: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ["heap", "allocs", "goroutine", "profile", "trace"])
-def test_go_opens_the_profiles(server: Server, kind: str, tmp_path: Path) -> None:
+def test_profiles_are_saved(server: Server, kind: str, tmp_path: Path) -> None:
     options = {"kind": kind, "seconds": 1, "dest": str(tmp_path / "profile")}
     if kind == "trace" and not server.has("POST", "/maintain/v1/pprof/enable"):
         with pytest.raises(PolarisError) as caught:
@@ -194,9 +194,17 @@ def test_go_opens_the_profiles(server: Server, kind: str, tmp_path: Path) -> Non
     content = Path(result["dest"]).read_bytes()
     assert len(content) == result["size"]
     assert polaris_profile.is_profile(io.BytesIO(content), kind)
+
+
+@pytest.mark.sample
+def test_go_opens_the_profiles(server: Server, tmp_path: Path) -> None:
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is not None and kind != "trace":
-        subprocess.run([go, "tool", "pprof", "-top", result["dest"]], capture_output=True, check=True)
+    if go is None:
+        pytest.skip("there is no Go")
+    for kind in ("heap", "allocs", "goroutine", "profile"):
+        options = {"kind": kind, "seconds": 1, "dest": str(tmp_path / kind)}
+        saved = polaris_profile.run(server.client(None), options, False)["dest"]
+        subprocess.run([go, "tool", "pprof", "-top", saved], capture_output=True, check=True)
 
 
 def test_the_switch_of_profiles(server: Server) -> None:

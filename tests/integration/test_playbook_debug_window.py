@@ -49,7 +49,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 200) -
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def command(folder: Path, fleet: Fleet) -> tuple[list[str], dict[str, str]]:

@@ -88,7 +88,7 @@ def test_a_list_that_does_not_change(count: int) -> None:
     assert server.requests == max(1, -(-count // 100))
 
 
-@pytest.mark.parametrize("count", [101, 250, 2000, 10_000])
+@pytest.mark.parametrize("count", [101, 250, 2000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_pages_in_another_order_each_time(count: int) -> None:
     """As on a MySQL store, from v1.17.2 on, if all changed in the same second. Ids chosen by clients may be missing."""
     server = Restless([one for one in some_ids(count) if not one.startswith("own")], shuffled)

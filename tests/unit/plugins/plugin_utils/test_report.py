@@ -32,6 +32,9 @@ from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries
 )
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summary import Node, Run
 
+# Each process would render the large pages.
+pytestmark = pytest.mark.xdist_group("report")
+
 MIB = 1024 * 1024
 HOSTILE = """<script>alert("1")</script>'&{{ 7 * 7 }}{% raw %}<!--]]>"""
 Values = dict[str, Any]
@@ -515,7 +518,7 @@ def big_page(count: int) -> Page:
     return Page(render(big_report(count), "report.json"))
 
 
-@pytest.fixture(params=[1, 2, 5, 25, 200], ids=lambda count: f"{count}-nodes")
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow), 5, 25, 200], ids=lambda count: f"{count}-nodes")
 def page(request: pytest.FixtureRequest) -> Page:
     return big_page(request.param)
 
