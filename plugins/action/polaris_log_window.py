@@ -22,10 +22,7 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._options i
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC, run
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import (
-    perform_action,
-    variables_of,
-)
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import perform_action, variables_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._from_here import (
     asked_from_here,
     asked_servers,
@@ -87,7 +84,7 @@ class ActionModule(ActionBase):
         """Start the process that restores if this play dies. Nothing is raised yet."""
         if self._task.check_mode:
             return {"pid": None}
-        # (A node whose options are refused here is also refused before its levels are raised.)
+        # A node whose options are refused here is also refused before its levels are raised.
         asked, others = asked_servers(task_vars, SPEC, {"levels": {}, "expected": {}})
         accounts = {name: options.params for name, options in asked.items()}
         path = os.path.join(
@@ -109,7 +106,7 @@ class ActionModule(ActionBase):
         started = time.monotonic()
         nodes = [node_of(name, host) for name, host in hosts_of(task_vars)]
         for line in before_wait(nodes, started + options["seconds"]):
-            # (A task's warnings are shown only when it ends.)
+            # A task's warnings would be shown only when it ends.
             tell(f"[WARNING]: {line}")
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         # Never fail: a task that runs once and fails takes the other hosts out of the play with raised levels.
@@ -134,11 +131,11 @@ class ActionModule(ActionBase):
     # --- on every node ---
 
     def _open(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
-        """See what the window changes, record that in the journal, and raise the levels.
+        """Find out what the window changes, record that in the journal, and raise the levels.
 
         On a node whose connection is not local, set a switch before that.
         """
-        # Nothing may be raised any more when the process that watches restores the levels.
+        # Raise nothing after the process that watches has begun to restore the levels.
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         wanted = {name: options[name] for name in ("levels", "ignore_unknown_scopes")}
         # A node that does not answer delays the window on the others by one time-out, not by three.
@@ -155,7 +152,7 @@ class ActionModule(ActionBase):
         except (KeyError, OSError) as error:
             raise AnsibleError(
                 f"No process would restore the levels of this node if this play was killed ({error}): run the whole "
-                f"playbook. They are not changed."
+                f"playbook. Nothing was changed."
             ) from error
         results = [looked]
         switch: Result = {}
@@ -186,7 +183,7 @@ class ActionModule(ActionBase):
         """
         armed = self._arm(switch["name"], plan, seconds, False, task_vars)
         gone = armed.get("gone")
-        # (If an earlier answer was lost, it no longer matters why.)
+        # Why an earlier answer was lost no longer matters.
         last = {key: value for key, value in switch.items() if key != "missing"}
         known = {"name": switch["name"]} if gone else last
         raised: Result = {}
@@ -255,7 +252,7 @@ class ActionModule(ActionBase):
         if not begun.get("ansible_job_id"):
             return {"missing": reason(begun)}
         armed = self._arm(name, plan, seconds, True, task_vars)
-        # (If only its answer was lost, the job may be running.)
+        # If only its answer was lost, the job may be running.
         return armed if armed.get("gone") else {"name": name, **armed}
 
     def _arm(

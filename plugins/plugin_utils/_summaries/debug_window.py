@@ -48,7 +48,7 @@ def summarize(run: Run) -> Summary:
                 "MAY BE RAISED",
                 "it was restored, but has not answered an earlier change, and may still make it",
             )
-        text = f"{state} on {node.name}: {why}.{who_goes_on(node)} {by_hand(node.name, plan['levels'])}"
+        text = f"{state} on {node.name}: {why}.{next_attempt(node)} {by_hand(node.name, plan['levels'])}"
         lines.append(Line(text, failure=True))
     lines += failures("FAILED", failed)
     waited = next((node.result("polaris_window") for node in run.nodes if node.answer("polaris_window")), {})
@@ -77,7 +77,7 @@ def by_hand(name: str, levels: t.Mapping[str, t.Any]) -> str:
     return f"Restore it with: ansible-playbook polarismesh.maintenance.log_level -e {wanted}"
 
 
-def who_goes_on(node: Node) -> str:
+def next_attempt(node: Node) -> str:
     """Who tries to restore a node after the play."""
     switch = switch_of(node)
     if "until" in switch:
@@ -186,12 +186,5 @@ def plan_on(node: Node) -> t.Mapping[str, t.Any]:
 
 
 SUMMARY = Summarizer(
-    (
-        "polaris_raised",
-        "polaris_watch",
-        "polaris_window",
-        "polaris_restored",
-        "polaris_released",
-    ),
-    summarize,
+    ("polaris_raised", "polaris_watch", "polaris_window", "polaris_restored", "polaris_released"), summarize
 )
