@@ -119,7 +119,7 @@ def serve(connection: socket.socket) -> None:
     """Fork for each request; answer with the process's id, and with its exit code when it has ended."""
     for module in PROGRAMS.values():
         importlib.import_module(module)
-    # (One test hides it.)
+    # One test hides requests.
     with contextlib.suppress(ImportError):
         importlib.import_module("requests")
     from ansible.config import manager
@@ -146,7 +146,7 @@ def serve(connection: socket.socket) -> None:
             connection.sendall(f"{code}\n".encode())
     from ansible import constants
 
-    # (Made by its configuration when it is imported.)
+    # Ansible created it when its configuration was imported.
     shutil.rmtree(str(vars(constants)["DEFAULT_LOCAL_TMP"]), ignore_errors=True)
 
 
@@ -199,7 +199,7 @@ def become(command: list[str], cwd: str, environment: dict[str, str], descriptor
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code)
-    sys.exit("It ends with SystemExit.")
+    sys.exit("The program returned without SystemExit.")
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def run_playbook(
     inside: Sequence[str] = (),
     timeout: float = 240,
 ) -> PlaybookRun:
-    """Run ansible-playbook in ``folder`` (default: a new temporary one) and collect its results.
+    """Run ansible-playbook in ``folder``, which is created if necessary, and collect its results.
 
     :param playbook: the FQCN or path of a playbook, or plays as data.
     :param inventory: a fleet, inventory data, or anything that ``-i`` accepts.
@@ -129,7 +129,7 @@ def run_playbook(
     results.unlink(missing_ok=True)
     command = command_of(folder, playbook, inventory, args=args, extra_vars=extra_vars)
     process = forks.run([*inside, *command], folder, environment_of(results, env), merged=True, timeout=timeout)
-    # As for a noop in the rescue of a block with a condition.
+    # Ansible prints this, for example, for a noop in the rescue of a block with a condition.
     assert "does not support when conditional" not in process.stdout, process.stdout
     return PlaybookRun(process.returncode, process.stdout, read_results(results))
 

@@ -58,8 +58,8 @@ OPTIONS: t.Dict[str, t.Any] = {
 #: How often the remaining time is shown, at a terminal and in a log, in seconds.
 AT_TERMINAL = 5
 IN_LOG = 60
-#: How long the switch may live beyond the window: before it is armed, and while its server does not answer.
-OVERTIME = 900
+#: How many seconds longer than the window the switch may live: until it is armed, and while its server does not answer.
+SWITCH_MARGIN = 900
 
 
 class ActionModule(ActionBase):
@@ -92,7 +92,7 @@ class ActionModule(ActionBase):
             f"polaris-window-{secrets.token_hex(8)}",
         )
         try:
-            watch = _watch.start(accounts, os.getppid(), restored, path)
+            watch = _watch.start(accounts, os.getppid(), restore_one, path)
             return {**watch, "unwatched": others, "started": time.monotonic()}
         except OSError as error:
             raise AnsibleError(
@@ -138,7 +138,7 @@ class ActionModule(ActionBase):
         # Raise nothing after the process that watches has begun to restore the levels.
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         wanted = {name: options[name] for name in ("levels", "ignore_unknown_scopes")}
-        # A node that does not answer delays the window on the others by one time-out, not by three.
+        # A node that does not answer delays the window on the others by one timeout, not by three.
         looked = perform_action(self, LOG_LEVEL, {**wanted, "retries": 0}, task_vars, check_mode=True)
         plan = plan_of(looked)
         if not plan["levels"] or self._task.check_mode:
@@ -248,7 +248,7 @@ class ActionModule(ActionBase):
         # Without pipelining, the account would briefly be in a file on the node.
         if not self._is_pipelining_enabled("new"):
             return {"missing": "its connection does not use pipelining, which keeps the token out of files there"}
-        begun = self._on_node({"step": "wait", "name": name, "url": plan["url"]}, task_vars, seconds + OVERTIME)
+        begun = self._on_node({"step": "wait", "name": name, "url": plan["url"]}, task_vars, seconds + SWITCH_MARGIN)
         if not begun.get("ansible_job_id"):
             return {"missing": reason(begun)}
         armed = self._arm(name, plan, seconds, True, task_vars)
@@ -318,7 +318,8 @@ def node_of(name: str, variables: t.Mapping[str, t.Any]) -> Node:
     return Node(name, {register: plain(variables[register]) for register in SUMMARY.registers if register in variables})
 
 
-def restored(params: Params) -> Result:
+def restore_one(params: Params) -> Result:
+    """Restore one server, in the process that watches."""
     return perform(run, params, set(), check_mode=False, diff_mode=False).result
 
 

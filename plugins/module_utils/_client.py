@@ -114,12 +114,12 @@ def _check_client_certificate(cert: str, key: t.Optional[str]) -> None:
         ) from None
 
 
-def check_authorities(verify: t.Union[bool, str], given: t.Optional[str], environ: t.Mapping[str, str]) -> None:
+def check_authorities(verify: t.Union[bool, str], ca_path: t.Optional[str], environ: t.Mapping[str, str]) -> None:
     """Refuse a file or directory of CA certificates that cannot be used, naming the option or variable that set it."""
     if not isinstance(verify, str):
         return
     named = "ca_path"
-    if verify != given:
+    if verify != ca_path:
         variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
         named = next(f"the environment variable {name}" for name in variables if environ.get(name))
     try:
@@ -145,7 +145,7 @@ def check_proxy(proxy: t.Optional[str], url: str, environ: t.Mapping[str, str]) 
 
 
 def silent(line: str) -> None:
-    """Shows no progress, where that is impossible."""
+    """Discards a line about progress: a module has no way to show one."""
 
 
 class Progress:
@@ -187,7 +187,7 @@ class Client:
         self._secrets = secrets
         # Routes that answered 404 or 405 (METHOD path), so that a dialect is detected once, not once per call.
         self.missing: t.Set[str] = set()
-        #: Our ends of the connections that carried answers so far, ``host:port``.
+        #: The local addresses of the connections that have carried answers, ``host:port``.
         self.own_addresses: t.Set[str] = set()
         self._headers = _headers(settings)
         # Not a Session, which would read ~/.netrc, follow redirects, keep cookies, and take more time.

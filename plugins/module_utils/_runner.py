@@ -15,7 +15,7 @@ from ._addresses import credentials_in_url, shown_url
 from ._api import account
 from ._client import HAS_REQUESTS, REQUESTS_IMPORT_ERROR, Client, silent
 from ._errors import PolarisError
-from ._options import Params, Spec, check_account, settings, worded
+from ._options import ACCOUNT, Params, Spec, check_account, settings, worded
 from ._secrets import Scrubber, shown_arguments
 
 Result = t.Dict[str, t.Any]
@@ -46,9 +46,9 @@ def connected(
 
     :param secrets: the token that a login returns is added to it.
     :param warnings: warnings about the account are added to it.
-    :raises PolarisError: before or after the client has been used.
+    :raises PolarisError: the URL, the settings or the account cannot be used, or the login failed.
     """
-    params = {**params, **{name: params[name] or None for name in ("token", "username", "password", "owner")}}
+    params = {**params, **{name: params[name] or None for name in ACCOUNT}}
     check_account(params)
     client = Client(settings(params), progress, secrets)
     try:

@@ -171,7 +171,7 @@ def wanted_levels(params: Params) -> Levels:
     if params["levels"] is None:
         wanted = {params["scope"]: params["level"]}
     else:
-        # A module gets its options as JSON, where every key is text. So 7 and "7" are one scope in-process as well.
+        # Ansible reads text such as "{7: 'debug'}" as a mapping whose keys are not text.
         wanted = json.loads(json.dumps(params["levels"]))
         if not wanted:
             raise PolarisError("refused", "levels is empty: name at least one scope and its level, or '*' for all.")

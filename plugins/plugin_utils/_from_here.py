@@ -13,10 +13,8 @@ from ansible.errors import AnsibleError
 
 from ..module_utils._options import Spec, Validated, validated
 from ._action import as_json
-from ._host_variables import NAMES, completed, is_local, url_of
+from ._host_variables import NAMES, Variables, completed, is_local, url_of
 from ._play import is_playing
-
-Variables = t.Mapping[str, t.Any]
 
 
 def hosts_of(task_vars: Variables) -> t.List[t.Tuple[str, Variables]]:

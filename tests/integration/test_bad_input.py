@@ -122,8 +122,8 @@ def test_bad_input(door: str, fleet: Fleet, playbook: Callable[..., PlaybookRun]
         "two accounts": Case({"username": "me", "password": "word"}, ["token and username"], "refused"),
         "half a login": Case({"token": None, "username": "me"}, ["username and password"], "refused"),
         "wrong password": Case({"token": None, "username": "polaris", "password": "word"}, ["login"], "auth"),
-        "time-out of zero": Case({"timeout": 0}, ["timeout must be"], "refused"),
-        "time-out that is none": Case({"timeout": "nan"}, ["timeout must be"], "refused"),
+        "timeout of zero": Case({"timeout": 0}, ["timeout must be"], "refused"),
+        "timeout that is no number": Case({"timeout": "nan"}, ["timeout must be"], "refused"),
         "fewer retries than none": Case({"retries": -1}, ["retries must be"], "refused"),
         "no such file": Case({"ca_path": "/no/such/file"}, ["ca_path", "/no/such/file"], "refused"),
     }

@@ -101,7 +101,7 @@ def notes(run: Run, plan: Result) -> t.Iterator[str]:
 
 
 def from_now_on(run: Run, plan: Result, after: t.Optional[After]) -> t.Tuple[bool, t.Optional[int]]:
-    """Whether all nodes were counted again, and how many runs it takes from then on, otherwise including this one."""
+    """Whether all nodes were counted again, and how many runs are needed: after this one if they were, else with it."""
     counts = [(after or {}).get(name) for name in plan["nodes"]]
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):

@@ -10,7 +10,7 @@ import math
 import shlex
 import typing as t
 
-from .._summary import Line, Node, Run, Summarizer, Summary, failed_data, failures, is_answer, on
+from .._summary import Line, Node, Run, Summarizer, Summary, dry, failed_data, failures, is_answer, on
 from .._text import counted
 from .log_level import kept_lines
 
@@ -27,14 +27,13 @@ def summarize(run: Run) -> Summary:
     untouched = [node for node, plan in nodes if not plan["levels"] or (node in answered and node not in restored)]
     failed = {node: why for node, why in ((node, not_opened(node)) for node in run.nodes) if why is not None}
 
-    dry = " (check mode: nothing was changed)" if run.check_mode else ""
-    lines = [Line(f"Polaris debug window closed{dry}: {counted(len(run.nodes), 'node')}")]
+    lines = [Line(f"Polaris debug window closed{dry(run, 'changed')}: {counted(len(run.nodes), 'node')}")]
     if restored:
         verb = "would be restored" if run.check_mode else "restored"
         lines.append(Line(f"{verb} {on([node.name for node in restored])}"))
     if untouched:
         lines.append(Line(f"never raised {on([node.name for node in untouched])}"))
-    before = [node.name for node in restored if is_restored_before(node)]
+    before = [node.name for node in restored if was_already_restored(node)]
     if before and not run.check_mode:
         lines.append(Line(f"already restored {on(before)}, by the job there or by somebody else"))
     lines += kept_lines([(node, node.result("polaris_restored")) for node in answered])
@@ -72,7 +71,7 @@ def summarize(run: Run) -> Summary:
 
 def by_hand(name: str, levels: t.Mapping[str, t.Any]) -> str:
     """How to restore a node by hand."""
-    # (With --limit, the node would have to be one of polaris_servers.)
+    # Not with --limit, which finds the node only if it is in the group polaris_servers.
     wanted = shlex.quote(json.dumps({"levels": levels, "target": name}, ensure_ascii=False))
     return f"Restore it with: ansible-playbook polarismesh.maintenance.log_level -e {wanted}"
 
@@ -107,8 +106,8 @@ def is_watched(node: Node) -> bool:
     return "polaris_watch" not in node.results or node.answer("polaris_watch") is not None
 
 
-def is_restored_before(node: Node) -> bool:
-    """Whether the play found nothing to restore."""
+def was_already_restored(node: Node) -> bool:
+    """Whether the play found nothing left to restore."""
     found = node.result("polaris_restored")
     return not found.get("changed") and not found.get("kept")
 
@@ -131,9 +130,9 @@ def overtime(position: int, hosts: int, forks: int, past: float) -> int:
 
     The window opens when the play has raised all nodes, and the switch should not restore the levels before the play
     does. So it waits 4 s, a quarter of a second for each host in one round of ``forks`` hosts, and more for each round
-    after that of this host: one and a half times as long as a round has taken so far, but at least 10 s, which is
-    enough if a server or SSH does not answer. If the play takes longer, the node has its new levels for the seconds of
-    the window, but is restored before the other nodes.
+    after that of this host: one and a half times as long as a round has taken so far, but at least 10 s, as long as
+    Ansible waits for SSH by default. If the play takes longer, the node has its new levels for the seconds of the
+    window, but is restored before the other nodes.
 
     :param position: of the host among all hosts of the play.
     :param past: how many seconds ago the play began to raise the nodes.

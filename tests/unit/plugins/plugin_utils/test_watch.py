@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.polarismesh.maintenance.plugins.action.polaris_log_window import restored
+from ansible_collections.polarismesh.maintenance.plugins.action.polaris_log_window import restore_one
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import validated
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
@@ -43,7 +43,7 @@ def accounts(url: str, token: str = "") -> dict[str, dict[str, Any]]:
 @pytest.fixture
 def watch(fleet: Fleet, play: subprocess.Popen[bytes], tmp_path: Path) -> dict[str, Any]:
     """A process that watches over two nodes, which are one server here."""
-    return _watch.start(accounts(fleet.url, fleet.tokens.owner), play.pid, restored, str(tmp_path / "journal"))
+    return _watch.start(accounts(fleet.url, fleet.tokens.owner), play.pid, restore_one, str(tmp_path / "journal"))
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -120,7 +120,7 @@ def said_of(
 ) -> list[str]:
     monkeypatch.setattr(_watch, "PAUSE", 0)
     said: list[str] = []
-    _watch.restore(journal, accounts(url, token), restored, said.append)
+    _watch.restore(journal, accounts(url, token), restore_one, said.append)
     return said
 
 
