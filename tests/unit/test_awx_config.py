@@ -63,6 +63,13 @@ def test_a_survey_asks_what_its_runbook_documents(runbook: str) -> None:
             assert all(re.search(rf"\b{re.escape(choice)}\b", text) for choice in named), variable
 
 
+def test_a_runbook_documents_the_variables_that_it_checks() -> None:
+    for playbook in config.PLAYBOOKS.glob("*.yml"):
+        check = yaml.safe_load(playbook.read_text(encoding="utf-8"))[0]["tasks"][0]
+        checked = check["polarismesh.maintenance.polaris_variables"]["variables"]
+        assert config.documented(playbook).keys() - COMMON - OPTIONS == checked.keys(), playbook.name
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("name", SURVEYS)
 def test_awx_accepts_the_survey(name: str, language: str) -> None:
