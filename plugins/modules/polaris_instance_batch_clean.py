@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_instance_batch_clean
-short_description: Remove all deleted instances from the store of Polaris for good
+short_description: Permanently remove all deleted instances from the store of Polaris
 version_added: 1.0.0
 description:
   - Deregistered instances stay in the store of Polaris, marked as deleted, until the server removes them. This module

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: polaris_instance_clean
-short_description: Remove deleted instances from the store of Polaris for good
+short_description: Permanently remove deleted instances from the store of Polaris
 version_added: 1.0.0
 description:
   - A deregistered instance stays in the store of Polaris, marked as deleted, until the server removes it. This module

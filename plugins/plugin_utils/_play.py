@@ -49,10 +49,7 @@ def matched(pattern: t.Any, groups: t.Mapping[str, t.Sequence[str]], limit: str 
 
 
 #: Replaces the results of a host that is no longer part of the play.
-LEFT_OUT = {
-    "failed": True,
-    "msg": "it failed in an earlier play of this run, so this play did nothing there",
-}
+LEFT_OUT = {"failed": True, "msg": "it failed in an earlier play of this run, so this play did nothing there"}
 
 
 def is_playing(name: str, task_vars: t.Mapping[str, t.Any]) -> bool:
