@@ -45,7 +45,7 @@ def summarize(run: Run) -> Summary:
         ),
         *map(Line, table(run, plan, closed, after)),
         *map(Line, notes(run, plan)),
-        Line(outcome(plan, verb(run), total, runs, more)),
+        Line(outcome(run, plan, total, runs, more)),
         *failures("FAILED", failed),
     ]
     data = {
@@ -109,7 +109,7 @@ def from_now_on(run: Run, plan: Result, after: t.Optional[After]) -> t.Tuple[boo
     return True, runs_needed(known, Rules.of(run.given["tolerance"], run.given["max_share"]))
 
 
-def outcome(plan: Result, verb: str, total: int, runs: t.Optional[int], more: bool) -> str:
+def outcome(run: Run, plan: Result, total: int, runs: t.Optional[int], more: bool) -> str:
     if runs is None:
         outlook = "max_share of the connections left there is less than one, so it will not even out"
     elif runs == 0:
@@ -121,7 +121,7 @@ def outcome(plan: Result, verb: str, total: int, runs: t.Optional[int], more: bo
     if not plan["count"]:
         return f"nothing to close: {outlook}"
     planned = f" of {plan['count']} planned" if total != plan["count"] else ""
-    return f"{verb} {total}{planned}; {outlook}"
+    return f"{verb(run)} {total}{planned}; {outlook}"
 
 
 def verb(run: Run) -> str:
