@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Result:
         result: Result = {**super().run(tmp, task_vars), "changed": False}
         options = arguments(OPTIONS, self._task)
-        asked, _others = asked_servers(task_vars or {}, SPEC, {"protocol": options["protocol"]})
+        asked, _others = asked_servers(self, task_vars or {}, SPEC, {"protocol": options["protocol"]})
         if not options["after"] or not asked:
             return {**result, "counts": {}}
         perform_action(self, "ansible.builtin.pause", {"seconds": options["after"]}, task_vars or {})

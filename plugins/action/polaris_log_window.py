@@ -24,7 +24,6 @@ from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_lev
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import perform_action, variables_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._from_here import (
-    asked_from_here,
     asked_servers,
     hosts_of,
     options_of,
@@ -85,7 +84,7 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"pid": None}
         # A node whose options are refused here is also refused before its levels are raised.
-        asked, others = asked_servers(task_vars, SPEC, {"levels": {}, "expected": {}})
+        asked, others = asked_servers(self, task_vars, SPEC, {"levels": {}, "expected": {}})
         accounts = {name: options.params for name, options in asked.items()}
         path = os.path.join(
             C.DEFAULT_LOCAL_TMP,  # type: ignore[attr-defined]
@@ -118,14 +117,13 @@ class ActionModule(ActionBase):
         watch = plain(task_vars.get("polaris_watch") or {})
         if watch.get("pid") is None:
             return {"released": True}
-        hosts = dict(hosts_of(task_vars))
         try:
             journal = _watch.read(watch["journal"])
         except OSError as error:
             # The process still has the file open.
             return {"released": False, "left": [], "plans": {}, "warnings": [f"{watch['journal']}: {error}"]}
         plans = {name: entry.plan for name, entry in journal.items() if entry.state != "restored"}
-        left = [name for name in plans if asked_from_here(hosts[name])]
+        left = [name for name in plans if name not in watch["unwatched"]]
         return {"released": not left and _watch.release(watch), "left": left, "plans": plans}
 
     # --- on every node ---

@@ -10,11 +10,15 @@ import typing as t
 
 from ansible import context
 from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
 
 from ..module_utils._options import Spec, Validated, validated
 from ._action import as_json
 from ._host_variables import NAMES, Variables, completed, is_local, url_of
 from ._play import is_playing
+
+#: Says where the tasks of a host run.
+CONNECTION = "ansible_connection"
 
 
 def hosts_of(task_vars: Variables) -> t.List[t.Tuple[str, Variables]]:
@@ -23,9 +27,18 @@ def hosts_of(task_vars: Variables) -> t.List[t.Tuple[str, Variables]]:
     return [(str(name), task_vars["hostvars"][name]) for name in names]
 
 
-def asked_from_here(host: Variables) -> bool:
-    """Whether the controller itself connects to the server of a host."""
-    return is_local(host.get("ansible_connection", context.CLIARGS.get("connection")))
+def variables_in_play(action: ActionBase, task_vars: Variables, name: str) -> t.Dict[str, t.Any]:
+    """The variables of a host that say which server is asked and how, templated, as the tasks of this host see them.
+
+    Its ``hostvars`` lack the variables of the play, such as ``vars`` of import_playbook.
+
+    :raises AnsibleError: a variable cannot be read outside the tasks of this host.
+    """
+    hosts = task_vars["hostvars"]
+    host, play = hosts._inventory.get_host(name), action._task.get_play()
+    raw = hosts._variable_manager.get_vars(play=play, host=host, include_hostvars=False)
+    templar = action._templar.copy_with_new_env(available_variables=raw)
+    return {variable: templar.template(raw[variable]) for variable in (*NAMES, CONNECTION) if variable in raw}
 
 
 def options_of(variables: Variables, args: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -36,17 +49,17 @@ def options_of(variables: Variables, args: t.Mapping[str, t.Any]) -> t.Dict[str,
 
 
 def asked_servers(
-    task_vars: Variables, spec: Spec, args: t.Mapping[str, t.Any]
+    action: ActionBase, task_vars: Variables, spec: Spec, args: t.Mapping[str, t.Any]
 ) -> t.Tuple[t.Dict[str, Validated], t.List[str]]:
     """Host -> the options of a module for each server that the controller asks, and the other hosts of the play.
 
     If a variable of a host cannot be read outside its own tasks, the host is one of the others.
     """
     asked, others = {}, []
-    for name, host in hosts_of(task_vars):
+    for name, _host in hosts_of(task_vars):
         try:
-            if asked_from_here(host):
-                variables = {variable: host[variable] for variable in NAMES if variable in host}
+            variables = variables_in_play(action, task_vars, name)
+            if is_local(variables.get(CONNECTION, context.CLIARGS.get("connection"))):
                 asked[name] = validated(spec, options_of(variables, args))
                 continue
         except AnsibleError:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -18,7 +19,16 @@ from pathlib import Path
 import pytest
 
 from tests.simulator import Fault, Fleet
-from tests.support import PlaybookRun, command_of, environment_of, flaky, in_background, owners_inventory, processes_in
+from tests.support import (
+    PlaybookRun,
+    command_of,
+    environment_of,
+    flaky,
+    in_background,
+    inventory_of,
+    owners_inventory,
+    processes_in,
+)
 
 pytestmark = pytest.mark.core
 
@@ -316,3 +326,19 @@ def test_bad_seconds_change_nothing(seconds: object, mixed: Fleet, playbook: Pla
     msg = "The variable seconds must be a whole number from 1 to 86400"
     assert run.one("Check the variables")["msg"].startswith(msg)
     assert mixed.requests == []
+
+
+def test_killed_with_the_account_in_the_vars_of_import_playbook(
+    make_fleet: Callable[..., Fleet], tmp_path: Path
+) -> None:
+    """They are variables of the play, which the hostvars of a host lack."""
+    fleet = make_fleet(nodes=1)
+    before = levels(fleet)
+    book = tmp_path / "book.yml"
+    given = {"polaris_token": fleet.tokens.owner, "ansible_connection": "local", "levels": RAISED}
+    book.write_text(json.dumps([{"import_playbook": NAME, "vars": given}]))
+    hosts = inventory_of(fleet, ansible_connection="ssh")
+    with in_background(tmp_path, str(book), hosts, {}) as process:
+        wait_until(lambda: is_open(fleet), "the window is open")
+        process.kill()
+        wait_until(lambda: levels(fleet) == before, "the levels are restored")
