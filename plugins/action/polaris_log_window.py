@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
     def _watch(self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Result:
         """Start the process that restores if this play dies. Nothing is raised yet."""
         if self._task.check_mode:
-            return {"pid": None}
+            return {"pid": None, "play": os.getppid()}
         # A node whose options are refused here is also refused before its levels are raised.
         asked, others = asked_servers(self, task_vars, SPEC, {"levels": {}, "expected": {}})
         accounts = {name: options.params for name, options in asked.items()}
@@ -92,7 +92,7 @@ class ActionModule(ActionBase):
         )
         try:
             watch = _watch.start(accounts, os.getppid(), restore_one, path)
-            return {**watch, "unwatched": others, "started": time.monotonic()}
+            return {**watch, "play": os.getppid(), "unwatched": others, "started": time.monotonic()}
         except OSError as error:
             raise AnsibleError(
                 f"The process that restores the levels if this play is killed could not be started ({error}). "
@@ -107,7 +107,7 @@ class ActionModule(ActionBase):
         for line in before_wait(nodes, started + options["seconds"]):
             # A task's warnings would be shown only when it ends.
             tell(f"[WARNING]: {line}")
-        threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+        end_with_play(task_vars)
         # Never fail: a task that runs once and fails takes the other hosts out of the play with raised levels.
         ended_by = wait(options["seconds"])
         return {"waited": round(time.monotonic() - started), "ended_by": ended_by}
@@ -134,7 +134,7 @@ class ActionModule(ActionBase):
         On a node whose connection is not local, set a switch before that.
         """
         # Raise nothing after the process that watches has begun to restore the levels.
-        threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+        end_with_play(task_vars)
         wanted = {name: options[name] for name in ("levels", "ignore_unknown_scopes")}
         # A node that does not answer delays the window on the others by one timeout, not by three.
         looked = perform_action(self, LOG_LEVEL, {**wanted, "retries": 0}, task_vars, check_mode=True)
@@ -326,11 +326,17 @@ def tell(line: str) -> None:
     display.display(line, stderr=True)
 
 
-def end_with(play: int) -> None:
-    """End this worker when the play is gone, because it waits in a system call for an answer that never comes."""
-    while os.getppid() == play:
-        time.sleep(0.5)
-    os._exit(1)
+def end_with_play(task_vars: t.Mapping[str, t.Any]) -> None:
+    """From now on, end this worker when the play is gone, even in a system call that waits for an answer."""
+    # The parent of this moment is another process if the play was killed after it had forked this worker.
+    play = (task_vars.get("polaris_watch") or {}).get("play", os.getppid())
+
+    def watch() -> None:
+        while os.getppid() == play:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def wait(seconds: int) -> str:

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import pty
-import re
 import signal
 import subprocess
 import time
@@ -220,7 +219,7 @@ def test_a_node_that_is_not_local_restores_itself(fleet: Fleet, tmp_path: Path) 
 def test_each_node_that_is_not_local_prints_two_lines(
     make_fleet: Callable[..., Fleet], playbook: Playbook, tmp_path: Path
 ) -> None:
-    """And the job on the first one waits for the second one, which is raised later than usual."""
+    """Even if one of them is slow to answer."""
     fleet = make_fleet(nodes=2)
     before = levels(fleet)
     fleet.nodes[1].fault("GET", "/maintain/v1/log/outputlevel", Fault("delay", seconds=4), times=1)
@@ -231,8 +230,6 @@ def test_each_node_that_is_not_local_prints_two_lines(
     run = playbook(NAME, inventory, extra_vars=variables, args=["--forks", "1"], env=flaky(tmp_path)).ok()
     assert run.output.count(": [node2]") == 2
     assert "restored on 2 (node1, node2)" in run.output
-    # On a busy machine, the job on the last node may be early.
-    assert not re.search(r"(before the window ends|already restored) .*node1", run.output)
     assert levels(fleet) == before
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -46,6 +48,15 @@ def started_clock(monkeypatch: pytest.MonkeyPatch, switch: dict[str, Any], *answ
     """The switch after its clock was started."""
     clock: dict[str, Any] = Window(monkeypatch, *answers).action._start_clock(switch, PLAN, 60, {})["switch"]
     return clock
+
+
+def test_a_worker_ends_although_the_play_was_killed_before_the_worker_looked() -> None:
+    """Its parent is another process then."""
+    program = (
+        f"import time; from {polaris_log_window.__name__} import end_with_play\n"
+        "end_with_play({'polaris_watch': {'play': 1 << 30}}); time.sleep(30)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=20).returncode == 1
 
 
 def test_a_job_whose_first_answer_was_lost_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
