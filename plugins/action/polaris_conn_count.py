@@ -9,23 +9,19 @@ A task for each of them would print another line for each, the third of this run
 from __future__ import annotations
 
 import functools
-import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible import context
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._options import Validated
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_conn_info import SPEC, run
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import PATIENCE, perform_action
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import perform_action, still_waiting, tell
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._from_here import asked_servers
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._rebalance import counted_in
-
-display = Display()
 
 OPTIONS: t.Dict[str, t.Any] = {
     "after": {"type": "int", "required": True},
@@ -38,18 +34,16 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Optional[str] = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Result:
         result: Result = {**super().run(tmp, task_vars), "changed": False}
         options = arguments(OPTIONS, self._task)
+        if not options["after"]:
+            return {**result, "counts": {}}
         asked, _others = asked_servers(self, task_vars or {}, SPEC, {"protocol": options["protocol"]})
-        if not options["after"] or not asked:
+        if not asked:
             return {**result, "counts": {}}
         perform_action(self, "ansible.builtin.pause", {"seconds": options["after"]}, task_vars or {})
         count = functools.partial(count_of, spare=frozenset(options["spare"]))
-        text = "polaris: still waiting for servers that do not answer"
-        notice = threading.Timer(PATIENCE, display.display, [text], {"stderr": True})
-        notice.daemon = True
-        notice.start()
-        with ThreadPoolExecutor(max_workers=context.CLIARGS["forks"]) as pool:
+        pool = ThreadPoolExecutor(max_workers=context.CLIARGS["forks"])
+        with still_waiting(tell, "polaris: still waiting for servers that do not answer"), pool:
             found = dict(zip(asked, pool.map(count, asked.values())))
-        notice.cancel()
         return {**result, "counts": found}
 
 

@@ -22,14 +22,10 @@ from ansible_collections.polarismesh.maintenance.plugins.module_utils._options i
 from ansible_collections.polarismesh.maintenance.plugins.module_utils._runner import Result, perform
 from ansible_collections.polarismesh.maintenance.plugins.modules.polaris_log_level import SPEC, run
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils import _watch
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import perform_action, variables_of
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._from_here import (
-    asked_servers,
-    hosts_of,
-    options_of,
-)
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._action import perform_action, tell, variables_of
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._from_here import asked_servers, options_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._plain import plain
-from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments
+from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._play import arguments, run_of
 from ansible_collections.polarismesh.maintenance.plugins.plugin_utils._summaries.debug_window import (
     SUMMARY,
     before_wait,
@@ -103,8 +99,8 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"waited": 0, "ended_by": "check mode"}
         started = time.monotonic()
-        nodes = [node_of(name, host) for name, host in hosts_of(task_vars)]
-        for line in before_wait(nodes, started + options["seconds"]):
+        run = run_of(task_vars, SUMMARY.registers, {}, None, self._task.check_mode)
+        for line in before_wait(run.nodes, started + options["seconds"]):
             # A task's warnings would be shown only when it ends.
             tell(f"[WARNING]: {line}")
         end_with_play(task_vars)
@@ -319,11 +315,6 @@ def node_of(name: str, variables: t.Mapping[str, t.Any]) -> Node:
 def restore_one(params: Params) -> Result:
     """Restore one server, in the process that watches."""
     return perform(run, params, set(), check_mode=False, diff_mode=False).result
-
-
-def tell(line: str) -> None:
-    """Show a line now. On stdout, if that is a file or a pipe, it would wait in a buffer until the next task."""
-    display.display(line, stderr=True)
 
 
 def end_with_play(task_vars: t.Mapping[str, t.Any]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import re
@@ -124,18 +125,15 @@ class PolarisAction(ActionBase):
             result = Scrubber(secrets)({"failed": True, "msg": refusal, **invalid(refusal, params.get("url"))})
         else:
             progress = self._progress(task_vars)
-            notice = threading.Timer(PATIENCE, progress, ["still waiting for its server"])
-            notice.daemon = True
-            notice.start()
-            outcome = perform(
-                type(self).operation,
-                params,
-                secrets,
-                check_mode=self._task.check_mode,
-                diff_mode=self._task.diff,
-                progress=progress,
-            )
-            notice.cancel()
+            with still_waiting(progress, "still waiting for its server"):
+                outcome = perform(
+                    type(self).operation,
+                    params,
+                    secrets,
+                    check_mode=self._task.check_mode,
+                    diff_mode=self._task.diff,
+                    progress=progress,
+                )
             result = outcome.result
             warnings.extend(outcome.warnings)
         if warnings:
@@ -147,8 +145,24 @@ class PolarisAction(ActionBase):
 
     def _progress(self, task_vars: t.Dict[str, t.Any]) -> t.Callable[[str], None]:
         host = task_vars.get("inventory_hostname", "localhost")
-        # On stdout, a line would wait in the buffer until the end of the task if that is a file or a pipe.
-        return lambda line: display.display(f"polaris: [{host}]: {line}", stderr=True)
+        return lambda line: tell(f"polaris: [{host}]: {line}")
+
+
+def tell(line: str) -> None:
+    """Show a line now. On stdout, if that is a file or a pipe, it would wait in a buffer until the next task."""
+    display.display(line, stderr=True)
+
+
+@contextlib.contextmanager
+def still_waiting(say: t.Callable[[str], None], line: str) -> t.Iterator[None]:
+    """Say a line if what is done inside takes longer than PATIENCE."""
+    notice = threading.Timer(PATIENCE, say, [line])
+    notice.daemon = True
+    notice.start()
+    try:
+        yield
+    finally:
+        notice.cancel()
 
 
 def variables_of(action: ActionBase, task_vars: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -19,12 +20,6 @@ from ._play import is_playing
 
 #: Says where the tasks of a host run.
 CONNECTION = "ansible_connection"
-
-
-def hosts_of(task_vars: Variables) -> t.List[t.Tuple[str, Variables]]:
-    """All hosts of the play with their variables, without those that failed in an earlier play."""
-    names = [name for name in task_vars["ansible_play_hosts_all"] if is_playing(name, task_vars)]
-    return [(str(name), task_vars["hostvars"][name]) for name in names]
 
 
 def variables_in_play(action: ActionBase, task_vars: Variables, name: str) -> t.Dict[str, t.Any]:
@@ -53,16 +48,14 @@ def asked_servers(
 ) -> t.Tuple[t.Dict[str, Validated], t.List[str]]:
     """Host -> the options of a module for each server that the controller asks, and the other hosts of the play.
 
-    If a variable of a host cannot be read outside its own tasks, the host is one of the others.
+    If a variable of a host cannot be read outside its own tasks, the host is one of the others. Hosts that failed in an
+    earlier play are in neither.
     """
-    asked, others = {}, []
-    for name, _host in hosts_of(task_vars):
-        try:
+    names = [str(name) for name in task_vars["ansible_play_hosts_all"] if is_playing(name, task_vars)]
+    asked = {}
+    for name in names:
+        with contextlib.suppress(AnsibleError):
             variables = variables_in_play(action, task_vars, name)
             if is_local(variables.get(CONNECTION, context.CLIARGS.get("connection"))):
                 asked[name] = validated(spec, options_of(variables, args))
-                continue
-        except AnsibleError:
-            pass
-        others.append(name)
-    return asked, others
+    return asked, [name for name in names if name not in asked]
